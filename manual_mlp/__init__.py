@@ -1,0 +1,21 @@
+"""Back-propagation by hand: a K-layer network with batch normalization, every forward and backward line written out.
+
+Start with `layers.py`; it needs nothing else.
+"""
+
+from manual_mlp.gradient_check import compare_gradients, numerical_gradients
+from manual_mlp.network import MLP
+from manual_mlp.schedules import cyclical_learning_rate
+from manual_mlp.training import Record, evaluate, minibatches, sgd_update, train
+
+__all__ = [
+    "MLP",
+    "Record",
+    "compare_gradients",
+    "cyclical_learning_rate",
+    "evaluate",
+    "minibatches",
+    "numerical_gradients",
+    "sgd_update",
+    "train",
+]

@@ -1,0 +1,73 @@
+"""The border: what a caller may pass in. Each check returns its argument in the form that the package computes with,
+or raises a ValueError that names the argument, what it was and what it must be.
+"""
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from manual_mlp.layers import Array, Labels
+
+
+def checked_integer(name: str, value: object, minimum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise ValueError(f"{name} is {value!r}; it must be an integer of at least {minimum}")
+    return int(value)
+
+
+def checked_number(name: str, value: object, minimum: float) -> float:
+    """A finite Python float: a NumPy scalar would carry its float64 into float32 arithmetic."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.integer | np.floating)
+        or not minimum <= value < math.inf
+    ):
+        raise ValueError(f"{name} is {value!r}; it must be a finite number of at least {minimum}")
+    return float(value)
+
+
+def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    sizes = tuple(sizes) if isinstance(sizes, Sequence | np.ndarray) else (sizes,)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes is {sizes}; it must name at least the inputs and the classes, as in [3072, 50, 10]")
+    return tuple(checked_integer(f"sizes[{place}]", size, minimum=1) for place, size in enumerate(sizes))
+
+
+def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statistics: bool) -> Array:
+    """x as (N, inputs) of the network's dtype."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiu":
+        raise ValueError(f"x has dtype {x.dtype}; it must hold real numbers, such as float32")
+    if x.ndim != 2 or x.shape[1] != inputs or len(x) == 0:
+        raise ValueError(f"x has shape {x.shape}; it must be (N, {inputs}): one row for each of N >= 1 images")
+    if batch_statistics and len(x) == 1:
+        raise ValueError(
+            f"x has shape (1, {inputs}): batch normalization cannot train on a batch of one, whose variance is 0; "
+            "give 2 images or more, or use forward(x, training=False)"
+        )
+    x = x.astype(dtype, copy=False)
+    if not np.isfinite(x).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(f"x[{row}, {column}] is {x[row, column]}; every value must be a finite {dtype}")
+    return x
+
+
+def checked_labels(y: ArrayLike, images: int, classes: int) -> Labels:
+    """y as (N,) of class numbers."""
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == classes > 1:
+        raise ValueError(
+            f"y has shape {y.shape} and looks one-hot; it must be class numbers (N,): pass y.argmax(axis=1)"
+        )
+    if y.shape != (images,):
+        raise ValueError(f"y has shape {y.shape}; it must be ({images},): one class number for each row of x")
+    if y.dtype.kind not in "iu":
+        raise ValueError(f"y has dtype {y.dtype}; it must be integer class numbers: pass y.astype(int) if they are")
+    if y.min() < 0 or y.max() >= classes:
+        wrong = y.min() if y.min() < 0 else y.max()
+        raise ValueError(f"y contains the label {wrong}; {classes} classes are numbered 0 to {classes - 1}")
+    return y

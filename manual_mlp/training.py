@@ -1,0 +1,130 @@
+"""Training: minibatches, the update, the loop, and the history that it leaves."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manual_mlp.checks import checked_images, checked_integer, checked_labels, checked_number
+from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
+from manual_mlp.named_arrays import NamedArrays
+from manual_mlp.network import MLP
+
+Data = tuple[Array, Labels]  # images (N, D) and class numbers (N,)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of a history, taken in test mode after `step` updates; the last fields are of the validation images."""
+
+    step: int
+    eta: float  # of the update to come
+    train_loss: float
+    train_cost: float
+    train_accuracy: float
+    validation_loss: float
+    validation_cost: float
+    validation_accuracy: float
+
+
+def minibatches(images: int, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+    """Row numbers of one batch after the other, without end.
+
+    Every epoch is a new permutation, so each image comes exactly once in it; the last batch of an epoch is smaller
+    where batch_size does not divide the number of images.
+    """
+    while True:
+        order = rng.permutation(images)
+        for start in range(0, images, batch_size):
+            yield order[start : start + batch_size]
+
+
+def sgd_update(parameters: NamedArrays, gradients: NamedArrays, eta: float) -> None:
+    """parameters -= eta gradients, all of them at once. Uses up the gradients."""
+    gradients.flat *= eta
+    parameters.flat -= gradients.flat
+
+
+def evaluate(net: MLP, data: Data, chunk: int = 5000) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in test mode, `chunk` images at a time to bound the memory."""
+    x, y = data
+    loss, right = 0.0, 0
+    for start in range(0, len(x), chunk):
+        part = y[start : start + chunk]
+        logits, _ = net.forward_with_caches(x[start : start + chunk], training=False)
+        loss += float(softmax_cross_entropy_forward(logits, part)[0]) * len(part)
+        right += int(np.count_nonzero(logits.argmax(axis=1) == part))
+    return loss / len(x), right / len(x)
+
+
+def train(
+    net: MLP,
+    train_data: Data,
+    validation_data: Data,
+    *,
+    learning_rate: Callable[[int], float],
+    updates: int,
+    batch_size: int = 100,
+    l2: float = 0.0,
+    record_every: int,
+    rng: np.random.Generator,
+    on_update: Callable[[int, float, float], None] = lambda *_: None,
+    on_record: Callable[[Record], None] = lambda _: None,
+) -> list[Record]:
+    """Plain minibatch SGD for `updates` updates, eta taken from learning_rate(update number).
+
+    A record is taken before the first update, after every `record_every` updates and after the last.
+    `on_update(step, eta, batch loss)` and `on_record(record)` let a caller show progress. A loss that is no longer
+    finite ends the training with a FloatingPointError.
+    """
+    images = len(train_data[0])
+    batch_size = checked_integer("batch_size", batch_size, minimum=1)
+    updates, record_every = checked_integer("updates", updates, 0), checked_integer("record_every", record_every, 1)
+    l2 = checked_number("l2", l2, minimum=0)
+    train_data, validation_data = checked_data(net, train_data), checked_data(net, validation_data)
+    if net.buffers and (images % batch_size == 1 or batch_size == 1):
+        raise ValueError(
+            f"batch_size is {batch_size}: of {images} images that leaves a batch of one, on which batch normalization "
+            "cannot train; choose another batch_size"
+        )
+
+    def record(step: int) -> Record:
+        penalty = net.penalty(l2)
+        train_loss, train_accuracy = evaluate(net, train_data)
+        validation_loss, validation_accuracy = evaluate(net, validation_data)
+        return Record(
+            step,
+            learning_rate(step),
+            train_loss,
+            train_loss + penalty,
+            train_accuracy,
+            validation_loss,
+            validation_loss + penalty,
+            validation_accuracy,
+        )
+
+    x, y = train_data
+    gradients = net.parameters.zeros_like()
+    history: list[Record] = []
+    for step, rows in enumerate(minibatches(images, batch_size, rng)):
+        if step % record_every == 0 or step == updates:
+            history.append(record(step))
+            on_record(history[-1])
+        if step == updates:
+            break
+        eta = learning_rate(step)
+        loss = net.loss_and_gradients(x[rows], y[rows], l2, gradients)
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} at update {step}, where eta is {eta:g}: lower the learning rate"
+            )
+        sgd_update(net.parameters, gradients, eta)
+        on_update(step, eta, loss)
+    return history
+
+
+def checked_data(net: MLP, data: Data) -> Data:
+    x, y = data
+    x = checked_images(x, net.sizes[0], net.dtype, batch_statistics=False)
+    return x, checked_labels(y, len(x), net.sizes[-1])
