@@ -1,0 +1,75 @@
+"""What several tests start from: networks whose every parameter has left its default, and batches for them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from manual_mlp import MLP
+from manual_mlp.layers import batch_norm_forward, linear_forward
+
+WIDTHS = (9, 7, 6, 5, 8, 6, 7, 5, 6)  # neighbours differ, so that a transposed matrix does not fit
+
+SEED = 0
+
+
+class Case(NamedTuple):
+    net: MLP
+    x: np.ndarray
+    y: np.ndarray
+
+
+def perturb(net: MLP, rng: np.random.Generator, gamma_scale: float = 1.0) -> None:
+    """Moves biases and betas off 0, gammas off 1 and to both signs: defaults hide wrong backward passes."""
+    for name, values in net.parameters.items():
+        if name.endswith(".bias"):
+            values[:] = rng.normal(0, 0.5 * gamma_scale, values.shape)
+        elif name.startswith("bn"):
+            values[:] = gamma_scale * rng.uniform(0.5, 1.5, values.shape) * rng.choice([-1, 1], values.shape)
+    for name, values in net.buffers.items():
+        values[:] = (
+            rng.uniform(0.5, 1.5, values.shape) if name.endswith("running_var") else rng.normal(size=values.shape)
+        )
+
+
+def distance_from_kinks(net: MLP, x: np.ndarray) -> float:
+    """The smallest |ReLU input|: a difference that carries one across 0 measures another function."""
+    nearest, values = np.inf, net.parameters
+    for layer in range(1, net.depth):
+        x, _ = linear_forward(x, values[f"linear{layer}.weight"], values[f"linear{layer}.bias"])
+        if net.batch_norm:
+            x, _ = batch_norm_forward(x, values[f"bn{layer}.weight"], values[f"bn{layer}.bias"])
+        nearest = min(nearest, np.abs(x).min())
+        x = np.maximum(x, 0)
+    return nearest
+
+
+@pytest.fixture
+def make_case() -> Callable[..., Case]:
+    """A perturbed float64 network of any depth and a batch for it, the same for the same arguments.
+
+    Two rows under batch normalization become x_hat = +-1 whatever they were, and the true gradient in front of it
+    almost vanishes, unless their variance is of the size of eps = 1e-5. So for batches of two all scales are small,
+    but for the output layer's, which keeps the gradients well above the rounding of a difference.
+    """
+
+    def make(depth: int, batch_norm: bool, batch: int, classes: int = 4) -> Case:
+        rng = np.random.default_rng([SEED, depth, batch_norm, batch, classes])
+        small = batch_norm and batch == 2
+        while True:
+            net = MLP(
+                [*WIDTHS[:depth], classes],
+                batch_norm=batch_norm,
+                initializer=0.03 if small else "he",
+                rng=rng,
+                dtype=np.float64,
+            )
+            perturb(net, rng, gamma_scale=0.06 if small else 1.0)
+            if small:
+                net.parameters[f"linear{depth}.weight"] *= 30
+            x = rng.normal(0, 0.05 if small else 1.0, (batch, net.sizes[0]))
+            if distance_from_kinks(net, x) > (1e-4 if small else 3e-4):  # far beyond what a step of 1e-5 moves
+                return Case(net, x, rng.integers(0, classes, batch))
+
+    return make

@@ -1,0 +1,202 @@
+"""Each operation alone: forward against torch, backward against autograd, random upstream gradients, float64."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from manual_mlp import layers
+
+N, D, M = 6, 5, 4
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def tensors(*arrays):
+    return [torch.tensor(array, requires_grad=True) for array in arrays]
+
+
+def assert_equal(ours, theirs):
+    """max |difference| / max |reference| of at most 1e-13."""
+    theirs = theirs.detach().numpy()
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1e-13 * np.abs(theirs).max()
+
+
+def test_linear(rng):
+    x, W, b, dout = rng.normal(size=(N, D)), rng.normal(size=(M, D)), rng.normal(size=M), rng.normal(size=(N, M))
+    out, cache = layers.linear_forward(x, W, b)
+    inputs = tensors(x, W, b)
+    reference = F.linear(*inputs)
+    assert_equal(out, reference)
+    reference_gradients = torch.autograd.grad(reference, inputs, torch.tensor(dout))
+    for ours, theirs in zip(layers.linear_backward(dout, cache), reference_gradients, strict=True):
+        assert_equal(ours, theirs)
+    for ours, theirs in zip(layers.linear_backward_parameters(dout, cache), reference_gradients[1:], strict=True):
+        assert_equal(ours, theirs)
+
+
+def test_relu(rng):
+    x, dout = rng.normal(size=(N, D)), rng.normal(size=(N, D))
+    x[0, :2] = 0.0, -0.0  # the corner: torch's gradient there is 0
+    out, cache = layers.relu_forward(x)
+    (inputs,) = tensors(x)
+    reference = F.relu(inputs)
+    assert_equal(out, reference)
+    assert_equal(layers.relu_backward(dout, cache), torch.autograd.grad(reference, inputs, torch.tensor(dout))[0])
+
+
+def test_relu_in_place_has_the_same_gradient(rng):
+    x, dout = rng.normal(size=(N, D)), rng.normal(size=(N, D))
+    expected = layers.relu_backward(dout, layers.relu_forward(x)[1])
+    out, cache = layers.relu_forward(x, out=x)
+    assert out is x
+    np.testing.assert_array_equal(layers.relu_backward(dout, cache), expected)
+
+
+@pytest.mark.parametrize("images", [2, 3, 100])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3], ids=lambda scale: f"scale={scale:g}")
+def test_batch_norm_in_training(rng, images, scale):
+    """Over three batches, so that the running statistics leave their start; at scale 1e-3 eps is part of the result."""
+    gamma, beta = rng.uniform(0.5, 1.5, D) * [-1, 1, 1, -1, 1], rng.normal(size=D)
+    running_mean, running_var = rng.normal(size=D), rng.uniform(0.5, 1.5, D)
+    twin_mean, twin_var = torch.tensor(running_mean), torch.tensor(running_var)
+    for _ in range(3):
+        x, dout = scale * rng.normal(1.0, 1.0, (images, D)), rng.normal(size=(images, D))
+        out, cache = layers.batch_norm_forward(x, gamma, beta)
+        layers.batch_norm_advance(running_mean, running_var, cache)
+        inputs = tensors(x, gamma, beta)
+        reference = F.batch_norm(inputs[0], twin_mean, twin_var, inputs[1], inputs[2], training=True)
+        assert_equal(out, reference)
+        assert_equal(running_mean, twin_mean)
+        assert_equal(running_var, twin_var)
+        dx, dgamma, dbeta = layers.batch_norm_backward(dout, cache)
+        twin_dx, twin_dgamma, twin_dbeta = torch.autograd.grad(reference, inputs, torch.tensor(dout))
+        assert_equal(dgamma, twin_dgamma)
+        assert_equal(dbeta, twin_dbeta)
+        # dx is what remains of dout after two subtractions: its rounding is on the scale of dout, not on its own
+        assert np.abs(dx - twin_dx.numpy()).max() <= 1e-14 * np.abs(gamma * cache.inv_std * dout).max()
+
+
+def test_batch_norm_at_test_time(rng):
+    x, gamma, beta = rng.normal(size=(N, D)), rng.uniform(0.5, 1.5, D), rng.normal(size=D)
+    mean, var = rng.normal(size=D), rng.uniform(1e-6, 1.5, D)
+    reference = F.batch_norm(*(torch.tensor(array) for array in (x, mean, var, gamma, beta)))
+    assert_equal(layers.batch_norm_inference(x, gamma, beta, mean, var), reference)
+
+
+def test_batch_norm_gradient_has_no_part_along_a_shift_or_a_scaling(rng):
+    """The normalization would undo both. So a test with dout all ones, or with sum(out**2), has dx = 0 and is none."""
+    x, dout = rng.normal(size=(N, D)), rng.normal(size=(N, D))
+    _, cache = layers.batch_norm_forward(x, rng.uniform(0.5, 1.5, D), rng.normal(size=D), eps=0.0)
+    dx, _, _ = layers.batch_norm_backward(dout, cache)
+    np.testing.assert_allclose(dx.sum(axis=0), 0, atol=1e-14)
+    np.testing.assert_allclose((dx * x).sum(axis=0), 0, atol=1e-14)
+    assert np.abs(dx).max() > 0.1
+
+
+def test_softmax_cross_entropy(rng):
+    logits, y, dout = 3 * rng.normal(size=(N, 4)), rng.integers(0, 4, N), rng.normal(size=())
+    loss, cache = layers.softmax_cross_entropy_forward(logits, y)
+    (inputs,) = tensors(logits)
+    reference = F.cross_entropy(inputs, torch.tensor(y))
+    assert loss == pytest.approx(reference.item(), rel=1e-14)
+    (twin,) = torch.autograd.grad(reference, inputs, torch.tensor(dout))
+    assert_equal(layers.softmax_cross_entropy_backward(dout, cache), twin)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+def test_softmax_cross_entropy_does_not_overflow(dtype):
+    """Rows of very different size: a shift by the maximum of the whole batch would make the second row's p 0/0."""
+    logits = np.array([[1e4, 0, -1e4], [-1e4, -1e4 - 1, -1e4 - 2], [0, 0, 1e4]], dtype)
+    loss, cache = layers.softmax_cross_entropy_forward(logits, np.array([0, 0, 0]))
+    second = np.log(1 + np.exp(-1.0) + np.exp(-2.0))
+    assert loss == pytest.approx((0 + second + 1e4) / 3, rel=1e-6)
+    assert np.isfinite(cache.p).all()
+    np.testing.assert_allclose(cache.p.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_l2_penalty(rng):
+    W, dout = rng.normal(size=(M, D)), rng.normal(size=())
+    penalty, cache = layers.l2_penalty_forward(W, 0.3)
+    (inputs,) = tensors(W)
+    reference = 0.3 * inputs.square().sum()
+    assert penalty == pytest.approx(reference.item(), rel=1e-14)
+    assert_equal(layers.l2_penalty_backward(dout, cache), torch.autograd.grad(reference, inputs, torch.tensor(dout))[0])
+
+
+def every_operation(dtype, scalar=float):
+    """(name, function, arguments) of every forward and backward pass, on random arrays of one dtype."""
+    rng = np.random.default_rng(0)
+
+    def array(*shape):
+        return rng.uniform(0.5, 1.5, shape).astype(dtype)
+
+    y = rng.integers(0, M, N)
+    linear = layers.LinearCache(array(N, D), array(M, D))
+    norm = layers.BatchNormCache(array(N, D), array(D), array(D), array(D), array(D))
+    return [
+        ("linear_forward", (array(N, D), array(M, D), array(M))),
+        ("linear_backward", (array(N, M), linear)),
+        ("linear_backward_parameters", (array(N, M), linear)),
+        ("relu_forward", (array(N, D),)),
+        ("relu_backward", (array(N, D), layers.ReluCache(array(N, D)))),
+        ("batch_norm_forward", (array(N, D), array(D), array(D))),
+        ("batch_norm_backward", (array(N, D), norm)),
+        ("batch_norm_inference", (array(N, D), array(D), array(D), array(D), array(D))),
+        ("softmax_cross_entropy_forward", (array(N, M), y)),
+        ("softmax_cross_entropy_backward", (scalar(0.5), layers.SoftmaxCrossEntropyCache(array(N, M), y))),
+        ("l2_penalty_forward", (array(M, D), scalar(0.5))),
+        ("l2_penalty_backward", (scalar(0.5), layers.L2PenaltyCache(array(M, D), scalar(0.5)))),
+    ]
+
+
+def arrays_in(result):
+    """All floating arrays and scalars in nested tuples."""
+    if isinstance(result, tuple):
+        return [array for part in result for array in arrays_in(part)]
+    return [result] if isinstance(result, np.ndarray | np.floating) and result.dtype.kind == "f" else []
+
+
+names = [name for name, _ in every_operation(np.float64)]
+
+
+@pytest.mark.parametrize("name", names)
+@pytest.mark.parametrize("scalar", [float, np.float64], ids=["python-float", "np.float64"])
+def test_float32_stays_float32(name, scalar):
+    arguments = dict(every_operation(np.float32, scalar))[name]
+    results = [
+        array for array in arrays_in(getattr(layers, name)(*arguments)) if array.ndim or name.endswith("forward")
+    ]
+    assert results
+    assert {array.dtype for array in results if array.ndim} <= {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("name", names)
+def test_inputs_stay_as_they_were(name):
+    arguments = dict(every_operation(np.float64))[name]
+    before = [array.copy() for array in arrays_in(arguments)]
+    getattr(layers, name)(*arguments)
+    for array, copy in zip(arrays_in(arguments), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_results_go_where_out_says(rng):
+    dout, cache = rng.normal(size=(N, M)), layers.LinearCache(rng.normal(size=(N, D)), rng.normal(size=(M, D)))
+    _, dW, db = layers.linear_backward(dout, cache)
+    into = np.empty((M, D)), np.empty(M)
+    _, *written = layers.linear_backward(dout, cache, *into)
+    assert written[0] is into[0]
+    assert written[1] is into[1]
+    np.testing.assert_array_equal(into[0], dW)
+    np.testing.assert_array_equal(into[1], db)
+
+    x, dout = rng.normal(size=(N, D)), rng.normal(size=(N, D))
+    _, norm = layers.batch_norm_forward(x, np.full(D, 0.7), np.zeros(D))
+    _, dgamma, dbeta = layers.batch_norm_backward(dout, norm)
+    into = np.empty(D), np.empty(D)
+    layers.batch_norm_backward(dout, norm, *into)
+    np.testing.assert_array_equal(into, (dgamma, dbeta))

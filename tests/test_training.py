@@ -1,0 +1,130 @@
+"""Minibatches, the loop, its history, and how it ends."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from manual_mlp import MLP, evaluate, minibatches, sgd_update, train
+
+
+def problem(images=60, seed=0):
+    """Two classes, told apart by the sign of one feature."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(images, 5))
+    return x, (x[:, 0] > 0).astype(np.int64)
+
+
+def network(seed=0, **settings):
+    return MLP([5, 8, 2], rng=np.random.default_rng(seed), dtype=np.float64, **settings)
+
+
+def trained(net, updates=40, seed=0, eta=0.1, **settings):
+    return train(
+        net,
+        settings.pop("data", problem()),
+        problem(seed=1),
+        learning_rate=lambda _: eta,
+        updates=updates,
+        rng=np.random.default_rng(seed),
+        **{"batch_size": 10, "l2": 0.01, "record_every": 15, **settings},
+    )
+
+
+@pytest.mark.parametrize(("images", "batch_size"), [(60, 10), (7, 3), (8, 8), (9, 10)])
+def test_every_epoch_has_every_image_once_in_a_new_order(images, batch_size):
+    batches = minibatches(images, batch_size, np.random.default_rng(0))
+    per_epoch = -(-images // batch_size)
+    epochs = [np.concatenate(list(itertools.islice(batches, per_epoch))) for _ in range(3)]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(images))
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_an_update_moves_against_the_gradient():
+    net = network(batch_norm=True)
+    x, y = problem()
+    before = net.parameters.flat.copy()
+    _, gradients = net.cost_and_gradients(x, y, 0.1)
+    expected = {name: before_view - 0.3 * gradients[name] for name, before_view in net.parameters.items()}
+    sgd_update(net.parameters, gradients, 0.3)
+    for name, values in net.parameters.items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-15)
+    assert not np.array_equal(net.parameters.flat, before)
+
+
+def test_training_learns():
+    net = network(batch_norm=True)
+    history = trained(net, updates=200)
+    assert history[-1].validation_accuracy > 0.9 > history[0].validation_accuracy
+    assert history[-1].train_cost < history[0].train_cost
+
+
+def test_history_has_the_first_every_nth_and_the_last_step():
+    history = trained(network(), updates=40)
+    assert [record.step for record in history] == [0, 15, 30, 40]
+
+
+def test_records_are_those_of_the_network_at_that_step():
+    """In test mode, over all images; cost is loss plus penalty."""
+    net = network(batch_norm=True)
+    last = trained(net)[-1]
+    x, y = problem()
+    assert last.train_loss == pytest.approx(net.cost(x, y), rel=1e-12)
+    assert last.train_cost == pytest.approx(net.cost(x, y, 0.01), rel=1e-12)
+    assert last.train_accuracy == np.mean(net.forward(x).argmax(axis=1) == y)
+    x, y = problem(seed=1)
+    assert last.validation_cost == pytest.approx(net.cost(x, y, 0.01), rel=1e-12)
+    assert last.eta == 0.1
+
+
+def test_evaluation_does_not_depend_on_the_chunk():
+    net, data = network(batch_norm=True), problem()
+    for chunk in (1, 7, 60, 100):
+        assert evaluate(net, data, chunk) == pytest.approx(evaluate(net, data), rel=1e-12)
+
+
+def test_same_generator_same_bits():
+    first, again, other = network(), network(), network()
+    histories = trained(first), trained(again), trained(other, seed=1)
+    np.testing.assert_array_equal(first.parameters.flat, again.parameters.flat)
+    assert histories[0] == histories[1]
+    assert not np.array_equal(first.parameters.flat, other.parameters.flat)
+
+
+def test_callers_hear_of_every_update_and_record():
+    updates, records = [], []
+    history = trained(network(), on_update=lambda *update: updates.append(update), on_record=records.append)
+    assert [step for step, _, _ in updates] == list(range(40))
+    assert records == history
+
+
+def test_no_updates_leave_one_record():
+    net = network()
+    before = net.parameters.flat.copy()
+    assert [record.step for record in trained(net, updates=0)] == [0]
+    np.testing.assert_array_equal(net.parameters.flat, before)
+
+
+def test_divergence_ends_the_training():
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"the loss is (nan|inf) at update \d+"):
+        trained(network(), updates=500, eta=1e6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0; it must be an integer of at least 1"),
+        ({"batch_size": 2.0}, "batch_size is 2.0; it must be an integer"),
+        ({"batch_size": 1}, "batch_size is 1: of 60 images that leaves a batch of one"),
+        ({"batch_size": 59}, "batch_size is 59: of 60 images that leaves a batch of one"),
+        ({"updates": -1}, "updates is -1"),
+        ({"record_every": 0}, "record_every is 0"),
+        ({"l2": -0.1}, "l2 is -0.1"),
+        ({"data": (problem()[0], problem()[1] + 1)}, "y contains the label 2"),
+        ({"data": (problem()[0] * np.nan, problem()[1])}, r"x\[0, 0\] is nan"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        trained(network(batch_norm=True), **settings)

@@ -1,0 +1,5 @@
+"""The same network from torch's own parts: the reference that the hand-written one is held against."""
+
+from torch_reference.twin import Twin, autograd_gradients, mirror, mirror_back
+
+__all__ = ["Twin", "autograd_gradients", "mirror", "mirror_back"]
