@@ -1,0 +1,31 @@
+"""How every script here begins and ends: a dataclass becomes the command line, an error becomes one sentence."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import tyro
+
+Settings = TypeVar("Settings")
+
+
+def run_script(main: Callable[[Settings], None], settings: type[Settings]) -> NoReturn:
+    """Reads the settings from the command line, runs main, exits.
+
+    0 all done; 2 a wrong setting, file or folder; 3 the training diverged; 130 interrupted. What goes wrong is one
+    line on stderr: the package's errors are written for the person who reads them.
+    """
+    try:
+        main(tyro.cli(settings, description=sys.modules[main.__module__].__doc__))
+    except (ValueError, OSError) as error:
+        sys.exit(failed(str(error), 2))
+    except FloatingPointError as error:
+        sys.exit(failed(str(error), 3))
+    except KeyboardInterrupt:
+        sys.exit(failed("interrupted; what had finished is kept, the run in progress is not", 130))
+    sys.exit(0)
+
+
+def failed(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code

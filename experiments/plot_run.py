@@ -1,0 +1,64 @@
+"""One figure of a run - cost, loss, accuracy, learning rate - drawn from the files in its folder.
+
+Run it to draw a figure again, without training: python experiments/plot_run.py results/run_cycles/RUN
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import run_folder
+import tyro
+from command_line import run_script
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Settings:
+    folder: Annotated[Path, tyro.conf.Positional]
+    """The folder of a finished run."""
+
+
+def plot_run(folder: Path) -> Path:
+    """Draws curves.png beside the history. Solid and dashed lines with their own markers: no color is needed to
+    read it.
+    """
+    history = run_folder.read_history(folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    figure.suptitle(
+        f"{summary['run']} on {summary['data']}: test accuracy {100 * summary['test_accuracy']:.2f} % "
+        f"after {summary['updates']} updates"
+    )
+    panels = figure.subplots(2, 2, sharex=True)
+    for axes, name in zip(panels.flat, ("cost", "loss", "accuracy"), strict=False):
+        for part, style in (("train", "o-"), ("validation", "s--")):
+            axes.plot(
+                history["step"],
+                history[f"{part}_{name}"],
+                style,
+                color="black" if part == "train" else "tab:orange",
+                markersize=4,
+                markerfacecolor="black" if part == "train" else "white",
+                label="training" if part == "train" else part,
+            )
+        axes.set_ylabel(name)
+        axes.set_ylim(bottom=0)
+        axes.legend()
+    panels[1, 1].plot(history["step"], history["eta"], "k-")
+    panels[1, 1].set_ylabel("learning rate eta")
+    for axes in panels.flat:
+        axes.grid(alpha=0.3)
+    for axes in panels[1]:
+        axes.set_xlabel("update")
+    figure.savefig(folder / "curves.png", dpi=120)
+    return folder / "curves.png"
+
+
+def main(settings: Settings) -> None:
+    print(plot_run(settings.folder))
+
+
+if __name__ == "__main__":
+    run_script(main, Settings)

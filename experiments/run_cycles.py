@@ -1,0 +1,197 @@
+"""The main job: train the published networks with cyclical learning rates; lay what comes out beside what was
+published.
+
+1-cycle     two layers (50 hidden units), one cycle of n_s 500, trained on data_batch_1
+3-cycles    the same network, three cycles of n_s 800
+3-layer     hidden layers (50, 50), two cycles of n_s 2250, trained on 45,000 images
+3-layer-bn  the same with batch normalization
+"""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import run_folder
+from command_line import run_script
+from data_sources import load
+from image_data import ImageData, Splits, split
+from plot_run import plot_run
+from progress import Progress
+
+from manual_mlp import MLP, cyclical_learning_rate, evaluate, train
+from manual_mlp.checks import checked_integer, checked_number
+
+RunName = Literal["1-cycle", "3-cycles", "3-layer", "3-layer-bn"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The settings of one training; `Settings` says what they mean."""
+
+    hidden: tuple[int, ...]
+    batch_norm: bool
+    initializer: float | str
+    l2: float
+    cycles: int
+    step_size: int
+    n_train: int
+    n_validation: int
+    eta_min: float = 1e-5
+    eta_max: float = 1e-1
+    batch_size: int = 100
+
+
+RUNS: dict[RunName, Run] = {
+    "1-cycle": Run((50,), False, "xavier", l2=0.01, cycles=1, step_size=500, n_train=10_000, n_validation=10_000),
+    "3-cycles": Run((50,), False, "xavier", l2=0.01, cycles=3, step_size=800, n_train=10_000, n_validation=10_000),
+    "3-layer": Run((50, 50), False, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
+    "3-layer-bn": Run((50, 50), True, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
+}
+PUBLISHED = {  # test accuracy in percent
+    "1-cycle": "45.78 (report R1), 45.85 (course)",
+    "3-cycles": "46.74 (report R1), 48.09 (report R2), 47.47 (course)",
+    "3-layer": "52 (report R4), about 52 (course)",
+    "3-layer-bn": "53 (report R4), about 53.5 (course)",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    runs: tuple[RunName, ...] = ("1-cycle", "3-cycles", "3-layer", "3-layer-bn")
+    """The runs to make, one after the other."""
+    data: str = "auto"
+    """auto, cifar10, synthetic or an .npz file; auto takes the synthetic stand-in where CIFAR-10 cannot be had."""
+    data_dir: Path = Path("data")
+    """Where CIFAR-10 lies or is downloaded to."""
+    results: Path = Path("results")
+    """Every run leaves a folder in RESULTS/run_cycles."""
+    seed: int = 0
+    """Draws the first weights and the order of the images."""
+
+    # The rest replaces a value in every chosen run; left out, each run keeps its own.
+    hidden: tuple[int, ...] | None = None
+    """Widths of the hidden layers."""
+    batch_norm: bool | None = None
+    """Batch normalization in every hidden layer."""
+    initializer: float | str | None = None
+    """he, xavier, or a number: the standard deviation of every weight."""
+    l2: float | None = None
+    """lambda: the cost is loss + lambda times the sum of the squared weights."""
+    cycles: int | None = None
+    """Learning-rate cycles."""
+    step_size: int | None = None
+    """n_s: updates in half a cycle."""
+    eta_min: float | None = None
+    """Learning rate at both ends of a cycle."""
+    eta_max: float | None = None
+    """Learning rate in the middle of a cycle."""
+    batch_size: int | None = None
+    """Images in an update."""
+    n_train: int | None = None
+    """Images to train on, the first of the training images."""
+    n_validation: int | None = None
+    """Images to validate on, those that follow."""
+
+    def run(self, name: RunName) -> Run:
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(Run)}
+        return dataclasses.replace(RUNS[name], **{key: value for key, value in given.items() if value is not None})
+
+
+def main(settings: Settings) -> None:
+    if settings.seed < 0:
+        raise ValueError(f"--seed is {settings.seed}; it must be 0 or more")
+    for name in settings.runs:
+        check(settings.run(name))
+    parent = run_folder.prepare(settings.results, "run_cycles")
+    data = load(settings.data, settings.data_dir)
+    warn(data)
+    print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
+    summaries = []
+    for name in settings.runs:
+        run = settings.run(name)
+        summaries.append(do(name, run, settings.seed, data, split(data, run.n_train, run.n_validation), parent))
+    print(table(summaries))
+    warn(data)
+
+
+def check(run: Run) -> None:
+    """Finds a setting that cannot be before anything is loaded or trained."""
+    cyclical_learning_rate(0, run.step_size, run.eta_min, run.eta_max)
+    checked_integer("--cycles", run.cycles, minimum=1)
+    checked_integer("--batch-size", run.batch_size, minimum=1)
+    checked_number("--l2", run.l2, minimum=0)
+    new_network(run, 1, 1, seed=0)
+
+
+def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:
+    """The first weights depend on the seed and the sizes alone."""
+    return MLP(
+        [inputs, *run.hidden, classes],
+        batch_norm=run.batch_norm,
+        initializer=run.initializer,
+        rng=np.random.default_rng([seed, 0]),
+    )
+
+
+def do(name: RunName, run: Run, seed: int, data: ImageData, splits: Splits, parent: Path) -> dict[str, Any]:
+    """One training, from the first weights to the folder that it leaves."""
+    net = new_network(run, data.inputs, data.classes, seed)
+    updates = 2 * run.step_size * run.cycles
+    start = time.perf_counter()
+    with Progress(name, updates) as progress:
+        history = train(
+            net,
+            splits.train,
+            splits.validation,
+            learning_rate=lambda step: cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max),
+            updates=updates,
+            batch_size=run.batch_size,
+            l2=run.l2,
+            record_every=max(1, 2 * run.step_size // 10),
+            rng=np.random.default_rng([seed, 1]),
+            on_update=progress.update,
+            on_record=progress.record,
+        )
+    test_loss, test_accuracy = evaluate(net, splits.test)
+    summary = {
+        "run": name,
+        "data": data.name,
+        "warning": data.warning,
+        "test_loss": test_loss,
+        "test_accuracy": test_accuracy,
+        "train_accuracy": history[-1].train_accuracy,
+        "validation_accuracy": history[-1].validation_accuracy,
+        "updates": updates,
+        "seconds": round(time.perf_counter() - start, 2),
+        "peak_memory_bytes": run_folder.peak_memory(),
+    }
+    with run_folder.new_folder(parent, f"{name}_{data.slug}_seed{seed}") as folder:
+        run_folder.write_config(folder, {"run": name, "seed": seed, **dataclasses.asdict(run)}, data)
+        run_folder.write_history(folder, history)
+        run_folder.write_json(folder / "summary.json", summary)
+        plot_run(folder)
+    return summary
+
+
+def table(summaries: list[dict[str, Any]]) -> str:
+    """The measured accuracies beside the published ones."""
+    lines = [f"{'run':<11} {'train %':>8} {'val. %':>8} {'test %':>8} {'seconds':>8}   published test %"]
+    for row in summaries:
+        accuracies = (100 * row[f"{part}_accuracy"] for part in ("train", "validation", "test"))
+        lines.append(
+            f"{row['run']:<11} {' '.join(f'{value:>8.2f}' for value in accuracies)} {row['seconds']:>8.1f}   "
+            f"{PUBLISHED[row['run']]}"
+        )
+    return "\n".join(lines)
+
+
+def warn(data: ImageData) -> None:
+    if data.warning:
+        print(f"WARNING: {data.warning}")
+
+
+if __name__ == "__main__":
+    run_script(main, Settings)

@@ -1,0 +1,107 @@
+"""What a run leaves: a folder of config.json, history.csv, summary.json and its figure, written whole or not at all."""
+
+import csv
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from image_data import ImageData
+
+from manual_mlp import Record
+
+
+def prepare(results: Path, experiment: str) -> Path:
+    """The experiment's folder, made and tried out before any work is done for it."""
+    folder = results / experiment
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"--results is {results}: cannot write there ({error.strerror}); choose another folder") from None
+    return folder
+
+
+@contextmanager
+def new_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A folder to fill. It gets its name when all is written; an earlier one of that name stays, this one is
+    numbered.
+    """
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=parent) as scratch:
+        unfinished = Path(scratch) / name
+        unfinished.mkdir()
+        yield unfinished
+        final, number = parent / name, 1
+        while final.exists():
+            number += 1
+            final = parent / f"{name}-{number}"
+        unfinished.rename(final)
+
+
+def write_config(folder: Path, settings: dict[str, Any], data: ImageData) -> None:
+    """Everything that it takes to do the run again."""
+    write_json(
+        folder / "config.json",
+        {
+            **settings,
+            "data": {"name": data.name, "fingerprint": data.fingerprint},
+            "versions": {
+                "python": platform.python_version(),
+                "numpy": version("numpy"),
+                "manual_mlp": version("manual-mlp"),
+            },
+            "commit": commit(),
+            "host": {"system": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count()},
+        },
+    )
+
+
+def write_history(folder: Path, history: list[Record]) -> None:
+    with (folder / "history.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(field.name for field in dataclasses.fields(Record))
+        writer.writerows(dataclasses.astuple(record) for record in history)
+
+
+def read_history(folder: Path) -> dict[str, list[float]]:
+    """The columns of history.csv."""
+    with (folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def commit() -> str | None:
+    """The commit that the code is at, marked where it was changed since; None outside of git."""
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None
+
+
+def peak_memory() -> int | None:
+    """Bytes of the largest resident size that this process has had; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource  # Unix only
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
