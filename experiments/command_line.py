@@ -19,6 +19,8 @@ def run_script(main: Callable[[Settings], None], settings: type[Settings]) -> No
         main(tyro.cli(settings, description=sys.modules[main.__module__].__doc__))
     except (ValueError, OSError) as error:
         sys.exit(failed(str(error), 2))
+    except MemoryError as error:
+        sys.exit(failed(f"not enough memory: {error}; choose a smaller network or less data", 2))
     except FloatingPointError as error:
         sys.exit(failed(str(error), 3))
     except KeyboardInterrupt:

@@ -1,7 +1,9 @@
 """Where images come from: CIFAR-10, a file of the same form, or a built-in stand-in."""
 
 import hashlib
+import http.client
 import socket
+import sys
 import tempfile
 import threading
 import urllib.request
@@ -27,13 +29,14 @@ def load(source: str, data_dir: Path) -> ImageData:
             try:
                 return cifar10(data_dir)
             except OSError as error:
-                return synthetic(f"{error}. ")
-    if not source.endswith(".npz"):
+                print(f"note: {error}", file=sys.stderr)
+                return synthetic()
+    if not source.lower().endswith(".npz"):
         raise ValueError(f"--data is {source!r}; it must be auto, cifar10, synthetic or the path of an .npz file")
     return from_file(Path(source))
 
 
-def synthetic(because: str = "") -> ImageData:
+def synthetic() -> ImageData:
     """A deterministic stand-in of CIFAR-10's sizes on which learning curves look like real ones.
 
     An image is 8 x 8 blocks of noise, to which its class adds a faint mean, all that a linear classifier can see,
@@ -51,9 +54,7 @@ def synthetic(because: str = "") -> ImageData:
     values += np.float32(0.23) * sign * class_patterns[y, rng.integers(0, patterns, images)]
     pixels = np.clip(128 + 40 * values, 0, 255).astype(np.uint8)
     x = pixels.repeat(4, axis=1).repeat(4, axis=2)  # (N, 32, 32, 3)
-    warning = (
-        f"{because}These are results on a synthetic stand-in, NOT on CIFAR-10: do not compare them with published ones"
-    )
+    warning = "These are results on a synthetic stand-in, NOT on CIFAR-10: do not compare them with published ones"
     return image_data("synthetic stand-in", "synthetic", warning, x[:50_000], y[:50_000], x[50_000:], y[50_000:])
 
 
@@ -61,13 +62,17 @@ def from_file(path: Path) -> ImageData:
     """x_train, y_train, x_test, y_test from an .npz file: uint8 images (N, H, W, C), integer labels (N,). No pickle."""
     names = ("x_train", "y_train", "x_test", "y_test")
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("it is no zip archive, as every .npz file is, or only a part of one")
+            stream.seek(0)
+            file = np.load(stream, allow_pickle=False)
             if missing := [name for name in names if name not in file]:
                 raise ValueError(f"it lacks {', '.join(missing)} and has {', '.join(file) or 'nothing'}")
-            x_train, y_train, x_test, y_test = (file[name] for name in names)
+            x_train, y_train, x_test, y_test = (np.asarray(file[name]) for name in names)
     except FileNotFoundError:
         raise ValueError(f"--data is {path}: there is no such file") from None
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"--data is {path}: {cause(error)}. It must be an .npz file with x_train, y_train, x_test and y_test, as "
             "numpy.savez writes it"
@@ -83,10 +88,11 @@ def from_file(path: Path) -> ImageData:
             raise ValueError(
                 f"--data is {path}: {name} is {y.dtype} {y.shape}; labels must be integers ({len(x)},), one an image"
             )
-        if y.min() < 0 or y.max() > y_train.max() or y_train.max() == 0:
+        found, classes = np.unique(y), len(np.unique(y_train))
+        if classes < 2 or found[0] < 0 or found[-1] >= classes:
             raise ValueError(
-                f"--data is {path}: {name} has labels from {y.min()} to {y.max()}; they must number at "
-                "least two classes from 0, and y_test no class that y_train lacks"
+                f"--data is {path}: {name} has labels from {found[0]} to {found[-1]}; y_train must number at least two "
+                "classes from 0 without a gap, and y_test have no other"
             )
     return image_data(path.name, path.stem, "", x_train, y_train, x_test, y_test)
 
@@ -111,7 +117,7 @@ def cifar10(data_dir: Path) -> ImageData:
             else:
                 download(CIFAR10, data_dir)
             train, test = read()
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
         damaged = f" ({archive} is damaged: its checksum is wrong)" if md5(archive) not in ("", CIFAR10.tgz_md5) else ""
         raise OSError(
             f"CIFAR-10 is not in {data_dir}{damaged} and cannot be downloaded: {cause(error)}. Put {CIFAR10.filename} "
@@ -142,19 +148,19 @@ def check_reachable(url: str) -> None:
     """Raises OSError unless the server answers in time. Asked in a thread: a name look-up has no time limit of its
     own.
     """
-    answer: list[OSError | None] = []
+    answer: list[Exception | None] = []
 
     def ask() -> None:
         try:
             urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=NETWORK_TIMEOUT).close()
             answer.append(None)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             answer.append(error)
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(NETWORK_TIMEOUT)
-    error = answer[0] if answer else TimeoutError(f"no answer within {NETWORK_TIMEOUT} s")
+    error: Exception | None = answer[0] if answer else TimeoutError(f"no answer within {NETWORK_TIMEOUT} s")
     if error is not None:
         raise OSError(f"{url}: {cause(error)}")
 

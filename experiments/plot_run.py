@@ -3,7 +3,6 @@
 Run it to draw a figure again, without training: python experiments/plot_run.py results/run_cycles/RUN
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,8 @@ import run_folder
 import tyro
 from command_line import run_script
 from matplotlib.figure import Figure
+
+from manual_mlp import cyclical_learning_rate
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,20 @@ def plot_run(folder: Path) -> Path:
     read it.
     """
     history = run_folder.read_history(folder)
-    summary = json.loads((folder / "summary.json").read_text())
+    summary, config = run_folder.read_json(folder / "summary.json"), run_folder.read_json(folder / "config.json")
+    if missing := {"run", "data", "test_accuracy", "updates"} - set(summary) | {
+        "step_size",
+        "eta_min",
+        "eta_max",
+    } - set(config):
+        raise ValueError(
+            f"{folder} lacks {', '.join(sorted(missing))} in its summary.json or config.json; make the run again"
+        )
     figure = Figure(figsize=(10, 7), layout="constrained")
     figure.suptitle(
         f"{summary['run']} on {summary['data']}: test accuracy {100 * summary['test_accuracy']:.2f} % "
-        f"after {summary['updates']} updates"
+        f"after {summary['updates']} updates",
+        parse_math=False,  # a file's name may contain a dollar sign
     )
     panels = figure.subplots(2, 2, sharex=True)
     for axes, name in zip(panels.flat, ("cost", "loss", "accuracy"), strict=False):
@@ -46,7 +56,9 @@ def plot_run(folder: Path) -> Path:
         axes.set_ylabel(name)
         axes.set_ylim(bottom=0)
         axes.legend()
-    panels[1, 1].plot(history["step"], history["eta"], "k-")
+    steps = range(summary["updates"] + 1)
+    etas = [cyclical_learning_rate(step, config["step_size"], config["eta_min"], config["eta_max"]) for step in steps]
+    panels[1, 1].plot(steps, etas, "k-")
     panels[1, 1].set_ylabel("learning rate eta")
     for axes in panels.flat:
         axes.grid(alpha=0.3)

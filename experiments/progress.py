@@ -13,15 +13,20 @@ class Progress:
 
     def __init__(self, name: str, updates: int) -> None:
         self.bar = tqdm(total=updates, desc=f"{name:<10}", unit=" updates", dynamic_ncols=True)
-        self.accuracy = "-"
+        self.latest: Record | None = None
 
     def record(self, record: Record) -> None:
-        self.accuracy = f"{100 * record.validation_accuracy:.1f} %"
+        self.latest = record
+        self.show(record.train_loss, record.eta)
 
     def update(self, step: int, eta: float, loss: float) -> None:
         if step % 20 == 0:
-            self.bar.set_postfix_str(f"loss {loss:.3f}, validation {self.accuracy}, eta {eta:.4f}", refresh=False)
+            self.show(loss, eta)
         self.bar.update()
+
+    def show(self, loss: float, eta: float) -> None:
+        accuracy = f"{100 * self.latest.validation_accuracy:.1f} %" if self.latest else "-"
+        self.bar.set_postfix_str(f"loss {loss:.3f}, validation {accuracy}, eta {eta:.4f}", refresh=False)
 
     def __enter__(self) -> Self:
         return self

@@ -17,12 +17,13 @@ import numpy as np
 import run_folder
 from command_line import run_script
 from data_sources import load
-from image_data import ImageData, Splits, split
+from image_data import ImageData, Splits, check_sizes, split
 from plot_run import plot_run
 from progress import Progress
 
 from manual_mlp import MLP, cyclical_learning_rate, evaluate, train
 from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.training import check_batch_size
 
 RunName = Literal["1-cycle", "3-cycles", "3-layer", "3-layer-bn"]
 
@@ -50,7 +51,7 @@ RUNS: dict[RunName, Run] = {
     "3-layer": Run((50, 50), False, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
     "3-layer-bn": Run((50, 50), True, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
 }
-PUBLISHED = {  # test accuracy in percent
+PUBLISHED: dict[RunName, str] = {  # test accuracy in percent
     "1-cycle": "45.78 (report R1), 45.85 (course)",
     "3-cycles": "46.74 (report R1), 48.09 (report R2), 47.47 (course)",
     "3-layer": "52 (report R4), about 52 (course)",
@@ -103,27 +104,35 @@ class Settings:
 def main(settings: Settings) -> None:
     if settings.seed < 0:
         raise ValueError(f"--seed is {settings.seed}; it must be 0 or more")
-    for name in settings.runs:
-        check(settings.run(name))
-    parent = run_folder.prepare(settings.results, "run_cycles")
+    if not settings.runs:
+        raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
+    runs = {name: settings.run(name) for name in settings.runs}
     data = load(settings.data, settings.data_dir)
+    for run in runs.values():
+        check(run, data)
+    parent = run_folder.prepare(settings.results, "run_cycles")
     warn(data)
     print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
-    summaries = []
-    for name in settings.runs:
-        run = settings.run(name)
-        summaries.append(do(name, run, settings.seed, data, split(data, run.n_train, run.n_validation), parent))
+    summaries: list[dict[str, Any]] = []
+    sizes, splits = None, None
+    for name, run in runs.items():
+        if splits is None or sizes != (run.n_train, run.n_validation):
+            splits = None  # let go of the last one first
+            sizes, splits = (run.n_train, run.n_validation), split(data, run.n_train, run.n_validation)
+        summaries.append(train_and_save(name, run, settings, data, splits, parent))
     print(table(summaries))
     warn(data)
 
 
-def check(run: Run) -> None:
-    """Finds a setting that cannot be before anything is loaded or trained."""
+def check(run: Run, data: ImageData) -> None:
+    """Finds what cannot be before anything is trained or written."""
     cyclical_learning_rate(0, run.step_size, run.eta_min, run.eta_max)
     checked_integer("--cycles", run.cycles, minimum=1)
-    checked_integer("--batch-size", run.batch_size, minimum=1)
     checked_number("--l2", run.l2, minimum=0)
-    new_network(run, 1, 1, seed=0)
+    for width in run.hidden:
+        checked_integer("--hidden", width, minimum=1)
+    check_sizes(data, run.n_train, run.n_validation)
+    check_batch_size(new_network(run, 1, 2, seed=0), run.n_train, run.batch_size)
 
 
 def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:
@@ -136,9 +145,15 @@ def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:
     )
 
 
-def do(name: RunName, run: Run, seed: int, data: ImageData, splits: Splits, parent: Path) -> dict[str, Any]:
+def train_and_save(
+    name: RunName, run: Run, settings: Settings, data: ImageData, splits: Splits, parent: Path
+) -> dict[str, Any]:
     """One training, from the first weights to the folder that it leaves."""
-    net = new_network(run, data.inputs, data.classes, seed)
+    as_published = run == RUNS[name]
+    title = name if as_published else f"{name}-changed"
+    arguments = {"run": name, "seed": settings.seed, "data_source": settings.data, **dataclasses.asdict(run)}
+    config = run_folder.provenance(arguments, data)
+    net = new_network(run, data.inputs, data.classes, settings.seed)
     updates = 2 * run.step_size * run.cycles
     start = time.perf_counter()
     with Progress(name, updates) as progress:
@@ -151,13 +166,13 @@ def do(name: RunName, run: Run, seed: int, data: ImageData, splits: Splits, pare
             batch_size=run.batch_size,
             l2=run.l2,
             record_every=max(1, 2 * run.step_size // 10),
-            rng=np.random.default_rng([seed, 1]),
+            rng=np.random.default_rng([settings.seed, 1]),
             on_update=progress.update,
             on_record=progress.record,
         )
     test_loss, test_accuracy = evaluate(net, splits.test)
     summary = {
-        "run": name,
+        "run": title,
         "data": data.name,
         "warning": data.warning,
         "test_loss": test_loss,
@@ -166,10 +181,11 @@ def do(name: RunName, run: Run, seed: int, data: ImageData, splits: Splits, pare
         "validation_accuracy": history[-1].validation_accuracy,
         "updates": updates,
         "seconds": round(time.perf_counter() - start, 2),
-        "peak_memory_bytes": run_folder.peak_memory(),
+        "peak_memory_of_process_bytes": run_folder.peak_memory(),
+        "published_test_accuracy": PUBLISHED[name] if as_published and data.is_cifar10 else None,
     }
-    with run_folder.new_folder(parent, f"{name}_{data.slug}_seed{seed}") as folder:
-        run_folder.write_config(folder, {"run": name, "seed": seed, **dataclasses.asdict(run)}, data)
+    with run_folder.new_folder(parent, f"{title}_{data.slug[:40]}_seed{settings.seed}") as folder:
+        run_folder.write_json(folder / "config.json", config)
         run_folder.write_history(folder, history)
         run_folder.write_json(folder / "summary.json", summary)
         plot_run(folder)
@@ -178,12 +194,12 @@ def do(name: RunName, run: Run, seed: int, data: ImageData, splits: Splits, pare
 
 def table(summaries: list[dict[str, Any]]) -> str:
     """The measured accuracies beside the published ones."""
-    lines = [f"{'run':<11} {'train %':>8} {'val. %':>8} {'test %':>8} {'seconds':>8}   published test %"]
+    lines = [f"{'run':<18} {'train %':>8} {'val. %':>8} {'test %':>8} {'seconds':>8}   published test %"]
     for row in summaries:
         accuracies = (100 * row[f"{part}_accuracy"] for part in ("train", "validation", "test"))
         lines.append(
-            f"{row['run']:<11} {' '.join(f'{value:>8.2f}' for value in accuracies)} {row['seconds']:>8.1f}   "
-            f"{PUBLISHED[row['run']]}"
+            f"{row['run']:<18} {' '.join(f'{value:>8.2f}' for value in accuracies)} {row['seconds']:>8.1f}   "
+            f"{row['published_test_accuracy'] or '-'}"
         )
     return "\n".join(lines)
 

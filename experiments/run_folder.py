@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import platform
@@ -40,29 +41,29 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
         unfinished = Path(scratch) / name
         unfinished.mkdir()
         yield unfinished
-        final, number = parent / name, 1
-        while final.exists():
-            number += 1
-            final = parent / f"{name}-{number}"
-        unfinished.rename(final)
+        for number in itertools.count(1):
+            final = parent / (name if number == 1 else f"{name}-{number}")
+            try:
+                unfinished.rename(final)
+                return
+            except OSError:
+                if not final.exists():
+                    raise
 
 
-def write_config(folder: Path, settings: dict[str, Any], data: ImageData) -> None:
-    """Everything that it takes to do the run again."""
-    write_json(
-        folder / "config.json",
-        {
-            **settings,
-            "data": {"name": data.name, "fingerprint": data.fingerprint},
-            "versions": {
-                "python": platform.python_version(),
-                "numpy": version("numpy"),
-                "manual_mlp": version("manual-mlp"),
-            },
-            "commit": commit(),
-            "host": {"system": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count()},
+def provenance(settings: dict[str, Any], data: ImageData) -> dict[str, Any]:
+    """The content of config.json: everything that it takes to do the run again."""
+    return {
+        **settings,
+        "data": {"name": data.name, "fingerprint": data.fingerprint},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": version("numpy"),
+            "manual_mlp": version("manual-mlp"),
         },
-    )
+        "commit": commit(),
+        "host": {"system": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count()},
+    }
 
 
 def write_history(folder: Path, history: list[Record]) -> None:
@@ -76,18 +77,31 @@ def read_history(folder: Path) -> dict[str, list[float]]:
     """The columns of history.csv."""
     with (folder / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+    try:
+        return {field.name: [float(row[field.name]) for row in rows] for field in dataclasses.fields(Record)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder}/history.csv is damaged ({error!r}); make the run again") from None
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
-    file.write_text(json.dumps(content, indent=2) + "\n")
+    file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}); make the run again") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} is damaged (not an object); make the run again")
+    return content
 
 
 def commit() -> str | None:
     """The commit that the code is at, marked where it was changed since; None outside of git."""
     try:
         result = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

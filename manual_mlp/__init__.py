@@ -3,7 +3,8 @@
 Start with `layers.py`; it needs nothing else.
 """
 
-from manual_mlp.gradient_check import compare_gradients, numerical_gradients
+from manual_mlp.finite_differences import directional_gradients, numerical_gradients
+from manual_mlp.gradient_check import compare_gradients, measured_rounding
 from manual_mlp.network import MLP
 from manual_mlp.schedules import cyclical_learning_rate
 from manual_mlp.training import Record, evaluate, minibatches, sgd_update, train
@@ -13,7 +14,9 @@ __all__ = [
     "Record",
     "compare_gradients",
     "cyclical_learning_rate",
+    "directional_gradients",
     "evaluate",
+    "measured_rounding",
     "minibatches",
     "numerical_gradients",
     "sgd_update",

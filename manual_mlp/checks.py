@@ -2,13 +2,14 @@
 or raises a ValueError that names the argument, what it was and what it must be.
 """
 
+import contextlib
 import math
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from manual_mlp.layers import Array, Labels
 
@@ -21,13 +22,32 @@ def checked_integer(name: str, value: object, minimum: int) -> int:
 
 def checked_number(name: str, value: object, minimum: float) -> float:
     """A finite Python float: a NumPy scalar would carry its float64 into float32 arithmetic."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | np.integer | np.floating)
-        or not minimum <= value < math.inf
-    ):
+    number = math.nan
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # an integer beyond all floats
+            number = float(value)
+    if not minimum <= number < math.inf:
         raise ValueError(f"{name} is {value!r}; it must be a finite number of at least {minimum}")
-    return float(value)
+    return number
+
+
+def checked_bool(name: str, value: object) -> bool:
+    if not isinstance(value, bool | np.bool):
+        raise ValueError(f"{name} is {value!r}; it must be True or False")
+    return bool(value)
+
+
+def checked_generator(name: str, value: object) -> np.random.Generator:
+    if not isinstance(value, np.random.Generator):
+        raise ValueError(f"{name} is {value!r}; it must be a numpy.random.Generator such as np.random.default_rng(0)")
+    return value
+
+
+def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    for allowed in (np.dtype(np.float32), np.dtype(np.float64)):
+        if dtype is not None and dtype in (allowed, allowed.name, allowed.type):
+            return allowed
+    raise ValueError(f"dtype is {dtype!r}; it must be float32 (to train) or float64 (to verify)")
 
 
 def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
@@ -49,7 +69,8 @@ def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statis
             f"x has shape (1, {inputs}): batch normalization cannot train on a batch of one, whose variance is 0; "
             "give 2 images or more, or use forward(x, training=False)"
         )
-    x = x.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, and is named below
+        x = x.astype(dtype, copy=False)
     if not np.isfinite(x).all():
         row, column = np.argwhere(~np.isfinite(x))[0]
         raise ValueError(f"x[{row}, {column}] is {x[row, column]}; every value must be a finite {dtype}")

@@ -7,10 +7,10 @@ Each operation is a pair that can be read alone and keeps no state:
 
 `dout` is the gradient of the cost with respect to `out`; `d` + name is the gradient with respect to that name and
 has its shape. N counts the images of a batch, D the inputs of a layer, M its outputs, H the features that an
-element-wise operation passes through, K the classes. Every result has the dtype of the arrays that went in.
+element-wise operation passes through, K the classes. Every result has the dtype of the arrays that went in: scalars
+become Python floats first, since a NumPy scalar would carry its float64 along.
 
-`out=` and the like, as in NumPy's own functions, name an array to write the result into; without them a new one is
-made.
+`out=`, `dW=` and the like, where a function takes them, name an array to write that result into, as in NumPy.
 """
 
 from typing import NamedTuple
@@ -57,8 +57,9 @@ def linear_backward(
 def linear_backward_parameters(
     dout: Array, cache: LinearCache, dW: Array | None = None, db: Array | None = None
 ) -> tuple[Array, Array]:
-    """`linear_backward` for the first layer, whose input is data: nobody asks for dx, and it would cost as much as
-    dW.
+    """`linear_backward` without dx: the first layer's input is data, and dx would cost as much as dW.
+
+    Shapes: dout (N, M) -> dW (M, D), db (M,)
     """
     dW = np.matmul(dout.T, cache.x, out=dW)  # (M, D)
     db = np.sum(dout, axis=0, out=db)  # (M,)
@@ -108,7 +109,7 @@ def batch_norm_forward(
     mean = x.mean(axis=0)  # (H,)
     x_hat = x - mean  # (N, H) centered, scaled below
     var = np.mean(x_hat * x_hat, axis=0)  # (H,)
-    inv_std = 1 / np.sqrt(var + eps)  # (H,)
+    inv_std = 1 / np.sqrt(var + float(eps))  # (H,)
     x_hat *= inv_std
     out = x_hat * gamma  # (N, H)
     out += beta
@@ -147,6 +148,8 @@ def batch_norm_advance(
 ) -> None:
     """Moves the running statistics, in place, towards those of the batch: new = (1 - momentum) old + momentum batch.
 
+    Shapes: running_mean (H,), running_var (H,)
+
     As in torch the running variance takes the unbiased estimate, var N / (N - 1), although the batch itself was
     normalized with the biased one. The course's alpha is 1 - momentum.
     """
@@ -163,7 +166,7 @@ def batch_norm_inference(
     Shapes: x (N, H), all others (H,) -> out (N, H)
     """
     out = x - running_mean  # (N, H)
-    out *= gamma / np.sqrt(running_var + eps)
+    out *= gamma / np.sqrt(running_var + float(eps))
     out += beta
     return out
 
@@ -213,9 +216,13 @@ def l2_penalty_forward(W: Array, l2: float) -> tuple[np.floating, L2PenaltyCache
 
     Shapes: W of any shape -> penalty ()
     """
-    return float(l2) * np.vdot(W, W), L2PenaltyCache(W, l2)
+    l2 = float(l2)
+    return l2 * np.vdot(W, W), L2PenaltyCache(W, l2)
 
 
 def l2_penalty_backward(dout: float, cache: L2PenaltyCache) -> Array:
-    """dW = dout 2 l2 W."""
+    """dW = dout 2 l2 W.
+
+    Shapes: dout () -> dW like W
+    """
     return cache.W * float(2 * cache.l2 * dout)

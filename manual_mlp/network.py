@@ -2,12 +2,20 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from manual_mlp.checks import checked_images, checked_labels, checked_number, checked_sizes
+from manual_mlp.checks import (
+    checked_bool,
+    checked_dtype,
+    checked_generator,
+    checked_images,
+    checked_labels,
+    checked_number,
+    checked_sizes,
+)
 from manual_mlp.initializers import weight_std
 from manual_mlp.layers import (
     Array,
@@ -64,12 +72,9 @@ class MLP:
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.sizes = checked_sizes(sizes)
-        self.batch_norm = bool(batch_norm)
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
-        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise ValueError(f"dtype is {self.dtype}; it must be float32 (to train) or float64 (to verify)")
-        if not isinstance(rng, np.random.Generator):
-            raise ValueError(f"rng is {rng!r}; it must be a numpy.random.Generator such as np.random.default_rng(0)")
+        self.batch_norm = checked_bool("batch_norm", batch_norm)
+        self.dtype = checked_dtype(dtype)
+        rng = checked_generator("rng", rng)
 
         self.depth = len(self.sizes) - 1
         shapes: dict[str, tuple[int, ...]] = {}
@@ -98,6 +103,7 @@ class MLP:
         training=False normalizes with the running statistics; training=True with the batch's own, and advances the
         running ones once, as torch's train() does.
         """
+        training = checked_bool("training", training)
         logits, caches = self.forward_with_caches(self._checked_images(x, training), training)
         if training:
             self._advance_running_statistics(caches)
@@ -137,8 +143,7 @@ class MLP:
         self._advance_running_statistics(caches)
         loss, loss_cache = softmax_cross_entropy_forward(logits, y)
         self._backward(softmax_cross_entropy_backward(1.0, loss_cache), caches, gradients)
-        if l2 > 0:
-            gradients.weights += l2_penalty_backward(1.0, L2PenaltyCache(self.parameters.weights, l2))
+        gradients.weights += l2_penalty_backward(1.0, L2PenaltyCache(self.parameters.weights, l2))
         return float(loss)
 
     def forward_with_caches(self, x: Array, training: bool) -> tuple[Array, list[LayerCache]]:

@@ -1,12 +1,13 @@
 """Training: minibatches, the update, the loop, and the history that it leaves."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manual_mlp.checks import checked_images, checked_integer, checked_labels, checked_number
+from manual_mlp.checks import checked_generator, checked_images, checked_integer, checked_labels, checked_number
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
 from manual_mlp.named_arrays import NamedArrays
 from manual_mlp.network import MLP
@@ -19,7 +20,7 @@ class Record:
     """One line of a history, taken in test mode after `step` updates; the last fields are of the validation images."""
 
     step: int
-    eta: float  # of the update to come
+    eta: float  # of the update to come; after the last, its own
     train_loss: float
     train_cost: float
     train_accuracy: float
@@ -34,20 +35,34 @@ def minibatches(images: int, batch_size: int, rng: np.random.Generator) -> Itera
     Every epoch is a new permutation, so each image comes exactly once in it; the last batch of an epoch is smaller
     where batch_size does not divide the number of images.
     """
-    while True:
-        order = rng.permutation(images)
-        for start in range(0, images, batch_size):
-            yield order[start : start + batch_size]
+    images, batch_size = (
+        checked_integer("images", images, minimum=1),
+        checked_integer("batch_size", batch_size, minimum=1),
+    )
+    rng = checked_generator("rng", rng)
+
+    def batches() -> Iterator[NDArray[np.intp]]:
+        while True:
+            order = rng.permutation(images)
+            for start in range(0, images, batch_size):
+                yield order[start : start + batch_size]
+
+    return batches()
 
 
 def sgd_update(parameters: NamedArrays, gradients: NamedArrays, eta: float) -> None:
     """parameters -= eta gradients, all of them at once. Uses up the gradients."""
-    gradients.flat *= eta
+    gradients.flat *= float(eta)
     parameters.flat -= gradients.flat
 
 
 def evaluate(net: MLP, data: Data, chunk: int = 5000) -> tuple[float, float]:
     """Mean cross-entropy and accuracy in test mode, `chunk` images at a time to bound the memory."""
+    return loss_and_accuracy(net, checked_data(net, data), checked_integer("chunk", chunk, minimum=1))
+
+
+def loss_and_accuracy(net: MLP, data: Data, chunk: int = 5000) -> tuple[float, float]:
+    """`evaluate` for a caller that has checked its data."""
     x, y = data
     loss, right = 0.0, 0
     for start in range(0, len(x), chunk):
@@ -78,24 +93,24 @@ def train(
     `on_update(step, eta, batch loss)` and `on_record(record)` let a caller show progress. A loss that is no longer
     finite ends the training with a FloatingPointError.
     """
-    images = len(train_data[0])
-    batch_size = checked_integer("batch_size", batch_size, minimum=1)
-    updates, record_every = checked_integer("updates", updates, 0), checked_integer("record_every", record_every, 1)
-    l2 = checked_number("l2", l2, minimum=0)
     train_data, validation_data = checked_data(net, train_data), checked_data(net, validation_data)
-    if net.buffers and (images % batch_size == 1 or batch_size == 1):
-        raise ValueError(
-            f"batch_size is {batch_size}: of {images} images that leaves a batch of one, on which batch normalization "
-            "cannot train; choose another batch_size"
-        )
+    images = len(train_data[0])
+    updates = checked_integer("updates", updates, minimum=0)
+    record_every = checked_integer("record_every", record_every, minimum=1)
+    l2, rng = checked_number("l2", l2, minimum=0), checked_generator("rng", rng)
+    check_batch_size(net, images, batch_size)
+    if not callable(learning_rate):
+        raise ValueError(f"learning_rate is {learning_rate!r}; it must be a function of the update number")
 
-    def record(step: int) -> Record:
+    def record(step: int, eta: float) -> Record:
         penalty = net.penalty(l2)
-        train_loss, train_accuracy = evaluate(net, train_data)
-        validation_loss, validation_accuracy = evaluate(net, validation_data)
+        train_loss, train_accuracy = loss_and_accuracy(net, train_data)
+        validation_loss, validation_accuracy = loss_and_accuracy(net, validation_data)
+        if not math.isfinite(train_loss + validation_loss + penalty):
+            raise FloatingPointError(f"the cost is no longer finite after {step} updates: lower the learning rate")
         return Record(
             step,
-            learning_rate(step),
+            eta,
             train_loss,
             train_loss + penalty,
             train_accuracy,
@@ -107,24 +122,40 @@ def train(
     x, y = train_data
     gradients = net.parameters.zeros_like()
     history: list[Record] = []
-    for step, rows in enumerate(minibatches(images, batch_size, rng)):
-        if step % record_every == 0 or step == updates:
-            history.append(record(step))
-            on_record(history[-1])
-        if step == updates:
-            break
-        eta = learning_rate(step)
-        loss = net.loss_and_gradients(x[rows], y[rows], l2, gradients)
-        if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss} at update {step}, where eta is {eta:g}: lower the learning rate"
-            )
-        sgd_update(net.parameters, gradients, eta)
-        on_update(step, eta, loss)
+    eta = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends in a loss that is not finite
+        for step, rows in enumerate(minibatches(images, batch_size, rng)):
+            if step < updates:
+                eta = checked_number(f"learning_rate({step})", learning_rate(step), minimum=0)
+            if step % record_every == 0 or step == updates:
+                history.append(record(step, eta))
+                on_record(history[-1])
+            if step == updates:
+                return history
+            loss = net.loss_and_gradients(x[rows], y[rows], l2, gradients)
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} at update {step}, where eta is {eta:g}: lower the learning rate"
+                )
+            sgd_update(net.parameters, gradients, eta)
+            on_update(step, eta, loss)
     return history
 
 
+def check_batch_size(net: MLP, images: int, batch_size: int) -> None:
+    batch_size = checked_integer("batch_size", batch_size, minimum=1)
+    if net.buffers and (images % batch_size == 1 or batch_size == 1):
+        raise ValueError(
+            f"batch_size is {batch_size}: of {images} images that leaves a batch of one, on which batch normalization "
+            "cannot train; choose another batch_size"
+        )
+
+
 def checked_data(net: MLP, data: Data) -> Data:
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(
+            f"data is a {type(data).__name__}; it must be a pair: images (N, {net.sizes[0]}) and labels (N,)"
+        )
     x, y = data
     x = checked_images(x, net.sizes[0], net.dtype, batch_statistics=False)
     return x, checked_labels(y, len(x), net.sizes[-1])

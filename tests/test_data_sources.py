@@ -4,8 +4,10 @@ import hashlib
 import http.server
 import io
 import pickle
+import socket
 import tarfile
 import threading
+import time
 
 import data_sources
 import numpy as np
@@ -62,10 +64,10 @@ def damaged(path):
     [
         (lambda _: None, "there is no such file"),
         (lambda path: path.mkdir(), "Is a directory"),
-        (lambda path: path.write_bytes(b""), "No data left in file"),
+        (lambda path: path.write_bytes(b""), "it is no zip archive"),
         (lambda path: path.write_text("hello"), "must be an .npz file with x_train"),
         (lambda path: path.write_bytes(npy()), "must be an .npz file with x_train"),
-        (truncated, "File is not a zip file"),
+        (truncated, "it is no zip archive, as every .npz file is, or only a part"),
         (damaged, "Bad CRC-32"),
         (pickled, "Object arrays cannot be loaded when allow_pickle=False"),
         (lambda path: np.savez(path, images=np.zeros(3)), "it lacks x_train, y_train, x_test, y_test and has images"),
@@ -96,7 +98,13 @@ def test_a_bad_file_is_named(tmp_path, write, message):
         ({"y_test": np.zeros(6)}, r"y_test is float64 \(6,\)"),
         ({"y_train": np.arange(20) - 1}, "y_train has labels from -1 to 18"),
         ({"y_test": np.arange(6)}, "y_test has labels from 0 to 5"),
-        ({"y_train": np.zeros(20, int)}, "y_train has labels from 0 to 0; they must number at least two classes"),
+        (
+            {"y_train": np.arange(20) % 5 + 1},
+            "y_train has labels from 1 to 5; y_train must number at least two classes from 0",
+        ),
+        ({"y_train": np.where(np.arange(20) % 5 == 3, 2**40, 0)}, "y_train has labels from 0 to 1099511627776"),
+        ({"x_train": b"not an array"}, r"x_train is \|S12 \(\)"),
+        ({"y_train": np.zeros(20, int)}, "y_train has labels from 0 to 0; y_train must number at least two"),
     ],
 )
 def test_bad_arrays_are_named(tmp_path, changed, message):
@@ -110,16 +118,20 @@ def test_an_unknown_source_is_named(tmp_path):
         load("imagenet", tmp_path)
 
 
-def test_the_stand_in_is_always_the_same(tmp_path):
-    first = load("synthetic", tmp_path)
+@pytest.fixture(scope="module")
+def stand_in():
+    return data_sources.synthetic()
+
+
+def test_the_stand_in_is_always_the_same(stand_in, tmp_path):
+    first = stand_in
     assert (first.x_train.shape, first.x_test.shape, first.classes) == ((50_000, 32, 32, 3), (10_000, 32, 32, 3), 10)
     assert first.fingerprint == load("synthetic", tmp_path).fingerprint
     assert "NOT on CIFAR-10" in first.warning
 
 
-def test_the_stand_in_needs_hidden_units_but_is_not_easy(tmp_path):
-    data = load("synthetic", tmp_path)
-    splits = split(data, 10_000, 100)
+def test_the_stand_in_needs_hidden_units_but_is_not_easy(stand_in):
+    splits = split(stand_in, 10_000, 100)
 
     def accuracy(sizes):
         net = MLP(sizes, initializer="xavier", rng=np.random.default_rng(0))
@@ -127,10 +139,10 @@ def test_the_stand_in_needs_hidden_units_but_is_not_easy(tmp_path):
             net,
             splits.train,
             splits.validation,
-            learning_rate=lambda step: cyclical_learning_rate(step, step_size=500),
-            updates=1000,
+            learning_rate=lambda step: cyclical_learning_rate(step, step_size=300),
+            updates=600,
             l2=0.01,
-            record_every=1000,
+            record_every=600,
             rng=np.random.default_rng(1),
         )
         return evaluate(net, splits.test)[1]
@@ -141,6 +153,8 @@ def test_the_stand_in_needs_hidden_units_but_is_not_easy(tmp_path):
 
 
 BATCHES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+random = np.random.default_rng(0)
+TINY = {name: (random.integers(0, 256, (2, 3072), np.uint8), random.permutation(2).tolist()) for name in BATCHES}
 
 
 @pytest.fixture
@@ -150,8 +164,8 @@ def server(tmp_path, monkeypatch):
     site = tmp_path / "site"
     folder = site / "cifar-10-batches-py"
     folder.mkdir(parents=True)
-    for number, name in enumerate(BATCHES):
-        (folder / name).write_bytes(pickle.dumps({"data": np.full((2, 3072), number, np.uint8), "labels": [0, 1]}))
+    for name, (pixels, labels) in TINY.items():
+        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": labels}))
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": ["no", "yes"]}))
     archive = site / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as file:
@@ -193,8 +207,10 @@ def no_network(server, monkeypatch):
 
 def check_tiny_cifar(data):
     assert (data.name, data.warning) == ("CIFAR-10", "")
-    assert data.x_train[:, 0, 0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
-    assert data.y_test.tolist() == [0, 1]
+    for images, labels, names in ((data.x_train, data.y_train, BATCHES[:5]), (data.x_test, data.y_test, BATCHES[5:])):
+        raw = np.concatenate([TINY[name][0] for name in names])  # all reds, all greens, all blues of an image
+        np.testing.assert_array_equal(images, raw.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        assert labels.tolist() == [label for name in names for label in TINY[name][1]]
 
 
 @pytest.mark.usefixtures("server")
@@ -233,10 +249,10 @@ def test_without_network_cifar10_says_the_ways_out(tmp_path):
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_network_auto_takes_the_stand_in_and_says_so(tmp_path):
+def test_without_network_auto_takes_the_stand_in_and_says_so(tmp_path, capsys):
     data = load("auto", tmp_path / "data")
     assert (data.name, data.slug) == ("synthetic stand-in", "synthetic")
-    assert "Connection refused" in data.warning
+    assert "Connection refused" in capsys.readouterr().err
     assert "NOT on CIFAR-10" in data.warning
 
 
@@ -249,6 +265,17 @@ def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
         monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.server_address[1]}/x")
         with pytest.raises(OSError, match=r"cannot be downloaded: .*(timed out|no answer)"):
             load("cifar10", tmp_path / "data")
+
+
+def test_a_download_that_stalls_is_given_up(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(data_sources, "NETWORK_TIMEOUT", 0.5)
+    monkeypatch.setattr(
+        http.server.SimpleHTTPRequestHandler, "copyfile", lambda *_: time.sleep(3)
+    )  # answers, then stalls
+    with pytest.raises(OSError, match=r"cannot be downloaded: .*timed out"):
+        load("cifar10", tmp_path / "data")
+    assert socket.getdefaulttimeout() is None
+    assert server.exists()
 
 
 def test_a_download_that_breaks_leaves_nothing(tmp_path, server):

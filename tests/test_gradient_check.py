@@ -31,7 +31,7 @@ def test_what_is_not_finite_never_agrees(bad, side):
 
 def test_zero_needs_both_sides_below_the_floor():
     zero, small, large = {"a": np.zeros(2)}, {"a": np.array([1e-10, 0])}, {"a": np.array([1e-3, 0])}
-    assert compare_gradients(small, zero, floor=1e-9).parameters[0].is_zero
+    assert compare_gradients(small, zero, floor=1e-9).parameters[0].verdict == "zero"
     assert not compare_gradients(large, zero, floor=1e-9).agrees
     assert not compare_gradients(zero, large, floor=1e-9).agrees
 
@@ -41,6 +41,18 @@ def test_names_and_shapes_must_be_those_of_the_reference():
         compare_gradients({"a": right["a"], "c": 1.0}, right)
     with pytest.raises(ValueError, match=r"gradients\['b'\] has shape \(1,\); the reference's is \(1, 1\)"):
         compare_gradients({"a": right["a"], "b": right["b"][0]}, right)
+
+
+def test_small_integers_do_not_wrap():
+    ours, theirs = {"a": np.array([1], np.uint8)}, {"a": np.array([2], np.uint8)}
+    assert compare_gradients(ours, theirs).worst == 0.5
+
+
+def test_nothing_to_compare_is_named():
+    with pytest.raises(ValueError, match="gradients and reference are empty"):
+        compare_gradients({}, {})
+    with pytest.raises(ValueError, match=r"gradients\['a'\] is <U1 \(1,\); it must hold real numbers"):
+        compare_gradients({"a": ["x"]}, {"a": [1.0]})
 
 
 def test_numerical_gradients_leave_the_network_as_it_was(make_case):
@@ -63,7 +75,7 @@ def test_numerical_gradients_use_batch_statistics(make_case):
 @pytest.mark.parametrize(
     ("dtype", "h", "message"),
     [
-        (np.float32, 1e-5, "net has dtype float32; differences of a rounded cost need dtype=np.float64"),
+        (np.float32, 1e-5, "net has dtype float32; differences of a cost need dtype=np.float64"),
         (np.float64, 0.0, "h is 0"),
         (np.float64, -1e-5, "h is -1e-05; it must be a finite number of at least 0"),
         (np.float64, np.nan, "h is nan; it must be a finite number of at least 0"),

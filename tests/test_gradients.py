@@ -46,7 +46,7 @@ def test_only_biases_before_batch_norm_count_as_zero(make_case, depth):
     net, x, y = make_case(depth, True, 6)
     _, gradients = net.cost_and_gradients(x, y, 0.7)
     comparison = compare_gradients(gradients, autograd_gradients(net, x, y, 0.7), tolerance=1e-12, floor=1e-14)
-    zero = {row.name for row in comparison.parameters if row.is_zero}
+    zero = {row.name for row in comparison.parameters if row.verdict == "zero"}
     assert zero == {f"linear{layer}.bias" for layer in range(1, depth)}
 
 

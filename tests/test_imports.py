@@ -11,12 +11,12 @@ ROOT = Path(__file__).parent.parent
 
 
 def imported_by(package):
-    for file in (ROOT / package).glob("*.py"):
+    for file in (ROOT / package).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 yield from (alias.name.split(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                yield node.module.split(".")[0]
+                yield (node.module or package).split(".")[0]
 
 
 @pytest.mark.parametrize(

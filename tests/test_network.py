@@ -87,8 +87,8 @@ def test_parameters_are_live_and_share_no_memory():
             assert np.shares_memory(net.parameters[name], net.parameters[other]) == (name == other)
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_a_copied_network_is_independent_and_whole(duplicate):
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda arrays: pickle.loads(pickle.dumps(arrays))])
+def test_copied_arrays_are_independent_and_whole(duplicate):
     net = small()
     arrays = duplicate(net.parameters)
     assert list(arrays) == ORDER
@@ -116,7 +116,10 @@ def test_assigning_to_a_name_writes_into_the_view():
     ("initializer", "std"), [("he", np.sqrt(2 / 400)), ("xavier", np.sqrt(1 / 400)), (0.003, 0.003)], ids=str
 )
 def test_weights_start_normal_with_the_initializers_std(initializer, std):
-    net = MLP([400, 500, 10], batch_norm=True, initializer=initializer, rng=np.random.default_rng(0), dtype=np.float64)
+    """The second layer has other inputs, and so another std."""
+    net = MLP([400, 500, 300], batch_norm=True, initializer=initializer, rng=np.random.default_rng(0), dtype=np.float64)
+    later = net.parameters["linear2.weight"].std()
+    assert later == pytest.approx(std if isinstance(initializer, float) else std * np.sqrt(400 / 500), rel=0.01)
     weights = net.parameters["linear1.weight"]
     assert weights.mean() == pytest.approx(0, abs=4 * std / np.sqrt(weights.size))
     assert weights.std() == pytest.approx(std, rel=0.01)
@@ -152,7 +155,13 @@ nan[1, 2] = np.nan
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: small(dtype=np.float16), "dtype is float16; it must be float32"),
+        (lambda: small(dtype=np.float16), "dtype is <class 'numpy.float16'>; it must be float32"),
+        (lambda: small(dtype=None), "dtype is None; it must be float32"),
+        (lambda: small(dtype="bogus"), "dtype is 'bogus'; it must be float32"),
+        (lambda: small(batch_norm="False"), "batch_norm is 'False'; it must be True or False"),
+        (lambda: small().forward(x, "False"), "training is 'False'; it must be True or False"),
+        (lambda: small(dtype=np.float32).forward(x * 1e300), "is inf; every value must be a finite float32"),
+        (lambda: small().cost(x, y, l2=10**400), "it must be a finite number of at least 0"),
         (lambda: small(rng=0), "rng is 0; it must be a numpy.random.Generator"),
         (lambda: small(initializer="lecun"), "initializer is 'lecun'; it must be \"he\""),
         (lambda: small(initializer=-0.1), "initializer is -0.1; it must be a finite number of at least 0"),

@@ -10,6 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import run_cycles
+import run_folder
+from data_sources import load
+from image_data import split
+
+from manual_mlp import MLP, cyclical_learning_rate, minibatches, sgd_update
 
 ROOT = Path(__file__).parent.parent
 SHORT = ("--cycles", "1", "--step-size", "10", "--n-train", "150", "--n-validation", "50", "--batch-size", "20")
@@ -38,9 +44,9 @@ def test_all_runs_leave_their_folders_and_a_table(images, tmp_path):
     assert done.returncode == 0, done.stderr
     folders = sorted((tmp_path / "out" / "run_cycles").iterdir())
     names = ["1-cycle", "3-cycles", "3-layer", "3-layer-bn"]
-    assert [folder.name for folder in folders] == sorted(f"{name}_tiny_seed3" for name in names)
+    assert [folder.name for folder in folders] == sorted(f"{name}-changed_tiny_seed3" for name in names)
     for name in names:
-        folder = tmp_path / "out" / "run_cycles" / f"{name}_tiny_seed3"
+        folder = tmp_path / "out" / "run_cycles" / f"{name}-changed_tiny_seed3"
         assert sorted(file.name for file in folder.iterdir()) == FILES
         config = json.loads((folder / "config.json").read_text())
         assert (config["run"], config["seed"], config["step_size"], config["batch_size"]) == (name, 3, 10, 20)
@@ -53,14 +59,63 @@ def test_all_runs_leave_their_folders_and_a_table(images, tmp_path):
         assert [int(row["step"]) for row in history] == list(range(0, 21, 2))
         assert float(history[-1]["validation_accuracy"]) == summary["validation_accuracy"]
         assert f"{100 * summary['test_accuracy']:.2f}" in done.stdout
-    assert "45.78 (report R1)" in done.stdout
+    assert "45.78" not in done.stdout, "published on CIFAR-10 with other settings: not to be compared"
+
+
+def test_the_settings_reach_the_training(images, tmp_path):
+    """The whole run again, by hand: the numbers in the files are those of this network, these images, this schedule."""
+    settings = run_cycles.Settings(
+        *(("3-layer-bn",), str(images), tmp_path, tmp_path, 5),
+        hidden=(7, 6),
+        initializer="xavier",
+        l2=0.03,
+        cycles=2,
+        step_size=5,
+        eta_min=0.01,
+        eta_max=0.2,
+        batch_size=20,
+        n_train=150,
+        n_validation=50,
+    )
+    run_cycles.main(settings)
+    (folder,) = (tmp_path / "run_cycles").iterdir()
+    splits = split(load(str(images), tmp_path), 150, 50)
+    net = MLP([108, 7, 6, 4], batch_norm=True, initializer="xavier", rng=np.random.default_rng([5, 0]))
+    gradients, batches = net.parameters.zeros_like(), minibatches(150, 20, np.random.default_rng([5, 1]))
+    first = net.cost(*splits.train, 0.03)
+    for step in range(20):
+        rows = next(batches)
+        net.loss_and_gradients(splits.train[0][rows], splits.train[1][rows], 0.03, gradients)
+        sgd_update(net.parameters, gradients, cyclical_learning_rate(step, 5, 0.01, 0.2))
+    history, summary = run_folder.read_history(folder), json.loads((folder / "summary.json").read_text())
+    assert history["train_cost"][0] == pytest.approx(first, rel=1e-6)
+    assert history["train_cost"][-1] == pytest.approx(net.cost(*splits.train, 0.03), rel=1e-6)
+    assert history["eta"][:-1] == [cyclical_learning_rate(step, 5, 0.01, 0.2) for step in range(20)]
+    for part, data in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
+        assert summary[f"{part}_accuracy"] == np.mean(net.forward(data[0]).argmax(axis=1) == data[1])
+    assert summary["test_loss"] == pytest.approx(net.cost(*splits.test), rel=1e-6)
+
+
+def test_the_published_runs_are_those_of_the_reports():
+    two_layer = {"hidden": (50,), "batch_norm": False, "l2": 0.01, "n_train": 10_000, "n_validation": 10_000}
+    three_layer = {"hidden": (50, 50), "l2": 0.005, "n_train": 45_000, "n_validation": 5_000}
+    expected = {
+        "1-cycle": {**two_layer, "cycles": 1, "step_size": 500, "initializer": "xavier"},
+        "3-cycles": {**two_layer, "cycles": 3, "step_size": 800, "initializer": "xavier"},
+        "3-layer": {**three_layer, "batch_norm": False, "cycles": 2, "step_size": 2250, "initializer": "he"},
+        "3-layer-bn": {**three_layer, "batch_norm": True, "cycles": 2, "step_size": 2250, "initializer": "he"},
+    }
+    common = {"eta_min": 1e-5, "eta_max": 1e-1, "batch_size": 100}
+    assert {name: vars(settings) for name, settings in run_cycles.RUNS.items()} == {
+        name: {**settings, **common} for name, settings in expected.items()
+    }
 
 
 def test_a_second_run_keeps_the_first(images, tmp_path):
     for _ in range(2):
         assert run("--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT).returncode == 0
     folders = sorted(path.name for path in (tmp_path / "run_cycles").iterdir())
-    assert folders == ["1-cycle_tiny_seed0", "1-cycle_tiny_seed0-2"]
+    assert folders == ["1-cycle-changed_tiny_seed0", "1-cycle-changed_tiny_seed0-2"]
     first, second = ((tmp_path / "run_cycles" / folder / "history.csv").read_text() for folder in folders)
     assert first == second, "same seed, same bits"
 
@@ -95,16 +150,18 @@ def test_a_figure_is_drawn_again_without_training(images, tmp_path):
     [
         (["--data", "nowhere.npz"], "--data is nowhere.npz: there is no such file"),
         (["--data", "imagenet"], "--data is 'imagenet'"),
-        (["--eta-min", "0.2"], "eta_min is 0.2 and eta_max 0.1"),
+        (["--eta-min", "0.2"], "eta_min is 0.2, above eta_max, 0.1"),
         (["--step-size", "0"], "step_size is 0"),
         (["--cycles", "0"], "--cycles is 0"),
-        (["--batch-size", "0"], "--batch-size is 0"),
-        (["--hidden", "50", "0"], "sizes[2] is 0"),
+        (["--batch-size", "0"], "batch_size is 0"),
+        (["--hidden", "50", "0"], "--hidden is 0"),
         (["--initializer", "lecun"], "initializer is 'lecun'"),
         (["--l2", "-1"], "--l2 is -1.0"),
         (["--seed", "-1"], "--seed is -1"),
         (["--n-train", "200", "--n-validation", "1"], "--n-train is 200 and --n-validation 1"),
-        (["--runs", "3-layer-bn", "--batch-size", "149"], "leaves a batch of one"),
+        (["--batch-size", "149"], "leaves a batch of one"),
+        (["--runs", "1-cycle", "3-layer", "--n-train", "199"], "--n-train is 199"),
+        (["--runs"], "--runs names no run"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -115,7 +172,7 @@ def test_a_wrong_setting_is_one_line_and_leaves_nothing(images, tmp_path, argume
     assert error.startswith("error: ")
     assert message in error
     assert "Traceback" not in done.stderr
-    assert not list(tmp_path.glob("out/run_cycles/*"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_results_that_cannot_be_written_are_named_before_training(images, tmp_path):
@@ -126,27 +183,33 @@ def test_results_that_cannot_be_written_are_named_before_training(images, tmp_pa
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_divergence_exits_3_and_leaves_nothing(images, tmp_path):
-    done = run("--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT, "--eta-max", "1e30")
+@pytest.mark.parametrize("step_size", [1, 10], ids=["in the last update", "on the way"])
+def test_divergence_exits_3_and_leaves_nothing(images, tmp_path, step_size):
+    changed = ("--eta-max", "1e30", "--step-size", step_size)
+    done = run("--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT, *changed)
     assert done.returncode == 3
     assert "lower the learning rate" in done.stderr.splitlines()[-1]
+    assert "Warning" not in done.stderr
     assert not list(tmp_path.glob("run_cycles/*"))
 
 
 def test_ctrl_c_keeps_what_had_finished(images, tmp_path):
     process = subprocess.Popen(
-        command("--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT, "--step-size", "20000"),
+        command(
+            "--data", images, "--results", tmp_path, "--runs", "1-cycle", "3-cycles", *SHORT, "--step-size", "3000"
+        ),
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored in a background job
     )
-    for line in iter(lambda: os.read(process.stderr.fileno(), 1000).decode(), ""):
-        if "val" in line:
+    for text in iter(lambda: os.read(process.stderr.fileno(), 1000).decode(errors="replace"), ""):
+        if "3-cycles" in text and "validation" in text:
             break
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("error: interrupted")
-    assert not list(tmp_path.glob("run_cycles/*"))
+    assert [path.name for path in tmp_path.glob("run_cycles/*")] == ["1-cycle-changed_tiny_seed0"]
 
 
 @pytest.mark.real_data

@@ -32,13 +32,21 @@ def test_never_leaves_its_range():
     assert np.max(rates) <= 1e-1
 
 
+def test_numpy_integers_do_not_overflow():
+    assert cyclical_learning_rate(np.uint8(200), np.uint8(200), 0.0, 1.0) == 1.0
+    assert type(cyclical_learning_rate(np.int64(3), 5, 0.0, np.float32(1.0))) is float
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((-1, 500, 1e-5, 1e-1), "step is -1"),
         ((0, 0, 1e-5, 1e-1), "step_size is 0"),
-        ((0, 500, 0.2, 0.1), "eta_min is 0.2 and eta_max 0.1; it must be 0 <= eta_min <= eta_max"),
+        ((0, 500, 0.2, 0.1), "eta_min is 0.2, above eta_max, 0.1; it must be at most eta_max"),
         ((0, 500, -0.2, 0.1), "eta_min is -0.2"),
+        ((0, 500, 0.1, np.inf), "eta_max is inf"),
+        ((1.5, 500, 0.1, 0.2), "step is 1.5"),
+        ((0, 2.5, 0.1, 0.2), "step_size is 2.5"),
         ((0, 500, np.nan, 0.1), "eta_min is nan"),
     ],
 )

@@ -60,6 +60,50 @@ def test_training_learns():
     assert history[-1].train_cost < history[0].train_cost
 
 
+def test_training_equals_the_same_loop_written_out():
+    """A schedule that changes at every update, a last batch that is smaller, batch norm and a penalty."""
+    data, validation = problem(images=27), problem(images=9, seed=1)
+    rates = [0.01 * (step + 1) for step in range(8)]
+    heard = []
+    net = network(batch_norm=True)
+    history = train(
+        net,
+        data,
+        validation,
+        learning_rate=rates.__getitem__,  # has no rate beyond the last update
+        updates=8,
+        batch_size=5,
+        l2=0.005,
+        record_every=3,
+        rng=np.random.default_rng(4),
+        on_update=lambda *update: heard.append(update),
+    )
+    by_hand, batches = network(batch_norm=True), minibatches(27, 5, np.random.default_rng(4))
+    expected, told, sizes = [], [], []
+    for step in range(9):
+        if step in (0, 3, 6, 8):
+            values = [step, rates[min(step, 7)]]
+            for x, y in (data, validation):
+                accuracy = np.mean(by_hand.forward(x).argmax(axis=1) == y)
+                values += [by_hand.cost(x, y), by_hand.cost(x, y, 0.005), accuracy]
+            expected.append(values)
+        if step < 8:
+            rows = next(batches)
+            x, y = data[0][rows], data[1][rows]
+            cost, gradients = by_hand.cost_and_gradients(x, y, 0.005)
+            told.append((step, rates[step], cost))
+            sizes.append(len(rows))
+            before = (by_hand.parameters.weights**2).sum()
+            told[-1] = (step, rates[step], cost - 0.005 * before)
+            for name in by_hand.parameters:
+                by_hand.parameters[name] -= rates[step] * gradients[name]
+    assert sizes == [5, 5, 5, 5, 5, 2, 5, 5]
+    np.testing.assert_allclose(net.parameters.flat, by_hand.parameters.flat, rtol=1e-12)
+    np.testing.assert_allclose(net.buffers.flat, by_hand.buffers.flat, rtol=1e-12)
+    np.testing.assert_allclose([list(vars(record).values()) for record in history], expected, rtol=1e-12)
+    np.testing.assert_allclose(heard, told, rtol=1e-12)
+
+
 def test_history_has_the_first_every_nth_and_the_last_step():
     history = trained(network(), updates=40)
     assert [record.step for record in history] == [0, 15, 30, 40]
@@ -107,8 +151,28 @@ def test_no_updates_leave_one_record():
 
 
 def test_divergence_ends_the_training():
-    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"the loss is (nan|inf) at update \d+"):
+    with pytest.raises(FloatingPointError, match=r"the loss is (nan|inf) at update \d+"):
         trained(network(), updates=500, eta=1e6)
+
+
+def test_divergence_in_the_last_update_ends_it_too():
+    with pytest.raises(FloatingPointError, match="the cost is no longer finite after 1 updates"):
+        trained(network(), updates=1, eta=1e300)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: minibatches(0, 2, np.random.default_rng(0)), "images is 0; it must be an integer of at least 1"),
+        (lambda: minibatches(5, -1, np.random.default_rng(0)), "batch_size is -1; it must be an integer of at least 1"),
+        (lambda: minibatches(5, 2, 0), "rng is 0; it must be a numpy.random.Generator"),
+        (lambda: evaluate(network(), problem(), chunk=0), "chunk is 0; it must be an integer of at least 1"),
+        (lambda: evaluate(network(), (problem()[0], np.eye(2)[problem()[1]])), "looks one-hot"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +185,8 @@ def test_divergence_ends_the_training():
         ({"updates": -1}, "updates is -1"),
         ({"record_every": 0}, "record_every is 0"),
         ({"l2": -0.1}, "l2 is -0.1"),
+        ({"eta": -0.1}, r"learning_rate\(0\) is -0.1; it must be a finite number of at least 0"),
+        ({"data": problem()[0]}, "data is a ndarray; it must be a pair"),
         ({"data": (problem()[0], problem()[1] + 1)}, "y contains the label 2"),
         ({"data": (problem()[0] * np.nan, problem()[1])}, r"x\[0, 0\] is nan"),
     ],

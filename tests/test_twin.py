@@ -1,5 +1,7 @@
 """Values go to torch and come back; the twin is made of torch's parts alone."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,26 @@ def test_autograd_leaves_the_network_as_it_was(make_case):
     autograd_gradients(net, x, y, 0.7)
     np.testing.assert_array_equal(net.parameters.flat, before[0])
     np.testing.assert_array_equal(net.buffers.flat, before[1])
+
+
+def test_a_twin_can_be_pickled(make_case):
+    twin = mirror(make_case(3, True, 6).net)
+    assert list(pickle.loads(pickle.dumps(twin)).state_dict()) == list(twin.state_dict())
+
+
+def test_autograd_refuses_what_the_network_refuses(make_case):
+    net, x, y = make_case(3, True, 6)
+    for bad_x, bad_y, l2 in (
+        (x, y + 0.7, 0.0),
+        (x * np.nan, y, 0.0),
+        (x[:1], y[:1], 0.0),
+        (x, y + 9, 0.0),
+        (x, y, -1.0),
+    ):
+        with pytest.raises(ValueError, match=r"it must|batch of one|every value|classes are numbered"):
+            autograd_gradients(net, bad_x, bad_y, l2)
+    expected = autograd_gradients(net, x[::-1].copy(), y[::-1].copy())["linear1.weight"]
+    np.testing.assert_array_equal(autograd_gradients(net, x[::-1], y[::-1])["linear1.weight"], expected)
 
 
 def test_values_of_another_network_are_refused(make_case):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manual_mlp import MLP
+from manual_mlp.checks import checked_images, checked_labels, checked_number
 
 
 class Twin(nn.Module):
@@ -45,21 +46,23 @@ def mirror(net: MLP) -> Twin:
 
 
 def mirror_back(twin: Twin, net: MLP) -> None:
-    """Copies the twin's parameters and buffers into the network."""
-    state = twin.state_dict()
+    """Copies the twin's parameters and buffers into the network: all of them or none."""
+    state = {name: value.detach().cpu().double().numpy() for name, value in twin.state_dict().items()}
     expected = {name: value.shape for name, value in (*net.parameters.items(), *net.buffers.items())}
-    found = {name: tuple(value.shape) for name, value in state.items()}
+    found = {name: value.shape for name, value in state.items()}
     if found != expected:
         raise ValueError(f"twin has {found}; net needs {expected}")
     for arrays in (net.parameters, net.buffers):
         for name in arrays:
-            arrays[name] = state[name].numpy()
+            arrays[name] = state[name]
 
 
 def autograd_gradients(net: MLP, x: ArrayLike, y: ArrayLike, l2: float = 0.0) -> dict[str, NDArray[Any]]:
     """torch's gradient of the training cost at the network's values. The network stays as it is."""
+    x = checked_images(x, net.sizes[0], net.dtype, batch_statistics=bool(net.buffers))
+    y = checked_labels(y, len(x), net.sizes[-1])
     twin = mirror(net)
-    cost = twin.cost(torch.tensor(np.asarray(x, net.dtype)), torch.tensor(np.asarray(y, np.int64)), l2)
+    cost = twin.cost(torch.tensor(x.copy()), torch.tensor(y.astype(np.int64)), checked_number("l2", l2, minimum=0))
     names, parameters = zip(*twin.named_parameters(), strict=True)
     return {name: gradient.numpy() for name, gradient in zip(names, torch.autograd.grad(cost, parameters), strict=True)}
 
@@ -70,7 +73,9 @@ def _without_batch_count(norm: nn.BatchNorm1d) -> nn.BatchNorm1d:
     Loading a plain dictionary adds the missing count again, so it is taken out there too.
     """
     norm.num_batches_tracked = None
-    norm.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
-        lambda _, state, prefix, *__: state.pop(f"{prefix}num_batches_tracked", None)
-    )
+    norm.register_load_state_dict_pre_hook(_drop_batch_count)  # type: ignore[no-untyped-call]
     return norm
+
+
+def _drop_batch_count(_: nn.Module, state: dict[str, Tensor], prefix: str, *__: object) -> None:
+    state.pop(f"{prefix}num_batches_tracked", None)
