@@ -1,0 +1,254 @@
+"""Do the manual network and its torch twin stay together through a whole training?
+
+Both start from the same values and see the same batches. In float64 parameters and buffers may drift apart by 1e-11 of
+the largest weight, and every test image must be classified alike: exit code 1 otherwise. In float32 they do part, and
+the script says from which update on: the first at which a ReLU is open in one network and shut in the other.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the thread pools of NumPy and torch get in each other's way
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import run_folder
+import torch
+from command_line import run_script
+from data_sources import load
+from image_data import Splits, split
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from manual_mlp import MLP, cyclical_learning_rate, minibatches, sgd_update
+from manual_mlp.checks import checked_integer, checked_number
+from torch_reference import Twin, TwinSGD, mirror, mirror_back
+
+BOUND = 1e-11  # float64: largest difference of any parameter or buffer, relative to the largest weight
+
+
+@dataclass(frozen=True)
+class Settings:
+    dtype: Literal["float64", "float32"] = "float64"
+    """Precision of both networks."""
+    hidden: tuple[int, ...] = (50, 50)
+    """Widths of the hidden layers."""
+    batch_norm: bool = True
+    """Batch normalization in every hidden layer."""
+    l2: float = 0.005
+    """lambda: the cost is loss + lambda times the sum of the squared weights."""
+    updates: int = 9000
+    """Updates of the training."""
+    step_size: int = 2250
+    """n_s: updates in half a cycle of the learning rate."""
+    batch_size: int = 100
+    """Images in an update."""
+    n_train: int = 45_000
+    """Images to train on, the first of the training images."""
+    data: str = "auto"
+    """auto, cifar10, synthetic or an .npz file; auto takes the synthetic stand-in where CIFAR-10 cannot be had."""
+    data_dir: Path = Path("data")
+    """Where CIFAR-10 lies or is downloaded to."""
+    results: Path = Path("results")
+    """The comparison leaves a folder in RESULTS/side_by_side."""
+    seed: int = 0
+    """Draws the first weights and the order of the images."""
+
+
+@dataclass
+class Drift:
+    """How far the two are apart, along the way."""
+
+    steps: list[int]  # after so many updates
+    parameters: list[float]  # max |difference| / largest weight
+    buffers: list[float]
+    losses: list[float]  # |difference| of the batch loss
+    first_sign: int | None = None  # the first update at which a ReLU's sign differs
+
+    def add(self, step: int, net: MLP, twin: Twin, losses: tuple[float, float]) -> None:
+        state = {name: value.numpy() for name, value in twin.state_dict().items()}
+        largest = np.abs(net.parameters.weights).max()
+        self.steps.append(step)
+        for values, arrays in ((self.parameters, net.parameters), (self.buffers, net.buffers)):
+            apart = [np.abs(array - state[name]).max() for name, array in arrays.items()]
+            values.append(float(max(apart, default=0.0) / largest))
+        self.losses.append(abs(losses[0] - losses[1]))
+
+
+def main(settings: Settings) -> None:
+    cyclical_learning_rate(0, settings.step_size)
+    checked_integer("--updates", settings.updates, minimum=1)
+    checked_integer("--batch-size", settings.batch_size, minimum=2)
+    checked_number("--l2", settings.l2, minimum=0)
+    parent = run_folder.prepare(settings.results, "side_by_side")
+    data = load(settings.data, settings.data_dir)
+    if data.warning:
+        print(f"WARNING: {data.warning}")
+    splits = split(data, settings.n_train, 1)
+    if settings.n_train % settings.batch_size:
+        raise ValueError(
+            f"--batch-size is {settings.batch_size}; it must divide --n-train, {settings.n_train}: batches of one size"
+        )
+    net = MLP(
+        [data.inputs, *settings.hidden, data.classes],
+        batch_norm=settings.batch_norm,
+        rng=np.random.default_rng([settings.seed, 0]),
+        dtype=np.dtype(settings.dtype),
+    )
+    twin = mirror(net)
+    drift, losses, seconds = train_both(net, twin, splits, settings)
+    ours, theirs, alike = evaluate_both(net, twin, splits)
+    summary: dict[str, Any] = {
+        "data": data.name,
+        "warning": data.warning,
+        "dtype": settings.dtype,
+        "updates": settings.updates,
+        "drift": asdict(drift),
+        "largest_drift": max(*drift.parameters, *drift.buffers),
+        "bound": BOUND if settings.dtype == "float64" else None,
+        "test_accuracy": ours,
+        "twin_test_accuracy": theirs,
+        "test_images": len(splits.test[1]),
+        "classified_alike": alike,
+        "milliseconds_per_update": 1000 * float(np.median(seconds[0])),
+        "twin_milliseconds_per_update": 1000 * float(np.median(seconds[1])),
+        "threads": torch.get_num_threads(),
+    }
+    name = f"{len(settings.hidden) + 1}-layer{'-bn' if settings.batch_norm else ''}_{settings.dtype}_{data.slug}"
+    with run_folder.new_folder(parent, f"{name}_seed{settings.seed}") as folder:
+        arguments = {key: str(value) for key, value in asdict(settings).items()}
+        run_folder.write_json(folder / "config.json", run_folder.provenance({"arguments": arguments}, data))
+        run_folder.write_json(folder / "summary.json", summary)
+        plot(folder / "side_by_side.png", summary, losses)
+    print(table(summary))
+    if settings.dtype == "float64" and (summary["largest_drift"] > BOUND or alike < summary["test_images"]):
+        print(
+            f"error: the float64 networks came apart: allowed {BOUND:g} and no image classified otherwise",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def train_both(
+    net: MLP, twin: Twin, splits: Splits, settings: Settings
+) -> tuple[Drift, NDArray[np.float64], NDArray[np.float64]]:
+    """Trains both, an update of one and then of the other. Returns the drift, and losses and seconds (2, updates)."""
+    x, y = splits.train[0].astype(net.dtype, copy=False), splits.train[1].astype(np.int64)
+    torch_sgd, gradients = TwinSGD(twin, settings.l2), net.parameters.zeros_like()
+    shadow = MLP(net.sizes, batch_norm=net.batch_norm, rng=np.random.default_rng(0), dtype=net.dtype)
+    drift, losses, seconds = Drift([], [], [], []), np.zeros((2, settings.updates)), np.zeros((2, settings.updates))
+    milestones = {
+        1,
+        10,
+        100,
+        1000,
+        settings.updates,
+        *np.geomspace(1, settings.updates, 60).round().astype(int).tolist(),
+    }
+    batches = minibatches(len(x), settings.batch_size, np.random.default_rng([settings.seed, 1]))
+    bar = tqdm(zip(range(settings.updates), batches, strict=False), total=settings.updates, unit=" updates")
+    for step, rows in bar:
+        eta = cyclical_learning_rate(step, settings.step_size)
+        images, labels = x[rows], y[rows]
+        if drift.first_sign is None:
+            mirror_back(twin, shadow)
+            if not np.array_equal(relu_signs(net, images), relu_signs(shadow, images)):
+                drift.first_sign = step
+        start = time.perf_counter()
+        losses[0, step] = net.loss_and_gradients(images, labels, settings.l2, gradients)
+        sgd_update(net.parameters, gradients, eta)
+        middle = time.perf_counter()
+        losses[1, step] = torch_sgd.update(torch.from_numpy(images), torch.from_numpy(labels), eta)
+        seconds[:, step] = middle - start, time.perf_counter() - middle
+        if not np.isfinite(losses[:, step]).all():
+            raise FloatingPointError(f"the losses are {losses[:, step]} at update {step}, where eta is {eta:g}")
+        if step + 1 in milestones:
+            drift.add(step + 1, net, twin, (losses[0, step], losses[1, step]))
+            bar.set_postfix_str(f"loss {losses[0, step]:.3f}, drift {drift.parameters[-1]:.0e}")
+    return drift, losses, seconds
+
+
+def relu_signs(net: MLP, x: NDArray[Any]) -> NDArray[np.bool]:
+    """Which ReLUs are open on this training batch."""
+    _, caches = net.forward_with_caches(x, training=True)
+    signs = [(cache.relu.out > 0).ravel() for cache in caches if cache.relu is not None]
+    return np.concatenate(signs) if signs else np.zeros(0, bool)
+
+
+def evaluate_both(net: MLP, twin: Twin, splits: Splits) -> tuple[float, float, int]:
+    """Test accuracy of both, and how many test images they classify alike."""
+    x, y = splits.test[0].astype(net.dtype, copy=False), splits.test[1]
+    ours = net.forward(x).argmax(axis=1)
+    with torch.no_grad():
+        theirs = twin.eval()(torch.from_numpy(x)).argmax(dim=1).numpy()
+    return float(np.mean(ours == y)), float(np.mean(theirs == y)), int(np.sum(ours == theirs))
+
+
+def table(summary: dict[str, Any]) -> str:
+    drift = summary["drift"]
+    lines = [
+        f"{'after updates':>13} {'parameters':>10} {'buffers':>10} {'loss':>10}   ({summary['dtype']}; relative drift)"
+    ]
+    for number, step in enumerate(drift["steps"]):
+        if step in (1, 10, 100, 1000, summary["updates"]):
+            values = (drift[key][number] for key in ("parameters", "buffers", "losses"))
+            lines.append(f"{step:>13} {' '.join(f'{value:>10.1e}' for value in values)}")
+    first = drift["first_sign"]
+    ratio = summary["milliseconds_per_update"] / summary["twin_milliseconds_per_update"]
+    return "\n".join(
+        [
+            *lines,
+            f"first ReLU open in one and shut in the other: {'never' if first is None else f'update {first}'}",
+            f"test accuracy on {summary['data']}: manual {100 * summary['test_accuracy']:.2f} %, "
+            f"torch {100 * summary['twin_test_accuracy']:.2f} %; "
+            f"{summary['classified_alike']} of {summary['test_images']} images classified alike",
+            f"median update: manual {summary['milliseconds_per_update']:.2f} ms, "
+            f"torch {summary['twin_milliseconds_per_update']:.2f} ms, ratio {ratio:.2f} ({summary['threads']} threads)",
+        ]
+    )
+
+
+def plot(file: Path, summary: dict[str, Any], losses: NDArray[np.float64]) -> None:
+    """Both loss curves over each other, and the drift on a log scale."""
+    figure = Figure(figsize=(9, 8), layout="constrained")
+    figure.suptitle(
+        f"Manual network and torch twin in {summary['dtype']} on {summary['data']}\n"
+        f"test accuracy {100 * summary['test_accuracy']:.2f} % and {100 * summary['twin_test_accuracy']:.2f} %, "
+        f"{summary['milliseconds_per_update']:.2f} and {summary['twin_milliseconds_per_update']:.2f} ms per update"
+    )
+    top, bottom = figure.subplots(2, 1)
+    window = min(50, losses.shape[1])
+    smooth = [np.convolve(row, np.ones(window) / window, mode="valid") for row in losses]
+    steps = np.arange(window, losses.shape[1] + 1)
+    top.plot(steps, smooth[0], color="0.6", linewidth=5, label="manual")
+    top.plot(steps, smooth[1], color="black", linewidth=1, linestyle="--", label="torch")
+    top.set_ylabel(f"loss, mean of {window} batches")
+    top.set_xlabel("update")
+    drift = summary["drift"]
+    for key, label, style in (
+        ("parameters", "parameters / largest weight", "ko-"),
+        ("buffers", "running statistics / largest weight", "ks--"),
+        ("losses", "loss of the batch", "k^:"),
+    ):
+        bottom.plot(drift["steps"], drift[key], style, markersize=3, markerfacecolor="white", label=label)
+    if summary["bound"]:
+        bottom.axhline(summary["bound"], color="black", linewidth=2, label=f"allowed: {summary['bound']:g}")
+    if drift["first_sign"] is not None:
+        bottom.axvline(drift["first_sign"] + 1, color="0.6", linewidth=3, label="first ReLU that differs")
+    bottom.set_xscale("log")
+    bottom.set_yscale("log")
+    bottom.set_ylabel("difference between the two")
+    bottom.set_xlabel("update")
+    for axes in (top, bottom):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(file, dpi=120)
+
+
+if __name__ == "__main__":
+    run_script(main, Settings)
