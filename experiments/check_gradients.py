@@ -222,11 +222,8 @@ def check(
     x, y = x[: case.batch, : case.features], y[: case.batch]
     _, gradients = net.cost_and_gradients(x, y, case.l2)
 
-    def autograd(net: MLP, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        return autograd_gradients(net, x, y, case.l2)
-
-    rounding = measured_rounding(autograd, net, x, np.random.default_rng(seed))
-    exact = compare_gradients(gradients, autograd(net, x), AUTOGRAD_TOLERANCE, rounding)
+    rounding = measured_rounding(net, x, y, case.l2, autograd_gradients, np.random.default_rng(seed))
+    exact = compare_gradients(gradients, autograd_gradients(net, x, y, case.l2), AUTOGRAD_TOLERANCE, rounding)
     if case.every_entry:
         with tqdm(total=net.parameters.flat.size, unit=" entries", leave=False, delay=2) as bar:
             numerical = numerical_gradients(net, x, y, case.l2, h, on_entry=bar.update)

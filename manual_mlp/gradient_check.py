@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from manual_mlp.checks import checked_number
 from manual_mlp.finite_differences import NumericalGradients
-from manual_mlp.layers import Array
+from manual_mlp.layers import Array, Labels
 from manual_mlp.network import MLP
 
 MOST_AT_KINKS = 0.01  # of a parameter's entries; with more set aside, nothing is proven
@@ -151,26 +151,33 @@ def rounding_of_sums(pairs: Iterable[tuple[Array, Array]]) -> float:
 
 
 def measured_rounding(
-    gradients_of: Callable[[MLP, Array], Mapping[str, ArrayLike]],
     net: MLP,
     x: Array,
+    y: Labels,
+    l2: float,
+    reference: Callable[[MLP, Array, Labels, float], Mapping[str, ArrayLike]],
     rng: np.random.Generator,
     draws: int = 4,
 ) -> dict[str, float]:
-    """The floor below which this network's gradient means nothing, by parameter, measured: how far
-    `gradients_of(net, x)` moves when every value and every pixel moves by its last bit.
+    """The floor below which this gradient means nothing, by parameter, measured: how far the gradient, ours or
+    `reference(net, x, y, l2)`, moves when every value and every pixel moves by its last bit.
 
-    No algorithm can be more exact than that: a gradient that a last bit of its inputs changes has no further
-    digits. Two correct ones differ by a modest multiple, taken here as 32, of the largest move in a few draws.
+    No algorithm can be more exact than that: a gradient that a last bit of its inputs changes has no further digits.
+    Two correct ones differ by a modest multiple, taken here as 32, of the largest move in a few draws.
     """
-    base = {name: np.asarray(gradient) for name, gradient in gradients_of(net, x).items()}
-    moved, largest = copy.deepcopy(net), dict.fromkeys(base, 0.0)
+    moved, floor = copy.deepcopy(net), dict.fromkeys(net.parameters, 0.0)
+
+    def both(x: Array) -> list[dict[str, Array]]:
+        mappings = moved.cost_and_gradients(x, y, l2)[1], reference(moved, x, y, l2)
+        return [{name: np.asarray(gradient) for name, gradient in mapping.items()} for mapping in mappings]
 
     def last_bits(values: Array) -> Array:
         return values * (1 + np.finfo(values.dtype).eps * rng.choice([-1.0, 1.0], values.shape).astype(values.dtype))
 
+    base = both(x)
     for _ in range(draws):
         moved.parameters.flat[:] = last_bits(net.parameters.flat)
-        for name, gradient in gradients_of(moved, last_bits(x)).items():
-            largest[name] = max(largest[name], float(np.abs(np.asarray(gradient) - base[name]).max()))
-    return {name: 32 * move for name, move in largest.items()}
+        for before, after in zip(base, both(last_bits(x)), strict=True):
+            for name in floor:
+                floor[name] = max(floor[name], 32 * float(np.abs(after[name] - before[name]).max()))
+    return floor

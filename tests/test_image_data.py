@@ -7,11 +7,15 @@ import pytest
 from image_data import image_data, pixel_statistics, split
 
 
-@pytest.fixture
-def data():
+def tiny_images():
     rng = np.random.default_rng(0)
     x_train, x_test = (rng.integers(0, 256, (images, 4, 5, 3), np.uint8) for images in (30, 10))
     return image_data("tiny", "tiny", "", x_train, np.arange(30) % 3, x_test, np.arange(10) % 3)
+
+
+@pytest.fixture
+def data():
+    return tiny_images()
 
 
 def test_the_first_images_train_and_the_next_validate(data):

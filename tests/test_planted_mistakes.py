@@ -1,0 +1,341 @@
+"""The checks are checked: mistakes seen in the wild are planted into our code, and a test of the suite must fail.
+
+A mistake is a piece of a function's source and what it is replaced with. For as long as its test runs, the function
+has the code of the changed source, wherever it was imported to.
+"""
+
+import inspect
+import textwrap
+
+import image_data
+import numpy as np
+import pytest
+import test_finite_differences
+import test_gradient_check
+import test_gradients
+import test_image_data
+import test_layers
+import test_network
+import test_schedules
+import test_training
+import test_trajectories
+
+from manual_mlp import finite_differences, gradient_check, layers, named_arrays, network, schedules, training
+from manual_mlp.initializers import he
+from torch_reference import TwinSGD
+
+
+def rng():
+    return np.random.default_rng(7)
+
+
+# The suite's own tests, by a short name, with arguments that they are parametrized with.
+CHECKS = {
+    "linear": lambda _: test_layers.test_linear(rng()),
+    "relu": lambda _: test_layers.test_relu(rng()),
+    "batch norm": lambda _: test_layers.test_batch_norm_in_training(rng(), 3, 1.0),
+    "batch norm, small": lambda _: test_layers.test_batch_norm_in_training(rng(), 100, 1e-3),
+    "batch norm, test": lambda _: test_layers.test_batch_norm_at_test_time(rng()),
+    "softmax": lambda _: test_layers.test_softmax_cross_entropy(rng()),
+    "overflow": lambda _: test_layers.test_softmax_cross_entropy_does_not_overflow(np.float64),
+    "penalty": lambda _: test_layers.test_l2_penalty(rng()),
+    "gradients": lambda make: test_gradients.test_gradients_equal_autograd(make, 3, True, 0.7, 6),
+    "differences": lambda make: test_gradients.test_gradients_equal_centered_differences(make, 3, True, 0.7, 6),
+    "ten steps": lambda make: test_gradients.test_ten_sgd_steps_equal_torch(make, 3, True, 0.05, False),
+    "outputs, training": lambda make: test_network.test_outputs_and_buffers_equal_torch(make, 4, True, True),
+    "outputs, test": lambda make: test_network.test_outputs_and_buffers_equal_torch(make, 4, True, False),
+    "advances once": test_network.test_a_gradient_advances_the_running_statistics_once,
+    "cost changes nothing": test_network.test_a_cost_changes_nothing,
+    "cost": test_network.test_cost_is_loss_plus_l2_times_squared_weights_alone,
+    "no shared memory": lambda _: test_network.test_parameters_are_live_and_share_no_memory(),
+    "own gradients": test_network.test_gradients_of_two_batches_are_two_sets_of_arrays,
+    "first weights": lambda _: test_network.test_weights_start_normal_with_the_initializers_std("he", np.sqrt(2 / 400)),
+    "loop": lambda _: test_training.test_training_equals_the_same_loop_written_out(),
+    "epochs": lambda _: test_training.test_every_epoch_has_every_image_once_in_a_new_order(60, 10),
+    "schedule": lambda _: test_schedules.test_corners_of_the_triangle(5),
+    "batch statistics": test_gradient_check.test_numerical_gradients_use_batch_statistics,
+    "network restored": test_gradient_check.test_numerical_gradients_leave_the_network_as_it_was,
+    "not finite": lambda _: test_gradient_check.test_what_is_not_finite_never_agrees(np.nan, "gradients"),
+    "zero": lambda _: test_gradient_check.test_zero_needs_both_sides_below_the_floor(),
+    "kink": lambda _: test_finite_differences.test_an_entry_at_a_kink_is_set_aside(
+        test_finite_differences.network_at_a_kink()
+    ),
+    "twin": lambda _: test_trajectories.test_five_hundred_updates_stay_within_1e_11((20, 20), True),
+    "standardization": lambda _: test_image_data.test_every_part_is_standardized_with_the_training_images_statistics(
+        test_image_data.tiny_images()
+    ),
+}
+
+
+MISTAKES = [
+    # (what is wrong, function, its source, what stands there instead, the test that must fail)
+    ("bias not added", layers.linear_forward, "out += b", "pass", "linear"),
+    ("bias gradient averaged", layers.linear_backward_parameters, "np.sum(dout", "np.mean(dout", "linear"),
+    ("bias gradient over the wrong axis", layers.linear_backward_parameters, "axis=0", "axis=1", "linear"),
+    (
+        "weight gradient divided by N",
+        layers.linear_backward_parameters,
+        "dout.T, cache",
+        "dout.T / len(dout), cache",
+        "linear",
+    ),
+    ("weights not transposed back", layers.linear_backward, "dout @ cache.W", "(dout @ dout.T) @ cache.x", "linear"),
+    ("ReLU's mask from the gradient", layers.relu_backward, "cache.out > 0", "dout > 0", "relu"),
+    ("ReLU open at 0", layers.relu_backward, "cache.out > 0", "cache.out >= 0", "relu"),
+    ("ReLU's gradient not masked", layers.relu_backward, "dout * (cache.out > 0)", "dout.copy()", "gradients"),
+    (
+        "eps outside of the root",
+        layers.batch_norm_forward,
+        "np.sqrt(var + float(eps))",
+        "(np.sqrt(var) + eps)",
+        "batch norm, small",
+    ),
+    (
+        "variance divided by N - 1",
+        layers.batch_norm_forward,
+        "np.mean(x_hat * x_hat, axis=0)",
+        "x_hat.var(axis=0, ddof=1)",
+        "batch norm",
+    ),
+    (
+        "one variance for all features",
+        layers.batch_norm_forward,
+        "np.mean(x_hat * x_hat, axis=0)",
+        "np.mean(x_hat * x_hat) + 0 * mean",
+        "batch norm",
+    ),
+    ("beta forgotten", layers.batch_norm_forward, "out += beta", "pass", "batch norm"),
+    ("the mean treated as a constant", layers.batch_norm_backward, "dout - dbeta / n", "dout.copy()", "batch norm"),
+    (
+        "the mean's term with the wrong sign",
+        layers.batch_norm_backward,
+        "dout - dbeta / n",
+        "dout + dbeta / n",
+        "differences",
+    ),
+    ("the variance's term dropped", layers.batch_norm_backward, "dx -= x_hat * (dgamma / n)", "pass", "batch norm"),
+    ("the variance's term without 1/N", layers.batch_norm_backward, "dgamma / n", "dgamma", "gradients"),
+    ("gamma missing in dx", layers.batch_norm_backward, "gamma * inv_std", "inv_std", "batch norm"),
+    (
+        "gamma and beta's gradients swapped",
+        layers.batch_norm_backward,
+        "return dx, dgamma, dbeta",
+        "return dx, dbeta, dgamma",
+        "batch norm",
+    ),
+    ("gamma's gradient from out", layers.batch_norm_backward, "dout * x_hat", "dout * (x_hat * gamma)", "gradients"),
+    ("running variance biased", layers.batch_norm_advance, "(n / (n - 1))", "1.0", "batch norm"),
+    (
+        "running variance corrected upside down",
+        layers.batch_norm_advance,
+        "(n / (n - 1))",
+        "((n - 1) / n)",
+        "outputs, training",
+    ),
+    ("momentum 0.9 for 0.1", layers.batch_norm_advance, "= BATCH_NORM_MOMENTUM", "= 0.9", "batch norm"),
+    (
+        "running mean not advanced",
+        layers.batch_norm_advance,
+        "running_mean += momentum",
+        "running_mean += 0.0",
+        "advances once",
+    ),
+    ("gamma forgotten at test time", layers.batch_norm_inference, "gamma / np", "1.0 / np", "batch norm, test"),
+    (
+        "running variance used as a standard deviation",
+        layers.batch_norm_inference,
+        "np.sqrt(running_var + float(eps))",
+        "(running_var + eps)",
+        "outputs, test",
+    ),
+    (
+        "softmax shifted by the maximum of the batch",
+        layers.softmax_cross_entropy_forward,
+        "logits.max(axis=1, keepdims=True)",
+        "logits.max()",
+        "overflow",
+    ),
+    (
+        "softmax not shifted",
+        layers.softmax_cross_entropy_forward,
+        "logits - logits.max(axis=1, keepdims=True)",
+        "logits.copy()",
+        "overflow",
+    ),
+    ("log10", layers.softmax_cross_entropy_forward, "np.log(total", "np.log10(total", "softmax"),
+    ("cross-entropy summed", layers.softmax_cross_entropy_backward, "dout / n", "dout", "softmax"),
+    ("upstream gradient ignored", layers.softmax_cross_entropy_backward, "dout / n", "1 / n", "softmax"),
+    ("a fixed batch size as divisor", layers.softmax_cross_entropy_backward, "dout / n", "dout / 100", "gradients"),
+    ("half the penalty", layers.l2_penalty_forward, "return l2 * ", "return l2 / 2 * ", "penalty"),
+    ("penalty's gradient without its 2", layers.l2_penalty_backward, "2 * cache.l2", "cache.l2", "gradients"),
+    (
+        "penalty on biases and gammas too",
+        network.MLP.loss_and_gradients,
+        "gradients.weights += l2_penalty_backward(1.0, L2PenaltyCache(self.parameters.weights, l2))",
+        "gradients.flat[:] += l2_penalty_backward(1.0, L2PenaltyCache(self.parameters.flat, l2))",
+        "gradients",
+    ),
+    ("penalty missing in the gradient", network.MLP.loss_and_gradients, "gradients.weights += ", "_ = ", "ten steps"),
+    ("penalty missing in the cost", network.MLP.cost, "+ self.penalty(l2)", "", "cost"),
+    (
+        "ReLU on the class scores",
+        network.MLP.forward_with_caches,
+        "return h, caches",
+        "return np.maximum(h, 0), caches",
+        "outputs, test",
+    ),
+    (
+        "batch norm skipped in training",
+        network.MLP.forward_with_caches,
+        "self.batch_norm and training",
+        "False",
+        "outputs, training",
+    ),
+    (
+        "ReLU forgotten on the way back",
+        network.MLP._backward,
+        "dout = relu_backward(dout, relu)",
+        "pass",
+        "gradients",
+    ),
+    (
+        "running statistics advanced twice",
+        network.MLP.loss_and_gradients,
+        "self._advance_running_statistics(caches)",
+        "[self._advance_running_statistics(caches) for _ in range(2)]",
+        "ten steps",
+    ),
+    (
+        "evaluation advances the running statistics",
+        network.MLP.cost,
+        "logits, _ = ",
+        "logits, caches = self.forward_with_caches(x, True); self._advance_running_statistics(caches); logits, _ = ",
+        "cost changes nothing",
+    ),
+    (
+        "one array for all gradients",
+        named_arrays.NamedArrays.zeros_like,
+        "return NamedArrays(*self._arguments)",
+        "return self.__dict__.setdefault('_kept', NamedArrays(*self._arguments))",
+        "own gradients",
+    ),
+    (
+        "two parameters in one array",
+        named_arrays.NamedArrays.__init__,
+        "slice(start, start := start + prod(shapes[name]))",
+        "slice(0, prod(shapes[name])) if name.endswith('bias') else slice(start, start := start + prod(shapes[name]))",
+        "no shared memory",
+    ),
+    ("variance for std", he, "math.sqrt(2 / fan_in)", "2 / fan_in", "first weights"),
+    ("2 / sqrt(n)", he, "math.sqrt(2 / fan_in)", "2 / math.sqrt(fan_in)", "first weights"),
+    ("the peak one update early", schedules.cyclical_learning_rate, "t = step %", "t = (step + 1) %", "schedule"),
+    (
+        "the cycle half as long",
+        schedules.cyclical_learning_rate,
+        "step % (2 * step_size)",
+        "step % step_size",
+        "schedule",
+    ),
+    (
+        "the schedule stepped per epoch",
+        training.train,
+        "learning_rate(step), minimum",
+        "learning_rate(step * batch_size // images), minimum",
+        "loop",
+    ),
+    ("gradient ascent", training.sgd_update, "parameters.flat -= ", "parameters.flat += ", "ten steps"),
+    (
+        "biases never updated",
+        training.sgd_update,
+        "parameters.flat -= gradients.flat",
+        "parameters.weights -= gradients.weights",
+        "ten steps",
+    ),
+    ("not shuffled", training.minibatches, "rng.permutation(images)", "np.arange(images)", "epochs"),
+    (
+        "drawn with replacement",
+        training.minibatches,
+        "rng.permutation(images)",
+        "rng.integers(0, images, images)",
+        "epochs",
+    ),
+    (
+        "the smaller batch lost",
+        training.minibatches,
+        "range(0, images, batch_size)",
+        "range(0, images - batch_size + 1, batch_size)",
+        "loop",
+    ),
+    ("evaluated with batch statistics", training.loss_and_accuracy, "training=False", "training=True", "loop"),
+    (
+        "test images standardized with their own statistics",
+        image_data.split,
+        "standardized(x, mean, std)",
+        "standardized(x, *pixel_statistics(x))",
+        "standardization",
+    ),
+    (
+        "standardized twice",
+        image_data.standardized,
+        "rows /= std",
+        "rows /= std; rows -= mean; rows /= std",
+        "standardization",
+    ),
+    (
+        "numerical cost with running statistics",
+        finite_differences.TrainingCost.cost_and_signs,
+        "training=True",
+        "training=False",
+        "batch statistics",
+    ),
+    ("half the difference", finite_differences.TrainingCost.difference, "(2 * self.h)", "self.h", "differences"),
+    ("forward difference", finite_differences.TrainingCost.difference, "move(-self.h)", "move(0.0)", "differences"),
+    (
+        "a parameter that drifts",
+        finite_differences.TrainingCost.difference,
+        "move(0.0)",
+        "move(-self.h)",
+        "network restored",
+    ),
+    ("kinks not seen", finite_differences.TrainingCost.difference, "at_kink = not", "at_kink = False and", "kink"),
+    (
+        "NaN passes",
+        gradient_check.compared,
+        "finite & (difference <= max(tolerance * scale, floor))",
+        "~(difference > max(tolerance * scale, floor))",
+        "not finite",
+    ),
+    (
+        "a floor that one side suffices for",
+        gradient_check.compared,
+        "(np.abs(ours) <= floor) & (np",
+        "(np.abs(ours) <= floor) | (np",
+        "zero",
+    ),
+    ("the twin's decay without its 2", TwinSGD.__init__, "2 * l2", "l2", "twin"),
+]
+
+
+def changed(function, old, new):
+    """The function as it would be with `new` for `old` in its source."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(old) == 1, f"{old!r} must stand once in {function.__name__}"
+    namespace = {}
+    exec(
+        compile(source.replace(old, new), f"<{function.__name__} with a mistake>", "exec"),
+        function.__globals__,
+        namespace,
+    )
+    return namespace[function.__name__]
+
+
+@pytest.mark.parametrize(
+    ("function", "old", "new", "check"), [mistake[1:] for mistake in MISTAKES], ids=[m[0] for m in MISTAKES]
+)
+def test_a_planted_mistake_is_caught(monkeypatch, make_case, function, old, new, check):
+    CHECKS[check](make_case)  # right without the mistake
+    mistaken = changed(function, old, new)
+    monkeypatch.setattr(function, "__code__", mistaken.__code__)
+    monkeypatch.setattr(function, "__defaults__", mistaken.__defaults__)
+    with pytest.raises(AssertionError), np.errstate(all="ignore"):
+        CHECKS[check](make_case)

@@ -1,0 +1,108 @@
+"""Any network, any batch: drawn by hypothesis, extremes included.
+
+100 examples by default; `pytest tests/test_properties.py --hypothesis-profile thorough` runs 2,000.
+"""
+
+import itertools
+
+import numpy as np
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from manual_mlp import MLP, compare_gradients, measured_rounding
+from manual_mlp.layers import softmax_cross_entropy_backward, softmax_cross_entropy_forward
+from torch_reference import autograd_gradients
+
+settings.register_profile("default", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("thorough", max_examples=2000, deadline=None, derandomize=False)
+settings.load_profile("default")
+
+scales = st.sampled_from([1e-6, 1e-3, 1.0, 1.0, 1.0, 1e3])
+
+
+@st.composite
+def problems(draw):
+    """A network with no parameter at its default, a batch, and l2."""
+    depth = draw(st.integers(1, 12), "depth")
+    widths = draw(st.lists(st.integers(1, 64), min_size=depth, max_size=depth), "widths")
+    classes, batch = draw(st.integers(2, 20), "classes"), draw(st.integers(2, 64), "batch")
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1), "seed"))
+    net = MLP([*widths, classes], batch_norm=draw(st.booleans(), "batch norm"), rng=rng, dtype=np.float64)
+    net.parameters.weights *= draw(scales, "scale of the weights")
+    gamma = draw(scales, "scale of gamma")
+    for name, values in net.parameters.items():
+        if name.startswith("bn") and name.endswith("weight"):
+            values[:] = gamma * rng.uniform(0.5, 1.5, values.shape) * rng.choice([-1, 1], values.shape)
+        elif name.endswith("bias"):
+            values[:] = rng.normal(0, 0.5, values.shape)
+    x = draw(scales, "scale of the inputs") * rng.normal(size=(batch, widths[0]))
+    odd = draw(
+        st.sampled_from(["nothing", "duplicated rows", "a constant feature", "dead units", "huge logits"]), "odd"
+    )
+    if odd == "duplicated rows":
+        x[batch // 2 :] = x[0]
+    elif odd == "a constant feature":
+        x[:, 0] = 3.0
+    elif odd == "dead units" and depth > 1:
+        name = "bn1.bias" if net.batch_norm else "linear1.bias"
+        net.parameters[name][::2] = -1e3
+        if net.batch_norm:
+            net.parameters["bn1.weight"][::2] = 1e-3
+    elif odd == "huge logits":
+        net.parameters[f"linear{depth}.weight"] *= 1e4
+    return net, x, rng.integers(0, classes, batch), draw(st.sampled_from([0.0, 1e-3, 0.7, 10.0]), "l2")
+
+
+@given(problems())
+def test_gradients_equal_autograd(problem):
+    """Within 1e-10 of the parameter's largest gradient, or within what a last bit of the inputs changes."""
+    net, x, y, l2 = problem
+
+    floor = measured_rounding(net, x, y, l2, autograd_gradients, np.random.default_rng(0))
+    _, gradients = net.cost_and_gradients(x, y, l2)
+    comparison = compare_gradients(gradients, autograd_gradients(net, x, y, l2), tolerance=1e-10, floor=floor)
+    event("rounding above 1e-10 somewhere" if comparison.worst > 1e-10 else "all within 1e-10")
+    assert comparison.agrees, f"\n{comparison}"
+
+
+@given(problems(), st.sampled_from([np.float32, np.float64]))
+def test_a_gradient_keeps_the_dtype_and_leaves_its_inputs(problem, dtype):
+    net64, x, y, l2 = problem
+    net = MLP(net64.sizes, batch_norm=net64.batch_norm, rng=np.random.default_rng(0), dtype=dtype)
+    net.parameters.update(net64.parameters)
+    x = x.astype(dtype)
+    before = x.copy(), y.copy(), net.parameters.flat.copy()
+    logits = net.forward(x, training=True)
+    cost, gradients = net.cost_and_gradients(x, y, l2)
+    assert {logits.dtype, gradients.flat.dtype, net.parameters.flat.dtype, net.buffers.flat.dtype} == {np.dtype(dtype)}
+    assert np.isfinite(cost)
+    for array, copy in zip((x, y, net.parameters.flat), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@given(problems())
+def test_no_parameter_shares_memory_with_another(problem):
+    net, x, y, _ = problem
+    _, gradients = net.cost_and_gradients(x, y)
+    arrays = [*net.parameters.values(), *net.buffers.values(), *gradients.values()]
+    spans = sorted((array.ctypes.data, array.ctypes.data + array.nbytes) for array in arrays)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+@given(
+    st.integers(1, 20),
+    st.integers(2, 20),
+    st.sampled_from([1e-30, 1.0, 1e4, 1e30]),
+    st.sampled_from([np.float32, np.float64]),
+    st.integers(0, 2**32 - 1),
+)
+def test_softmax_never_overflows(images, classes, scale, dtype, seed):
+    rng = np.random.default_rng(seed)
+    logits, y = (scale * rng.normal(size=(images, classes))).astype(dtype), rng.integers(0, classes, images)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        loss, cache = softmax_cross_entropy_forward(logits, y)
+        dlogits = softmax_cross_entropy_backward(1.0, cache)
+    assert np.isfinite(loss)
+    assert loss >= 0
+    np.testing.assert_allclose(dlogits.sum(axis=1), 0, atol=1e-6)
+    assert ((cache.p >= 0) & (cache.p <= 1)).all()
