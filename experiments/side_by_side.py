@@ -233,9 +233,10 @@ def plot(file: Path, summary: dict[str, Any], losses: NDArray[np.float64]) -> No
     for key, label, style in (
         ("parameters", "parameters / largest weight", "ko-"),
         ("buffers", "running statistics / largest weight", "ks--"),
-        ("losses", "loss of the batch", "k^:"),
+        ("losses", "loss of the batch", "k^"),
     ):
-        bottom.plot(drift["steps"], drift[key], style, markersize=3, markerfacecolor="white", label=label)
+        values = [value or np.nan for value in drift[key]]  # a logarithmic axis has no place for 0
+        bottom.plot(drift["steps"], values, style, markersize=3, markerfacecolor="white", label=label)
     if summary["bound"]:
         bottom.axhline(summary["bound"], color="black", linewidth=2, label=f"allowed: {summary['bound']:g}")
     if drift["first_sign"] is not None:

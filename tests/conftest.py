@@ -5,11 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from manual_mlp import MLP
 from manual_mlp.layers import batch_norm_forward, linear_forward
 
 WIDTHS = (9, 7, 6, 5, 8, 6, 7, 5, 6)  # neighbours differ, so that a transposed matrix does not fit
+
+settings.register_profile("default", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("thorough", max_examples=2000, deadline=None, derandomize=False)
+settings.load_profile("default")  # --hypothesis-profile thorough comes after it
 
 SEED = 0
 

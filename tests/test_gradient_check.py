@@ -3,9 +3,62 @@
 import numpy as np
 import pytest
 
-from manual_mlp import MLP, compare_gradients, numerical_gradients
+from manual_mlp import MLP, compare_gradients, measured_rounding, numerical_gradients
+from manual_mlp.finite_differences import NumericalGradients
+from manual_mlp.gradient_check import compared, rounding_of_sums
+from torch_reference import autograd_gradients
 
 right = {"a": np.array([1.0, -2.0]), "b": np.array([[3.0]])}
+
+
+def test_the_table_as_it_is_printed():
+    reference = NumericalGradients(
+        {"linear1.weight": np.full((2, 3), 0.5), "linear1.bias": np.zeros(3), "bn1.weight": np.array([0.25, 4.0])},
+        {
+            "linear1.weight": np.zeros((2, 3), bool),
+            "linear1.bias": np.zeros(3, bool),
+            "bn1.weight": np.array([False, True]),
+        },
+        floor=1e-9,
+    )
+    ours = {
+        "linear1.weight": np.full((2, 3), 0.5),
+        "linear1.bias": np.full(3, 1e-10),
+        "bn1.weight": np.array([0.25, 1.0]),
+    }
+    ours["linear1.weight"][0, 1] += 2e-6
+    assert str(compare_gradients(ours, reference, tolerance=1e-7)).splitlines() == [
+        "parameter           shape max |diff|     mean relative   <1e-6 compared kink   zero  verdict",
+        "linear1.weight        2x3    2.0e-06  3.3e-07  4.0e-06   83.3%        6    0      0  DIFFERS",
+        "linear1.bias            3                                             0    0      3  zero",
+        "bn1.weight              2    0.0e+00  0.0e+00  0.0e+00  100.0%        1    1      0  TOO MANY KINKS",
+        "NOT every parameter agrees: largest relative difference 4.0e-06, allowed 1e-07",
+    ]
+    assert str(compare_gradients(right, right, tolerance=1e-12)).splitlines()[-1] == (
+        "every parameter agrees: largest relative difference 0.0e+00, allowed 1e-12"
+    )
+
+
+def test_a_row_in_numbers():
+    ours, theirs = np.array([1.0, 2.0, 0.5, 3.0]), np.array([1.0, 2.0, 0.25, 5.0])
+    row = compared("a", ours, theirs, np.array([False, False, False, True]), floor=0.1, tolerance=0.125)
+    assert (row.max_difference, row.mean_difference, row.relative) == (0.25, 0.25 / 3, 0.125)
+    assert (row.compared, row.at_kink, row.zero, row.unexplained) == (3, 1, 0, 0), "exactly the tolerance is allowed"
+    assert row.small == 2 / 3
+    at_the_floor = compared("a", np.array([0.1]), np.array([-0.1]), np.array([False]), floor=0.1, tolerance=0.0)
+    assert (at_the_floor.zero, at_the_floor.mean_difference, at_the_floor.relative) == (1, 0.0, 0.0)
+    excused = compared("a", np.array([1.0, 1.1]), np.ones(2), np.zeros(2, bool), floor=0.2, tolerance=0.0)
+    assert excused.unexplained == 0, "no difference below the floor is held against a gradient"
+    assert compared("a", np.ones(1), np.zeros(1), np.zeros(1, bool), floor=0.0, tolerance=1.0).relative == np.inf
+
+
+def test_the_floor_left_out_is_the_rounding_of_a_thousand_terms():
+    eps32, eps64 = np.finfo(np.float32).eps, np.finfo(np.float64).eps
+    double, single = np.array([0.5, -0.25]), np.array([0.125], np.float32)
+    assert rounding_of_sums([(double, double), (double[:1], double[1:])]) == 1000 * eps64 * 0.5
+    assert rounding_of_sums([(single, single)]) == 1000 * eps32 * 0.125
+    assert rounding_of_sums([(np.array([1]), np.array([2]))]) == 1000 * eps64 * 2, "integers are exact"
+    assert rounding_of_sums([(double, np.array([np.inf, 0.25]))]) == 1000 * eps64 * 0.25
 
 
 def test_relative_to_the_parameters_largest_gradient():
@@ -76,7 +129,7 @@ def test_numerical_gradients_use_batch_statistics(make_case):
     ("dtype", "h", "message"),
     [
         (np.float32, 1e-5, "net has dtype float32; differences of a cost need dtype=np.float64"),
-        (np.float64, 0.0, "h is 0"),
+        (np.float64, 0.0, "^h is 0; the step of a difference must be positive, such as 1e-5$"),
         (np.float64, -1e-5, "h is -1e-05; it must be a finite number of at least 0"),
         (np.float64, np.nan, "h is nan; it must be a finite number of at least 0"),
     ],
@@ -85,3 +138,35 @@ def test_bad_settings_are_named(dtype, h, message):
     net = MLP([3, 2], rng=np.random.default_rng(0), dtype=dtype)
     with pytest.raises(ValueError, match=message):
         numerical_gradients(net, np.ones((2, 3)), [0, 1], h=h)
+
+
+def test_differences_check_their_batch(make_case):
+    net, x, y = make_case(3, True, 6)
+    with pytest.raises(ValueError, match=r"^l2 is -1"):
+        numerical_gradients(net, x, y, l2=-1)
+    with pytest.raises(ValueError, match="y contains the label 4; 4 classes"):
+        numerical_gradients(net, x, np.full(6, 4))
+    two_layers, x, y = make_case(2, True, 6)
+    with pytest.raises(ValueError, match="batch of one"):
+        numerical_gradients(two_layers, x[:1], y[:1])
+    for depth, batch_norm in ((1, True), (2, False)):  # nothing is normalized: one image will do
+        net, x, y = make_case(depth, batch_norm, 6)
+        assert compare_gradients(net.cost_and_gradients(x[:1], y[:1])[1], numerical_gradients(net, x[:1], y[:1])).agrees
+
+
+def test_measured_rounding_passes_the_penalty_on(make_case):
+    """A reference that forgets l2 would otherwise measure the rounding of another cost."""
+    net, x, y = make_case(2, True, 6)
+    heard = []
+
+    def reference(net, x, y, l2):
+        heard.append(l2)
+        return autograd_gradients(net, x, y, l2)
+
+    floor = measured_rounding(net, x, y, 1e6, reference, np.random.default_rng(0), draws=2)
+    assert heard == [1e6] * 3
+    assert (
+        floor["linear1.weight"]
+        > 1e-10
+        > measured_rounding(net, x, y, 0.0, reference, np.random.default_rng(0))["linear1.weight"]
+    )

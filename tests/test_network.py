@@ -1,13 +1,23 @@
 """The network: its names and storage, its outputs and buffers beside torch's, and what it refuses."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
 import pytest
 import torch
 
-from manual_mlp import MLP
+from manual_mlp import (
+    MLP,
+    compare_gradients,
+    cyclical_learning_rate,
+    directional_gradients,
+    evaluate,
+    measured_rounding,
+    numerical_gradients,
+    train,
+)
 from manual_mlp.initializers import weight_std
 from torch_reference import mirror
 
@@ -183,6 +193,8 @@ nan[1, 2] = np.nan
         (lambda: small().cost(x, np.eye(3)), "y has shape (3, 3) and looks one-hot; it must be class numbers (N,)"),
         (lambda: small().cost(x, y.astype(float)), "y has dtype float64; it must be integer class numbers"),
         (lambda: small().cost(x, [0, 1, 3]), "y contains the label 3; 3 classes are numbered 0 to 2"),
+        (lambda: small().cost_and_gradients(x, [0, 1, 3]), "y contains the label 3; 3 classes are numbered 0 to 2"),
+        (lambda: small().cost(x[:1], y[:1], training=True), "batch normalization cannot train on a batch of one"),
         (lambda: small().cost(x, [0, -1, 2]), "y contains the label -1; 3 classes are numbered 0 to 2"),
         (lambda: small().cost(x, y, l2=-1.0), "l2 is -1.0; it must be a finite number of at least 0"),
         (lambda: small().cost_and_gradients(x, y, l2=np.nan), "l2 is nan; it must be a finite number of at least 0"),
@@ -198,3 +210,30 @@ def test_bad_input_is_named(call, message):
 def test_a_batch_of_one_is_fine_without_batch_statistics():
     small().forward(x[:1])
     small(batch_norm=False).cost_and_gradients(x[:1], y[:1])
+
+
+def test_defaults_are_those_that_the_documents_name():
+    defaults = {
+        function: {
+            name: parameter.default
+            for name, parameter in inspect.signature(function).parameters.items()
+            if parameter.default is not parameter.empty and not callable(parameter.default)
+        }
+        for function in (
+            *(MLP, MLP.forward, MLP.cost, MLP.cost_and_gradients, train, evaluate, cyclical_learning_rate),
+            *(numerical_gradients, directional_gradients, compare_gradients, measured_rounding),
+        )
+    }
+    assert defaults == {
+        MLP: {"batch_norm": False, "initializer": "he"},
+        MLP.forward: {"training": False},
+        MLP.cost: {"l2": 0.0, "training": False},
+        MLP.cost_and_gradients: {"l2": 0.0},
+        train: {"batch_size": 100, "l2": 0.0},
+        evaluate: {"chunk": 5000},
+        cyclical_learning_rate: {"step_size": 500, "eta_min": 1e-5, "eta_max": 1e-1},
+        numerical_gradients: {"l2": 0.0, "h": 1e-5},
+        directional_gradients: {"l2": 0.0, "h": 1e-5, "directions": 20},
+        compare_gradients: {"tolerance": 1e-7, "floor": None},
+        measured_rounding: {"draws": 4},
+    }

@@ -6,16 +6,12 @@
 import itertools
 
 import numpy as np
-from hypothesis import event, given, settings
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from manual_mlp import MLP, compare_gradients, measured_rounding
 from manual_mlp.layers import softmax_cross_entropy_backward, softmax_cross_entropy_forward
 from torch_reference import autograd_gradients
-
-settings.register_profile("default", max_examples=100, deadline=None, derandomize=True)
-settings.register_profile("thorough", max_examples=2000, deadline=None, derandomize=False)
-settings.load_profile("default")
 
 scales = st.sampled_from([1e-6, 1e-3, 1.0, 1.0, 1.0, 1e3])
 
@@ -65,9 +61,17 @@ def test_gradients_equal_autograd(problem):
     assert comparison.agrees, f"\n{comparison}"
 
 
+def values_on_the_way(net, x):
+    """The largest value that each layer computes."""
+    logits, caches = net.forward_with_caches(x, training=True)
+    return [np.abs(logits).max(), *(np.abs(cache.linear.x).max() for cache in caches)]
+
+
 @given(problems(), st.sampled_from([np.float32, np.float64]))
 def test_a_gradient_keeps_the_dtype_and_leaves_its_inputs(problem, dtype):
     net64, x, y, l2 = problem
+    cost64, gradients64 = net64.cost_and_gradients(x, y, l2)
+    assume(max(cost64, np.abs(gradients64.flat).max(), *values_on_the_way(net64, x)) < 1e30)  # float32 ends at 3e38
     net = MLP(net64.sizes, batch_norm=net64.batch_norm, rng=np.random.default_rng(0), dtype=dtype)
     net.parameters.update(net64.parameters)
     x = x.astype(dtype)

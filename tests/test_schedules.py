@@ -26,6 +26,10 @@ def test_equals_the_two_straight_lines_of_the_course():
         assert cyclical_learning_rate(step, step_size, low, high) == pytest.approx(expected, rel=1e-13)
 
 
+def test_a_cycle_may_be_flat():
+    assert cyclical_learning_rate(3, 5, eta_min=0.1, eta_max=0.1) == 0.1
+
+
 def test_never_leaves_its_range():
     rates = [cyclical_learning_rate(step, 13, 1e-5, 1e-1) for step in range(100)]
     assert np.min(rates) >= 1e-5
@@ -40,8 +44,8 @@ def test_numpy_integers_do_not_overflow():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((-1, 500, 1e-5, 1e-1), "step is -1"),
-        ((0, 0, 1e-5, 1e-1), "step_size is 0"),
+        ((-1, 500, 1e-5, 1e-1), "^step is -1; it must be an integer of at least 0"),
+        ((0, 0, 1e-5, 1e-1), "^step_size is 0; it must be an integer of at least 1"),
         ((0, 500, 0.2, 0.1), "eta_min is 0.2, above eta_max, 0.1; it must be at most eta_max"),
         ((0, 500, -0.2, 0.1), "eta_min is -0.2"),
         ((0, 500, 0.1, np.inf), "eta_max is inf"),

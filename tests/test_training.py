@@ -24,10 +24,15 @@ def trained(net, updates=40, seed=0, eta=0.1, **settings):
         net,
         settings.pop("data", problem()),
         problem(seed=1),
-        learning_rate=lambda _: eta,
         updates=updates,
-        rng=np.random.default_rng(seed),
-        **{"batch_size": 10, "l2": 0.01, "record_every": 15, **settings},
+        **{
+            "learning_rate": lambda _: eta,
+            "rng": np.random.default_rng(seed),
+            "batch_size": 10,
+            "l2": 0.01,
+            "record_every": 15,
+            **settings,
+        },
     )
 
 
@@ -128,6 +133,25 @@ def test_evaluation_does_not_depend_on_the_chunk():
         assert evaluate(net, data, chunk) == pytest.approx(evaluate(net, data), rel=1e-12)
 
 
+def test_one_image_can_be_evaluated():
+    x, y = problem()
+    net = network(batch_norm=True)
+    loss, accuracy = evaluate(net, (x[:1], y[:1]))
+    assert (loss, accuracy) == (pytest.approx(net.cost(x[:1], y[:1])), float(net.forward(x[:1]).argmax() == y[0]))
+
+
+def test_data_are_taken_in_the_networks_dtype():
+    net = MLP([5, 8, 2], rng=np.random.default_rng(0))
+    x, y = problem()
+    assert evaluate(net, (x, y)) == evaluate(net, (x.astype(np.float32), y))
+    assert trained(net, updates=1, record_every=1)[0].train_loss == pytest.approx(net_loss_in_float32(x, y), rel=1e-9)
+
+
+def net_loss_in_float32(x, y):
+    net = MLP([5, 8, 2], rng=np.random.default_rng(0))
+    return net.cost(x.astype(np.float32), y)
+
+
 def test_same_generator_same_bits():
     first, again, other = network(), network(), network()
     histories = trained(first), trained(again), trained(other, seed=1)
@@ -146,7 +170,7 @@ def test_callers_hear_of_every_update_and_record():
 def test_no_updates_leave_one_record():
     net = network()
     before = net.parameters.flat.copy()
-    assert [record.step for record in trained(net, updates=0)] == [0]
+    assert [(record.step, record.eta) for record in trained(net, updates=0)] == [(0, 0.0)]
     np.testing.assert_array_equal(net.parameters.flat, before)
 
 
@@ -181,9 +205,15 @@ def test_bad_arguments_are_named(call, message):
         ({"batch_size": 0}, "batch_size is 0; it must be an integer of at least 1"),
         ({"batch_size": 2.0}, "batch_size is 2.0; it must be an integer"),
         ({"batch_size": 1}, "batch_size is 1: of 60 images that leaves a batch of one"),
-        ({"batch_size": 59}, "batch_size is 59: of 60 images that leaves a batch of one"),
+        (
+            {"batch_size": 59},
+            "leaves a batch of one, on which batch normalization cannot train; choose another batch_size$",
+        ),
         ({"updates": -1}, "updates is -1"),
-        ({"record_every": 0}, "record_every is 0"),
+        ({"record_every": 0}, "record_every is 0; it must be an integer of at least 1"),
+        ({"rng": 7}, "^rng is 7; it must be a numpy.random.Generator"),
+        ({"learning_rate": 0.1}, "^learning_rate is 0.1; it must be a function of the update number$"),
+        ({"data": (problem()[0], problem()[1], 3)}, r"data is a tuple; it must be a pair: images \(N, 5\) and labels"),
         ({"l2": -0.1}, "l2 is -0.1"),
         ({"eta": -0.1}, r"learning_rate\(0\) is -0.1; it must be a finite number of at least 0"),
         ({"data": problem()[0]}, "data is a ndarray; it must be a pair"),
