@@ -6,7 +6,6 @@ import pytest
 from manual_mlp import MLP, compare_gradients, measured_rounding, numerical_gradients
 from manual_mlp.finite_differences import NumericalGradients
 from manual_mlp.gradient_check import compared, rounding_of_sums
-from torch_reference import autograd_gradients
 
 right = {"a": np.array([1.0, -2.0]), "b": np.array([[3.0]])}
 
@@ -154,19 +153,27 @@ def test_differences_check_their_batch(make_case):
         assert compare_gradients(net.cost_and_gradients(x[:1], y[:1])[1], numerical_gradients(net, x[:1], y[:1])).agrees
 
 
-def test_measured_rounding_passes_the_penalty_on(make_case):
-    """A reference that forgets l2 would otherwise measure the rounding of another cost."""
-    net, x, y = make_case(2, True, 6)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+def test_measured_rounding_moves_every_value_by_its_last_bit(make_case, dtype):
+    source, x, y = make_case(2, True, 6)
+    net, x = MLP(source.sizes, batch_norm=True, rng=np.random.default_rng(0), dtype=dtype), x.astype(dtype)
     heard = []
 
-    def reference(net, x, y, l2):
-        heard.append(l2)
-        return autograd_gradients(net, x, y, l2)
+    def reference(net, x, _, l2):
+        heard.append((net.parameters.flat.copy(), x, l2))
+        return net.parameters.zeros_like()
 
     floor = measured_rounding(net, x, y, 1e6, reference, np.random.default_rng(0), draws=2)
-    assert heard == [1e6] * 3
-    assert (
-        floor["linear1.weight"]
-        > 1e-10
-        > measured_rounding(net, x, y, 0.0, reference, np.random.default_rng(0))["linear1.weight"]
-    )
+    (values, images, _), *moved = heard
+    np.testing.assert_array_equal(values, net.parameters.flat)
+    np.testing.assert_array_equal(images, x)
+    assert len(moved) == 2
+    for moved_values, moved_images, l2 in moved:
+        assert (moved_images.dtype, l2) == (np.dtype(dtype), 1e6)
+        for now, before in ((moved_values, values), (moved_images, images)):
+            bits = (now[before != 0] / before[before != 0] - 1) / np.finfo(dtype).eps
+            assert np.abs(bits).max() <= 1.5
+            assert bits.min() < 0 < bits.max(), "in both directions, each value its own"
+    weights = net.parameters["linear1.weight"]
+    bit = 2 * 1e6 * np.abs(weights).max() * np.finfo(dtype).eps  # of the penalty's gradient, which is all there is here
+    assert 16 * bit < floor["linear1.weight"] < 64 * bit
