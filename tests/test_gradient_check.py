@@ -88,6 +88,12 @@ def test_zero_needs_both_sides_below_the_floor():
     assert not compare_gradients(zero, large, floor=1e-9).agrees
 
 
+def test_a_floor_may_differ_by_parameter():
+    noise, zero = {"a": np.full(2, 1e-6), "b": np.full(2, 1e-6)}, {"a": np.zeros(2), "b": np.zeros(2)}
+    rows = compare_gradients(noise, zero, floor={"a": 1e-5, "b": 1e-7}).parameters
+    assert [row.verdict for row in rows] == ["zero", "DIFFERS"]
+
+
 def test_names_and_shapes_must_be_those_of_the_reference():
     with pytest.raises(ValueError, match=r"missing: \['b'\], unknown: \['c'\]"):
         compare_gradients({"a": right["a"], "c": 1.0}, right)
@@ -101,8 +107,13 @@ def test_small_integers_do_not_wrap():
 
 
 def test_nothing_to_compare_is_named():
-    with pytest.raises(ValueError, match="gradients and reference are empty"):
+    with pytest.raises(ValueError, match="^gradients and reference are empty; give a gradient for every parameter$"):
         compare_gradients({}, {})
+    with pytest.raises(ValueError, match="^tolerance is -1"):
+        compare_gradients(right, right, tolerance=-1)
+    for ours, theirs in (({"a": [1.0]}, {"a": ["x"]}), ({"a": []}, {"a": []})):
+        with pytest.raises(ValueError, match="it must hold real numbers"):
+            compare_gradients(ours, theirs)
     with pytest.raises(ValueError, match=r"gradients\['a'\] is <U1 \(1,\); it must hold real numbers"):
         compare_gradients({"a": ["x"]}, {"a": [1.0]})
 
@@ -120,8 +131,10 @@ def test_numerical_gradients_use_batch_statistics(make_case):
     net, x, y = make_case(3, True, 6)
     expected = numerical_gradients(net, x, y)
     net.buffers.flat[:] = 123.0
-    for name, values in numerical_gradients(net, x, y).items():
+    again = numerical_gradients(net, x, y)
+    for name, values in again.items():
         np.testing.assert_array_equal(values, expected[name])
+    assert again.floor == expected.floor
 
 
 @pytest.mark.parametrize(
