@@ -2,7 +2,8 @@
 
 Each case compares the gradient of a network on real images with torch's autograd (allowed: 1e-10) and with centered
 differences (allowed: 1e-7), both relative to the parameter's largest gradient. Every entry is accounted for: compared,
-at a ReLU's kink, or truly zero. The published figure stands beside ours. Exit code 1 if any entry is unexplained.
+at a ReLU's kink, or truly zero. The published figure stands beside ours. Exit code 1 if
+any entry is unexplained, or more than 1 % of a parameter lies at kinks.
 
 Then the errors that reports R2 and R4 published without a reason are made again, and their cause is shown.
 """
@@ -51,6 +52,7 @@ CaseName = Literal[
     "full-size",
 ]
 WIDTH = 110
+CLASSES = 10
 AUTOGRAD_TOLERANCE, DIFFERENCE_TOLERANCE = 1e-10, 1e-7
 
 
@@ -138,7 +140,7 @@ CASES: dict[CaseName, Case] = {
         "the trained network at its own size, along random directions",
         features=3072,
         hidden=(50, 50),
-        batch=100,
+        batch=20,
         batch_norm=True,
         l2=0.005,
         every_entry=False,
@@ -167,8 +169,19 @@ class Settings:
 def main(settings: Settings) -> None:
     if checked_number("--h", settings.h, minimum=0) == 0:
         raise ValueError("--h is 0.0; the step of a difference must be positive, such as 1e-5")
+    if not settings.cases:
+        raise ValueError(f"--cases names no case; choose from {', '.join(CASES)}")
+    if settings.seed < 0:
+        raise ValueError(f"--seed is {settings.seed}; it must be 0 or more")
     data = load(settings.data, settings.data_dir)
-    splits = split(data, n_train=len(data.x_train) // 5, n_validation=1)
+    if len(data.x_train) < 101 or data.classes > CLASSES:
+        raise ValueError(f"--data is {data.name}; the cases need 101 training images and at most {CLASSES} classes")
+    for name in settings.cases:
+        if data.inputs < CASES[name].features:
+            raise ValueError(
+                f"--cases {name} needs images of {CASES[name].features} pixels; {data.name} has {data.inputs}"
+            )
+    splits = split(data, n_train=max(100, len(data.x_train) // 5), n_validation=1)
     x, y = splits.train[0][:100].astype(np.float64), splits.train[1][:100].astype(np.int64)
 
     def say(text: str) -> None:
@@ -191,10 +204,20 @@ def main(settings: Settings) -> None:
             agrees &= comparison.agrees
     explanation = explain(x, y, say) if settings.explain else None
     if settings.json:
-        print(json.dumps({"data": data.name, "agrees": agrees, "cases": results, "explanation": explanation}, indent=2))
-    say(f"\n{'Every entry is accounted for.' if agrees else 'NOT every entry is accounted for: see DIFFERS above.'}")
+        document = {"data": data.name, "warning": data.warning, "agrees": agrees, "cases": results}
+        print(json.dumps(without_infinities(document | {"explanation": explanation}), indent=2, allow_nan=False))
+    say(f"\n{'Every entry is accounted for.' if agrees else 'NOT every entry is accounted for: see the verdicts.'}")
     if not agrees:
         sys.exit(1)
+
+
+def without_infinities(content: Any) -> Any:
+    """JSON has no infinity and no NaN: null stands there."""
+    if isinstance(content, dict):
+        return {key: without_infinities(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_infinities(value) for value in content]
+    return None if isinstance(content, float) and not np.isfinite(content) else content
 
 
 def describe(case: Case) -> str:
@@ -218,12 +241,15 @@ def check(
     case: Case, x: NDArray[np.float64], y: NDArray[np.int64], h: float, seed: int
 ) -> list[tuple[str, GradientComparison]]:
     """The manual gradient against both oracles."""
-    net = network(case, seed, classes=10)
+    net = network(case, seed, classes=CLASSES)
     x, y = x[: case.batch, : case.features], y[: case.batch]
     _, gradients = net.cost_and_gradients(x, y, case.l2)
 
-    rounding = measured_rounding(net, x, y, case.l2, autograd_gradients, np.random.default_rng(seed))
-    exact = compare_gradients(gradients, autograd_gradients(net, x, y, case.l2), AUTOGRAD_TOLERANCE, rounding)
+    def autograd(net: MLP, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        return autograd_gradients(net, x, y, case.l2)
+
+    rounding = measured_rounding(autograd, net, x, np.random.default_rng(seed))
+    exact = compare_gradients(gradients, autograd(net, x), AUTOGRAD_TOLERANCE, rounding)
     if case.every_entry:
         with tqdm(total=net.parameters.flat.size, unit=" entries", leave=False, delay=2) as bar:
             numerical = numerical_gradients(net, x, y, case.l2, h, on_entry=bar.update)
@@ -258,10 +284,15 @@ def explain(x: NDArray[np.float64], y: NDArray[np.int64], say: Callable[[str], N
         counts = f"{row['kink']:>5} {row['step']:>5} {row['other']:>6}"
         say(f"{row['network']:>8} {row['h']:>8.1e} {row['above']:>11.2%} {counts}")
     r2 = entrywise_errors(x, y)
+    single = float32_share(x, y)
+    found = not any(row["other"] for row in r4) and not any(row["above"] for row in r4 if row["h"] == 1e-5)
     for paragraph in (
         "So a step of a few 1e-4 explains the published rates: over it the cost of batch normalization on ten images "
-        "curves, and some ReLUs change their sign; with h = 1e-5 nothing is left. The precision does not: with a "
-        f"float32 cost {float32_share(x, y):.0%} of the entries are off by more than 1e-6 at h = 5e-4.",
+        "curves, and some ReLUs change their sign; with h = 1e-5 nothing is left."
+        if found
+        else "On these images the step and the kinks do not explain every such entry.",
+        f"With a float32 cost {single:.0%} of the entries are off by more than 1e-6 at h = 5e-4: the precision would "
+        "have shown everywhere, not in one entry of 200.",
         "R2: |difference| / |reference|, entry by entry (published: 1e-14 against autograd, 1e-4 against differences): "
         f"ours {r2['autograd']:.0e} and {r2['differences']:.0e}. The worst entry is {r2['entry']:.0e}, its parameter's "
         f"largest {r2['largest']:.0e}. So it is the measure: the differences are off by {r2['absolute']:.0e} at most, "
@@ -277,7 +308,7 @@ def large_differences(name: CaseName, x: NDArray[np.float64], y: NDArray[np.int6
     x, y = x[: case.batch, : case.features], y[: case.batch]
     counts = np.zeros(5, int)
     for seed in range(5):
-        net = network(case, seed, classes=10, perturbed=False)
+        net = network(case, seed, classes=CLASSES, perturbed=False)
         gradient = net.cost_and_gradients(x, y)[1]["linear1.weight"]
         whole, half = (numerical_gradients(net, x, y, h=step) for step in (h, h / 2))
         error, half_error = (np.abs(gradient - numerical["linear1.weight"]) for numerical in (whole, half))
@@ -292,7 +323,7 @@ def float32_share(x: NDArray[np.float64], y: NDArray[np.int64]) -> float:
     """Share of W1's entries off by more than 1e-6 when the cost is computed in float32."""
     case, h = CASES["R4-2"], 5e-4
     x, y = x[: case.batch, : case.features], y[: case.batch]
-    net = network(case, 0, classes=10, perturbed=False)
+    net = network(case, 0, classes=CLASSES, perturbed=False)
     gradient = net.cost_and_gradients(x, y)[1]["linear1.weight"]
     single = MLP(net.sizes, batch_norm=True, rng=np.random.default_rng(0), dtype=np.float32)
     above = 0.0
@@ -310,7 +341,7 @@ def entrywise_errors(x: NDArray[np.float64], y: NDArray[np.int64]) -> dict[str, 
     """Report R2's measure: the largest relative error of a single entry, and what is behind it."""
     case = CASES["R2"]
     x, y = x[: case.batch, : case.features], y[: case.batch]
-    net = network(case, 0, classes=10)
+    net = network(case, 0, classes=CLASSES)
     gradient = net.cost_and_gradients(x, y)[1]["linear1.weight"]
     autograd, numerical = (
         autograd_gradients(net, x, y)["linear1.weight"],
@@ -318,7 +349,7 @@ def entrywise_errors(x: NDArray[np.float64], y: NDArray[np.int64]) -> dict[str, 
     )
     live = np.abs(autograd) > 0  # a unit that no image wakes has no gradient
     error = np.abs(gradient - numerical)
-    relative = np.divide(error, np.abs(numerical), out=np.zeros_like(error), where=live & (numerical != 0))
+    relative = np.divide(error, np.abs(autograd), out=np.zeros_like(error), where=live)
     worst = np.unravel_index(int(relative.argmax()), relative.shape)
     return {
         "autograd": float((np.abs(gradient - autograd)[live] / np.abs(autograd)[live]).max()),

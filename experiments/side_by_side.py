@@ -1,8 +1,9 @@
 """Do the manual network and its torch twin stay together through a whole training?
 
-Both start from the same values and see the same batches. In float64 parameters and buffers may drift apart by 1e-11 of
-the largest weight, and every test image must be classified alike: exit code 1 otherwise. In float32 they do part, and
-the script says from which update on: the first at which a ReLU is open in one network and shut in the other.
+Both start from the same values and see the same batches. In float64 parameters and buffers may drift apart by 1e-11
+of the largest weight, and every test image must be classified alike: exit code 1 otherwise. In float32 they do
+part, and the script says from which update on: the first at which a ReLU is open with the values of the one and
+shut with those of the other.
 """
 
 import os
@@ -85,6 +86,7 @@ def main(settings: Settings) -> None:
     checked_integer("--updates", settings.updates, minimum=1)
     checked_integer("--batch-size", settings.batch_size, minimum=2)
     checked_number("--l2", settings.l2, minimum=0)
+    checked_integer("--seed", settings.seed, minimum=0)
     parent = run_folder.prepare(settings.results, "side_by_side")
     data = load(settings.data, settings.data_dir)
     if data.warning:
@@ -101,7 +103,11 @@ def main(settings: Settings) -> None:
         dtype=np.dtype(settings.dtype),
     )
     twin = mirror(net)
+    arguments = {key: str(value) for key, value in asdict(settings).items()}
+    config = run_folder.provenance({"arguments": arguments, "torch": torch.__version__}, data)
     drift, losses, seconds = train_both(net, twin, splits, settings)
+    if not np.isfinite([*drift.parameters, *drift.buffers]).all():
+        raise FloatingPointError(f"the parameters are no longer finite after {settings.updates} updates")
     ours, theirs, alike = evaluate_both(net, twin, splits)
     summary: dict[str, Any] = {
         "data": data.name,
@@ -119,10 +125,9 @@ def main(settings: Settings) -> None:
         "twin_milliseconds_per_update": 1000 * float(np.median(seconds[1])),
         "threads": torch.get_num_threads(),
     }
-    name = f"{len(settings.hidden) + 1}-layer{'-bn' if settings.batch_norm else ''}_{settings.dtype}_{data.slug}"
+    name = f"{len(settings.hidden) + 1}-layer{'-bn' if settings.batch_norm else ''}_{settings.dtype}_{data.slug[:40]}"
     with run_folder.new_folder(parent, f"{name}_seed{settings.seed}") as folder:
-        arguments = {key: str(value) for key, value in asdict(settings).items()}
-        run_folder.write_json(folder / "config.json", run_folder.provenance({"arguments": arguments}, data))
+        run_folder.write_json(folder / "config.json", config)
         run_folder.write_json(folder / "summary.json", summary)
         plot(folder / "side_by_side.png", summary, losses)
     print(table(summary))

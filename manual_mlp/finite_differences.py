@@ -16,6 +16,8 @@ from manual_mlp.checks import checked_images, checked_labels, checked_number
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
 from manual_mlp.network import MLP
 
+REDRAWS = 20
+
 
 class NumericalGradients(dict[str, Array]):
     """Centered differences by the parameters' names.
@@ -66,6 +68,8 @@ def directional_gradients(
 ) -> tuple[dict[str, Array], NumericalGradients]:
     """For networks too large to loop over: slopes along random unit vectors, `directions` in each parameter's space.
 
+    A direction that meets a kink is drawn anew, a few times at most.
+
     Returns, by the parameters' names, the slopes that `gradients` claims, <gradient, direction>, and the
     differences of the cost along the same directions: compare the two as if they were gradients.
     """
@@ -78,11 +82,14 @@ def directional_gradients(
         claimed[name], differences[name] = np.zeros(directions), np.zeros(directions)
         at_kink[name] = np.zeros(directions, bool)
         for number in range(directions):
-            direction = rng.standard_normal(values.shape)
-            direction /= np.linalg.norm(direction)
-            move = partial(set_along, values, start, direction)
+            for _ in range(REDRAWS):
+                direction = rng.standard_normal(values.shape)
+                direction /= np.linalg.norm(direction)
+                move = partial(set_along, values, start, direction)
+                differences[name][number], at_kink[name][number] = cost.difference(move)
+                if not at_kink[name][number]:
+                    break
             claimed[name][number] = np.vdot(np.asarray(gradients[name]), direction)
-            differences[name][number], at_kink[name][number] = cost.difference(move)
     return claimed, NumericalGradients(differences, at_kink, cost.rounding / h)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from manual_mlp.checks import checked_number
 from manual_mlp.finite_differences import NumericalGradients
-from manual_mlp.layers import Array, Labels
+from manual_mlp.layers import Array
 from manual_mlp.network import MLP
 
 MOST_AT_KINKS = 0.01  # of a parameter's entries; with more set aside, nothing is proven
@@ -28,7 +28,7 @@ class ParameterComparison:
     compared: int
     at_kink: int  # set aside: the difference spans a ReLU's kink
     zero: int  # both sides below the floor: the true gradient is 0 and what is left is rounding
-    unexplained: int  # compared entries that differ by more than the tolerance and by more than rounding
+    unexplained: int  # compared entries that differ by more than tolerance and rounding; any that is not finite
 
     @property
     def too_many_kinks(self) -> bool:
@@ -106,15 +106,36 @@ def compare_gradients(
             raise ValueError(f"gradients[{name!r}] is {ours.dtype} {ours.shape}; it must hold real numbers")
         if ours.shape != theirs.shape:
             raise ValueError(f"gradients[{name!r}] has shape {ours.shape}; the reference's is {theirs.shape}")
-    if floor is None:
-        floor = reference.floor if isinstance(reference, NumericalGradients) else rounding_of_sums(pairs.values())
+    floors = checked_floors(floor, reference, pairs)
     at_kink = reference.at_kink if isinstance(reference, NumericalGradients) else {}
     rows = []
     for name, (ours, theirs) in pairs.items():
-        own_floor = floor[name] if isinstance(floor, Mapping) else floor
         kink = at_kink.get(name, np.zeros(ours.shape, bool))
-        rows.append(compared(name, ours.astype(np.float64), theirs.astype(np.float64), kink, own_floor, tolerance))
+        rows.append(compared(name, ours.astype(np.float64), theirs.astype(np.float64), kink, floors[name], tolerance))
     return GradientComparison(tuple(rows), tolerance)
+
+
+def checked_floors(
+    floor: float | Mapping[str, float] | None,
+    reference: Mapping[str, ArrayLike],
+    pairs: Mapping[str, tuple[Array, Array]],
+) -> dict[str, float]:
+    """One floor for each parameter. Differences whose rounding would hide the gradients themselves are refused."""
+    if isinstance(floor, Mapping):
+        if missing := set(pairs) - set(floor):
+            raise ValueError(f"floor lacks {sorted(missing)}; give one number, or one for every parameter")
+        return {name: checked_number(f"floor[{name!r}]", floor[name], minimum=0) for name in pairs}
+    if floor is None and isinstance(reference, NumericalGradients):
+        largest = max(float(np.nanmax(np.abs(array))) for pair in pairs.values() for array in pair)
+        if reference.floor > 1e-4 * largest:
+            raise ValueError(
+                f"reference rounds off {reference.floor:.0e} where the largest gradient is {largest:.0e}: such "
+                "differences show nothing; take a larger h, such as 1e-5"
+            )
+        floor = reference.floor
+    elif floor is None:
+        floor = rounding_of_sums(pairs.values())
+    return dict.fromkeys(pairs, checked_number("floor", floor, minimum=0))
 
 
 def compared(
@@ -126,8 +147,8 @@ def compared(
     zero = (np.abs(ours) <= floor) & (np.abs(theirs) <= floor) & ~at_kink
     rest = ~at_kink & ~zero
     difference, scale = np.abs(ours - theirs)[rest], np.abs(theirs)[~at_kink].max(initial=0.0)
-    finite = (np.isfinite(ours) & np.isfinite(theirs))[rest]
-    explained = finite & (difference <= max(tolerance * scale, floor))
+    finite = np.isfinite(ours) & np.isfinite(theirs)
+    explained = difference <= max(tolerance * scale, floor)
     largest = float(difference.max(initial=0.0))
     return ParameterComparison(
         name,
@@ -139,7 +160,7 @@ def compared(
         compared=int(rest.sum()),
         at_kink=int(at_kink.sum()),
         zero=int(zero.sum()),
-        unexplained=int((~explained).sum()),
+        unexplained=int((~explained | ~finite[rest]).sum() + (~finite[~rest]).sum()),
     )
 
 
@@ -151,33 +172,32 @@ def rounding_of_sums(pairs: Iterable[tuple[Array, Array]]) -> float:
 
 
 def measured_rounding(
+    gradients_of: Callable[[MLP, Array], Mapping[str, ArrayLike]],
     net: MLP,
     x: Array,
-    y: Labels,
-    l2: float,
-    reference: Callable[[MLP, Array, Labels, float], Mapping[str, ArrayLike]],
     rng: np.random.Generator,
     draws: int = 4,
 ) -> dict[str, float]:
-    """The floor below which this gradient means nothing, by parameter, measured: how far the gradient, ours or
-    `reference(net, x, y, l2)`, moves when every value and every pixel moves by its last bit.
+    """The floor below which this gradient means nothing, by parameter, measured on a reference that one trusts: how far
+    `gradients_of(net, x)` moves when every value and every pixel moves by its last bit.
 
     No algorithm can be more exact than that: a gradient that a last bit of its inputs changes has no further digits.
-    Two correct ones differ by a modest multiple, taken here as 32, of the largest move in a few draws.
+    Two correct ones differ by a modest multiple, taken here as 32, of the largest move in a few draws; and by what one
+    addition on the scale of the largest gradient of all rounds off.
     """
-    moved, floor = copy.deepcopy(net), dict.fromkeys(net.parameters, 0.0)
+    moved = copy.deepcopy(net)
 
-    def both(x: Array) -> list[dict[str, Array]]:
-        mappings = moved.cost_and_gradients(x, y, l2)[1], reference(moved, x, y, l2)
-        return [{name: np.asarray(gradient) for name, gradient in mapping.items()} for mapping in mappings]
+    def gradients(x: Array) -> dict[str, Array]:
+        return {name: np.asarray(gradient) for name, gradient in gradients_of(moved, x).items()}
 
     def last_bits(values: Array) -> Array:
         return values * (1 + np.finfo(values.dtype).eps * rng.choice([-1.0, 1.0], values.shape).astype(values.dtype))
 
-    base = both(x)
+    base = gradients(x)
+    largest = max(float(np.abs(gradient).max()) for gradient in base.values())
+    floor = dict.fromkeys(base, float(np.finfo(net.dtype).eps) * largest)
     for _ in range(draws):
         moved.parameters.flat[:] = last_bits(net.parameters.flat)
-        for before, after in zip(base, both(last_bits(x)), strict=True):
-            for name in floor:
-                floor[name] = max(floor[name], 32 * float(np.abs(after[name] - before[name]).max()))
+        for name, gradient in gradients(last_bits(x)).items():
+            floor[name] = float(np.maximum(floor[name], 32 * np.abs(gradient - base[name]).max()))
     return floor

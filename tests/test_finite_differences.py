@@ -95,7 +95,7 @@ def test_one_wrong_entry_shows_along_random_directions(make_case, name):
 def test_measured_rounding_is_small_but_covers_what_is_only_rounding(make_case):
     net, x, y = make_case(3, True, 6)
     before = net.parameters.flat.copy()
-    floor = measured_rounding(net, x, y, 0.0, autograd_gradients, np.random.default_rng(0))
+    floor = measured_rounding(lambda net, x: autograd_gradients(net, x, y), net, x, np.random.default_rng(0))
     np.testing.assert_array_equal(net.parameters.flat, before)
     _, gradients = net.cost_and_gradients(x, y)
     for name, gradient in gradients.items():

@@ -81,6 +81,14 @@ def test_what_is_not_finite_never_agrees(bad, side):
     assert not comparison.agrees
 
 
+def test_what_is_not_finite_at_a_kink_never_agrees():
+    kinks = {"a": np.arange(200) == 7}
+    reference = NumericalGradients({"a": np.ones(200)}, kinks, floor=1e-9)
+    ours = {"a": np.where(kinks["a"], np.nan, 1.0)}
+    assert not compare_gradients(ours, reference).agrees
+    assert compare_gradients({"a": np.where(kinks["a"], 5.0, 1.0)}, reference).agrees
+
+
 def test_zero_needs_both_sides_below_the_floor():
     zero, small, large = {"a": np.zeros(2)}, {"a": np.array([1e-10, 0])}, {"a": np.array([1e-3, 0])}
     assert compare_gradients(small, zero, floor=1e-9).parameters[0].verdict == "zero"
@@ -107,9 +115,9 @@ def test_small_integers_do_not_wrap():
 
 
 def test_nothing_to_compare_is_named():
-    with pytest.raises(ValueError, match="^gradients and reference are empty; give a gradient for every parameter$"):
+    with pytest.raises(ValueError, match=r"^gradients and reference are empty; give a gradient for every parameter$"):
         compare_gradients({}, {})
-    with pytest.raises(ValueError, match="^tolerance is -1"):
+    with pytest.raises(ValueError, match=r"^tolerance is -1"):
         compare_gradients(right, right, tolerance=-1)
     for ours, theirs in (({"a": [1.0]}, {"a": ["x"]}), ({"a": []}, {"a": []})):
         with pytest.raises(ValueError, match="it must hold real numbers"):
@@ -168,25 +176,48 @@ def test_differences_check_their_batch(make_case):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 def test_measured_rounding_moves_every_value_by_its_last_bit(make_case, dtype):
-    source, x, y = make_case(2, True, 6)
+    source, x, _ = make_case(2, True, 6)
     net, x = MLP(source.sizes, batch_norm=True, rng=np.random.default_rng(0), dtype=dtype), x.astype(dtype)
     heard = []
 
-    def reference(net, x, _, l2):
-        heard.append((net.parameters.flat.copy(), x, l2))
-        return net.parameters.zeros_like()
+    def reference(net, x):
+        heard.append((net.parameters.flat.copy(), x))
+        return {"weights": 3.0 * net.parameters.weights, "constant": np.array([7.0])}
 
-    floor = measured_rounding(net, x, y, 1e6, reference, np.random.default_rng(0), draws=2)
-    (values, images, _), *moved = heard
+    floor = measured_rounding(reference, net, x, np.random.default_rng(0), draws=2)
+    (values, images), *moved = heard
     np.testing.assert_array_equal(values, net.parameters.flat)
     np.testing.assert_array_equal(images, x)
     assert len(moved) == 2
-    for moved_values, moved_images, l2 in moved:
-        assert (moved_images.dtype, l2) == (np.dtype(dtype), 1e6)
+    for moved_values, moved_images in moved:
+        assert moved_images.dtype == dtype
         for now, before in ((moved_values, values), (moved_images, images)):
             bits = (now[before != 0] / before[before != 0] - 1) / np.finfo(dtype).eps
             assert np.abs(bits).max() <= 1.5
             assert bits.min() < 0 < bits.max(), "in both directions, each value its own"
-    weights = net.parameters["linear1.weight"]
-    bit = 2 * 1e6 * np.abs(weights).max() * np.finfo(dtype).eps  # of the penalty's gradient, which is all there is here
-    assert 16 * bit < floor["linear1.weight"] < 64 * bit
+    bit = 3.0 * np.abs(net.parameters.weights).max() * np.finfo(dtype).eps
+    assert 16 * bit < floor["weights"] < 64 * bit
+    assert floor["constant"] == np.finfo(dtype).eps * 7.0, "nothing moves, but an addition on the largest scale rounds"
+
+
+def test_rounding_that_is_not_finite_excuses_nothing(make_case):
+    net, x, _ = make_case(2, True, 6)
+    floor = measured_rounding(lambda *_: {"a": np.array([np.nan])}, net, x, np.random.default_rng(0))
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=r"floor\['a'\] is nan"):
+        compare_gradients({"a": [1.0]}, {"a": [1.0]}, floor=floor)
+
+
+def test_a_step_too_small_to_show_anything_is_refused(make_case):
+    net, x, y = make_case(2, True, 6)
+    nothing = net.parameters.zeros_like()
+    for h in (1e-12, 1e-17, 1e-30):
+        with pytest.raises(ValueError, match="such differences show nothing; take a larger h"):
+            compare_gradients(nothing, numerical_gradients(net, x, y, h=h))
+
+
+def test_bad_floors_are_named():
+    with pytest.raises(ValueError, match=r"floor lacks \['b'\]"):
+        compare_gradients(right, right, floor={"a": 0.0})
+    for floor in (np.inf, np.nan, -1.0):
+        with pytest.raises(ValueError, match="floor is"):
+            compare_gradients(right, right, floor=floor)
