@@ -87,9 +87,9 @@ def compare_gradients(
 
     tolerance   1e-7 suits centered differences with h = 1e-5; another exact gradient in float64 agrees within 1e-12
     floor       size of rounding, one for all or by parameter. Entries below it on both sides are zero, and no
-    difference
-                below it is held against a gradient. Left out: what `reference` knows of itself if it holds centered
-                differences, else what a sum of a thousand of its largest terms rounds off.
+                difference below it is held against a gradient. Left out: what centered differences know of their own
+                rounding; for any other reference what a sum of a thousand terms, each as large as the largest gradient
+                of all parameters, rounds off.
     """
     if set(gradients) != set(reference):
         missing, unknown = set(reference) - set(gradients), set(gradients) - set(reference)
