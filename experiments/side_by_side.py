@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from manual_mlp import MLP, cyclical_learning_rate, minibatches, sgd_update
 from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.network import relu_signs
 from torch_reference import Twin, TwinSGD, mirror, mirror_back
 
 BOUND = 1e-11  # float64: largest difference of any parameter or buffer, relative to the largest weight
@@ -162,7 +163,8 @@ def train_both(
         images, labels = x[rows], y[rows]
         if drift.first_sign is None:
             mirror_back(twin, shadow)
-            if not np.array_equal(relu_signs(net, images), relu_signs(shadow, images)):
+            ours, theirs = (relu_signs(one.forward_with_caches(images, training=True)[1]) for one in (net, shadow))
+            if not np.array_equal(ours, theirs):
                 drift.first_sign = step
         start = time.perf_counter()
         losses[0, step] = net.loss_and_gradients(images, labels, settings.l2, gradients)
@@ -176,13 +178,6 @@ def train_both(
             drift.add(step + 1, net, twin, (losses[0, step], losses[1, step]))
             bar.set_postfix_str(f"loss {losses[0, step]:.3f}, drift {drift.parameters[-1]:.0e}")
     return drift, losses, seconds
-
-
-def relu_signs(net: MLP, x: NDArray[Any]) -> NDArray[np.bool]:
-    """Which ReLUs are open on this training batch."""
-    _, caches = net.forward_with_caches(x, training=True)
-    signs = [(cache.relu.out > 0).ravel() for cache in caches if cache.relu is not None]
-    return np.concatenate(signs) if signs else np.zeros(0, bool)
 
 
 def evaluate_both(net: MLP, twin: Twin, splits: Splits) -> tuple[float, float, int]:

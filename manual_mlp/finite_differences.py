@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from manual_mlp.checks import checked_images, checked_labels, checked_number
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
-from manual_mlp.network import MLP
+from manual_mlp.network import MLP, relu_signs
 
 REDRAWS = 20
 
@@ -125,9 +125,8 @@ class TrainingCost:
         """The cost, and for every ReLU input whether it is positive."""
         logits, caches = self.net.forward_with_caches(self.x, training=True)
         loss, _ = softmax_cross_entropy_forward(logits, self.y)
-        signs = [(cache.relu.out > 0).ravel() for cache in caches if cache.relu is not None]
         penalty = self.net.penalty(self.l2) if self.l2 else 0.0  # of a large network it costs as much as the rest
-        return float(loss) + penalty, np.concatenate(signs) if signs else np.zeros(0, bool)
+        return float(loss) + penalty, relu_signs(caches)
 
     def difference(self, move: Callable[[float], None]) -> tuple[float, bool]:
         """The slope over `move(h)` and `move(-h)`, and whether a ReLU changed its sign on the way."""

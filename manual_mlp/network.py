@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from manual_mlp.checks import (
     checked_bool,
@@ -47,6 +47,12 @@ class LayerCache(NamedTuple):
     linear: LinearCache
     batch_norm: BatchNormCache | None
     relu: ReluCache | None
+
+
+def relu_signs(caches: list[LayerCache]) -> NDArray[np.bool]:
+    """For every ReLU and image whether its input is positive, in one row."""
+    signs = [(cache.relu.out > 0).ravel() for cache in caches if cache.relu is not None]
+    return np.concatenate(signs) if signs else np.zeros(0, np.bool)
 
 
 class MLP:
