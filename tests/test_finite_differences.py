@@ -83,6 +83,18 @@ def test_slopes_along_random_directions_agree(make_case, batch_norm):
     np.testing.assert_array_equal(net.parameters.flat, before)
 
 
+def test_directions_have_length_one_and_stay_clear_of_kinks(at_a_kink):
+    """Directions that shut the unit are drawn anew."""
+    net, x, y = at_a_kink
+    net.parameters["linear1.bias"][7] -= 3.6e-6  # now 4e-7 from the corner
+    _, gradients = net.cost_and_gradients(x, y)
+    claimed, measured = directional_gradients(net, gradients, x, y, directions=50, rng=np.random.default_rng(0))
+    assert not any(kink.any() for kink in measured.at_kink.values())
+    for name, slopes in claimed.items():
+        length = np.linalg.norm(gradients[name])
+        assert length / np.sqrt(gradients[name].size) / 2 < np.abs(slopes).max() <= length * (1 + 1e-12)
+
+
 @pytest.mark.parametrize("name", ["linear1.weight", "bn2.weight", "linear4.bias"])
 def test_one_wrong_entry_shows_along_random_directions(make_case, name):
     net, x, y = make_case(4, True, 100)

@@ -85,6 +85,7 @@ def test_what_is_not_finite_at_a_kink_never_agrees():
     kinks = {"a": np.arange(200) == 7}
     reference = NumericalGradients({"a": np.ones(200)}, kinks, floor=1e-9)
     ours = {"a": np.where(kinks["a"], np.nan, 1.0)}
+    assert compare_gradients(ours, reference).parameters[0].unexplained == 1
     assert not compare_gradients(ours, reference).agrees
     assert compare_gradients({"a": np.where(kinks["a"], 5.0, 1.0)}, reference).agrees
 
