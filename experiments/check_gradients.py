@@ -31,7 +31,7 @@ from manual_mlp import (
     measured_rounding,
     numerical_gradients,
 )
-from manual_mlp.checks import checked_number
+from manual_mlp.checks import checked_integer, checked_number
 from manual_mlp.gradient_check import GradientComparison
 from torch_reference import autograd_gradients
 
@@ -171,8 +171,7 @@ def main(settings: Settings) -> None:
         raise ValueError("--h is 0.0; the step of a difference must be positive, such as 1e-5")
     if not settings.cases:
         raise ValueError(f"--cases names no case; choose from {', '.join(CASES)}")
-    if settings.seed < 0:
-        raise ValueError(f"--seed is {settings.seed}; it must be 0 or more")
+    checked_integer("--seed", settings.seed, minimum=0)
     data = load(settings.data, settings.data_dir)
     if len(data.x_train) < 101 or data.classes > CLASSES:
         raise ValueError(f"--data is {data.name}; the cases need 101 training images and at most {CLASSES} classes")

@@ -52,7 +52,7 @@ def image_data(
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array, np.uint8 if array.ndim == 4 else "<i8").data)
     fingerprint = digest.hexdigest()
-    name, slug = KNOWN_FILES.get(fingerprint, (name, slug))
+    name, slug = KNOWN_FILES.get(fingerprint, (name, slug[:40]))  # the rest of a folder's name needs room
     return ImageData(name, slug, warning, fingerprint, x_train, y_train, x_test, y_test)
 
 

@@ -102,8 +102,7 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    if settings.seed < 0:
-        raise ValueError(f"--seed is {settings.seed}; it must be 0 or more")
+    checked_integer("--seed", settings.seed, minimum=0)
     if not settings.runs:
         raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
     runs = {name: settings.run(name) for name in settings.runs}
@@ -184,7 +183,7 @@ def train_and_save(
         "peak_memory_of_process_bytes": run_folder.peak_memory(),
         "published_test_accuracy": PUBLISHED[name] if as_published and data.is_cifar10 else None,
     }
-    with run_folder.new_folder(parent, f"{title}_{data.slug[:40]}_seed{settings.seed}") as folder:
+    with run_folder.new_folder(parent, f"{title}_{data.slug}_seed{settings.seed}") as folder:
         run_folder.write_json(folder / "config.json", config)
         run_folder.write_history(folder, history)
         run_folder.write_json(folder / "summary.json", summary)

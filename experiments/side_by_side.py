@@ -21,7 +21,7 @@ import run_folder
 import torch
 from command_line import run_script
 from data_sources import load
-from image_data import Splits, split
+from image_data import Splits, check_sizes, split
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -88,15 +88,16 @@ def main(settings: Settings) -> None:
     checked_integer("--batch-size", settings.batch_size, minimum=2)
     checked_number("--l2", settings.l2, minimum=0)
     checked_integer("--seed", settings.seed, minimum=0)
-    parent = run_folder.prepare(settings.results, "side_by_side")
-    data = load(settings.data, settings.data_dir)
-    if data.warning:
-        print(f"WARNING: {data.warning}")
-    splits = split(data, settings.n_train, 1)
     if settings.n_train % settings.batch_size:
         raise ValueError(
             f"--batch-size is {settings.batch_size}; it must divide --n-train, {settings.n_train}: batches of one size"
         )
+    data = load(settings.data, settings.data_dir)
+    if data.warning:
+        print(f"WARNING: {data.warning}")
+    check_sizes(data, settings.n_train, 1)
+    parent = run_folder.prepare(settings.results, "side_by_side")
+    splits = split(data, settings.n_train, 1)
     net = MLP(
         [data.inputs, *settings.hidden, data.classes],
         batch_norm=settings.batch_norm,
@@ -126,7 +127,7 @@ def main(settings: Settings) -> None:
         "twin_milliseconds_per_update": 1000 * float(np.median(seconds[1])),
         "threads": torch.get_num_threads(),
     }
-    name = f"{len(settings.hidden) + 1}-layer{'-bn' if settings.batch_norm else ''}_{settings.dtype}_{data.slug[:40]}"
+    name = f"{len(settings.hidden) + 1}-layer{'-bn' if settings.batch_norm else ''}_{settings.dtype}_{data.slug}"
     with run_folder.new_folder(parent, f"{name}_seed{settings.seed}") as folder:
         run_folder.write_json(folder / "config.json", config)
         run_folder.write_json(folder / "summary.json", summary)

@@ -35,10 +35,8 @@ def minibatches(images: int, batch_size: int, rng: np.random.Generator) -> Itera
     Every epoch is a new permutation, so each image comes exactly once in it; the last batch of an epoch is smaller
     where batch_size does not divide the number of images.
     """
-    images, batch_size = (
-        checked_integer("images", images, minimum=1),
-        checked_integer("batch_size", batch_size, minimum=1),
-    )
+    images = checked_integer("images", images, minimum=1)
+    batch_size = checked_integer("batch_size", batch_size, minimum=1)
     rng = checked_generator("rng", rng)
 
     def batches() -> Iterator[NDArray[np.intp]]:
@@ -131,7 +129,7 @@ def train(
                 history.append(record(step, eta))
                 on_record(history[-1])
             if step == updates:
-                return history
+                break
             loss = net.loss_and_gradients(x[rows], y[rows], l2, gradients)
             if not math.isfinite(loss):
                 raise FloatingPointError(
