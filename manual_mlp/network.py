@@ -20,7 +20,6 @@ from manual_mlp.initializers import weight_std
 from manual_mlp.layers import (
     Array,
     BatchNormCache,
-    L2PenaltyCache,
     Labels,
     LinearCache,
     ReluCache,
@@ -39,6 +38,38 @@ from manual_mlp.layers import (
     softmax_cross_entropy_forward,
 )
 from manual_mlp.named_arrays import NamedArrays
+
+
+class LayerNames(NamedTuple):
+    """The names of one layer's parameters and buffers, as torch's state dict has them."""
+
+    weight: str
+    bias: str
+    gamma: str
+    beta: str
+    running_mean: str
+    running_var: str
+
+
+def layer_names(layer: int) -> LayerNames:
+    """`layer` counts from 1, the first that has weights."""
+    linear, norm = f"linear{layer}", f"bn{layer}"
+    return LayerNames(
+        f"{linear}.weight",
+        f"{linear}.bias",
+        f"{norm}.weight",
+        f"{norm}.bias",
+        f"{norm}.running_mean",
+        f"{norm}.running_var",
+    )
+
+
+class LayerWorkspace(NamedTuple):
+    """Where the operations of one layer write; None where they shall make new arrays."""
+
+    linear: Array | None = None  # (N, M) its output, which becomes batch normalization's x_hat
+    out: Array | None = None  # (N, M) the layer's output where the batch is normalized
+    dx: Array | None = None  # (N, D) the gradient of the layer's input
 
 
 class LayerCache(NamedTuple):
@@ -85,23 +116,24 @@ class MLP:
         self.depth = len(self.sizes) - 1
         shapes: dict[str, tuple[int, ...]] = {}
         running: dict[str, tuple[int, ...]] = {}
-        for layer, (fan_in, width) in enumerate(itertools.pairwise(self.sizes), start=1):
-            shapes |= {f"linear{layer}.weight": (width, fan_in), f"linear{layer}.bias": (width,)}
-            if self.batch_norm and layer < self.depth:
-                shapes |= {f"bn{layer}.weight": (width,), f"bn{layer}.bias": (width,)}
-                running |= {f"bn{layer}.running_mean": (width,), f"bn{layer}.running_var": (width,)}
-        weights = tuple(f"linear{layer}.weight" for layer in range(1, self.depth + 1))
+        self._names = [layer_names(layer) for layer in range(1, self.depth + 1)]
+        self._normalized = self._names[:-1] if self.batch_norm else []
+        for names, (fan_in, width) in zip(self._names, itertools.pairwise(self.sizes), strict=True):
+            shapes |= {names.weight: (width, fan_in), names.bias: (width,)}
+            if names in self._normalized:
+                shapes |= {names.gamma: (width,), names.beta: (width,)}
+                running |= {names.running_mean: (width,), names.running_var: (width,)}
+        weights = tuple(names.weight for names in self._names)
         self.parameters = NamedArrays(shapes, self.dtype, weights)
         self.buffers = NamedArrays(running, self.dtype)
 
         for name in weights:
             shape = shapes[name]
             self.parameters[name] = rng.normal(0, weight_std(initializer, fan_in=shape[1]), shape)
-        for name in shapes:
-            if name.startswith("bn") and name.endswith(".weight"):
-                self.parameters[name][:] = 1
-        for name in running:
-            self.buffers[name][:] = 1 if name.endswith("running_var") else 0
+        for names in self._normalized:
+            self.parameters[names.gamma][:] = 1
+            self.buffers[names.running_var][:] = 1
+        self._workspaces: dict[int, list[LayerWorkspace]] = {}
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Logits (N, K) of the images x (N, D).
@@ -137,63 +169,81 @@ class MLP:
         """
         x = self._checked_images(x, training=True)
         y = checked_labels(y, len(x), self.sizes[-1])
+        penalty, penalty_cache = l2_penalty_forward(self.parameters.weights, checked_number("l2", l2, minimum=0))
         gradients = self.parameters.zeros_like()
-        loss = self.loss_and_gradients(x, y, checked_number("l2", l2, minimum=0), gradients)
-        return loss + self.penalty(l2), gradients
+        loss = self.loss_and_gradients(x, y, gradients)
+        gradients.weights += l2_penalty_backward(1.0, penalty_cache)
+        return loss + float(penalty), gradients
 
-    def loss_and_gradients(self, x: Array, y: Labels, l2: float, gradients: NamedArrays) -> float:
-        """The work of one update, for a training loop that has checked its data once: writes the gradient of the cost
-        into `gradients`, returns the loss without the penalty, and advances the running statistics.
+    def loss_and_gradients(self, x: Array, y: Labels, gradients: NamedArrays) -> float:
+        """The work of one update, for a training loop that has checked its data once: the loss without the penalty,
+        its gradients written into `gradients`; the running statistics advance.
         """
-        logits, caches = self.forward_with_caches(x, training=True)
+        workspace = self._workspace(len(x))
+        logits, caches = self.forward_with_caches(x, training=True, workspace=workspace)
         self._advance_running_statistics(caches)
         loss, loss_cache = softmax_cross_entropy_forward(logits, y)
-        self._backward(softmax_cross_entropy_backward(1.0, loss_cache), caches, gradients)
-        gradients.weights += l2_penalty_backward(1.0, L2PenaltyCache(self.parameters.weights, l2))
+        self._backward(softmax_cross_entropy_backward(1.0, loss_cache), caches, gradients, workspace)
         return float(loss)
 
-    def forward_with_caches(self, x: Array, training: bool) -> tuple[Array, list[LayerCache]]:
+    def forward_with_caches(
+        self, x: Array, training: bool, workspace: list[LayerWorkspace] | None = None
+    ) -> tuple[Array, list[LayerCache]]:
         """`forward` for a caller that has checked x: the logits and what the backward pass needs. Changes nothing."""
-        values, caches = self.parameters, []
+        values, buffers = self.parameters, self.buffers
+        caches = []
         h = x  # (N, D)
-        for layer in range(1, self.depth + 1):
-            h, linear = linear_forward(h, values[f"linear{layer}.weight"], values[f"linear{layer}.bias"])
+        for names, space in zip(self._names, workspace or [LayerWorkspace()] * self.depth, strict=True):
+            h, linear = linear_forward(h, values[names.weight], values[names.bias], out=space.linear)
             norm = relu = None
-            if layer < self.depth:
+            if names is not self._names[-1]:
                 if self.batch_norm and training:
-                    h, norm = batch_norm_forward(h, values[f"bn{layer}.weight"], values[f"bn{layer}.bias"])
+                    gamma, beta = values[names.gamma], values[names.beta]
+                    h, norm = batch_norm_forward(h, gamma, beta, out=space.out, x_hat=h)
                 elif self.batch_norm:
-                    h = batch_norm_inference(
-                        h,
-                        values[f"bn{layer}.weight"],
-                        values[f"bn{layer}.bias"],
-                        self.buffers[f"bn{layer}.running_mean"],
-                        self.buffers[f"bn{layer}.running_var"],
-                    )
+                    gamma, beta = values[names.gamma], values[names.beta]
+                    h = batch_norm_inference(h, gamma, beta, buffers[names.running_mean], buffers[names.running_var])
                 h, relu = relu_forward(h, out=h)
             caches.append(LayerCache(linear, norm, relu))
         return h, caches  # h holds the logits, (N, K)
 
-    def _backward(self, dout: Array, caches: list[LayerCache], gradients: NamedArrays) -> None:
-        for layer in range(self.depth, 0, -1):
-            linear, norm, relu = caches[layer - 1]
-            if relu is not None:
-                dout = relu_backward(dout, relu)
-            if norm is not None:
-                dgamma, dbeta = gradients[f"bn{layer}.weight"], gradients[f"bn{layer}.bias"]
-                dout, _, _ = batch_norm_backward(dout, norm, dgamma, dbeta)
-            dW, db = gradients[f"linear{layer}.weight"], gradients[f"linear{layer}.bias"]
-            if layer > 1:
-                dout, _, _ = linear_backward(dout, linear, dW, db)
+    def _backward(
+        self, dout: Array, caches: list[LayerCache], gradients: NamedArrays, workspace: list[LayerWorkspace]
+    ) -> None:
+        for names, cache, space in zip(self._names[::-1], caches[::-1], workspace[::-1], strict=True):
+            if cache.relu is not None:
+                dout = relu_backward(dout, cache.relu, dx=dout)
+            if cache.batch_norm is not None:
+                dgamma, dbeta = gradients[names.gamma], gradients[names.beta]
+                dout, _, _ = batch_norm_backward(dout, cache.batch_norm, dout, dgamma, dbeta)
+            dW, db = gradients[names.weight], gradients[names.bias]
+            if names is self._names[0]:
+                linear_backward_parameters(dout, cache.linear, dW, db)
             else:
-                linear_backward_parameters(dout, linear, dW, db)
+                dout, _, _ = linear_backward(dout, cache.linear, space.dx, dW, db)
 
     def _advance_running_statistics(self, caches: list[LayerCache]) -> None:
-        for layer, cache in enumerate(caches, start=1):
+        for names, cache in zip(self._names, caches, strict=True):
             if cache.batch_norm is not None:
-                batch_norm_advance(
-                    self.buffers[f"bn{layer}.running_mean"], self.buffers[f"bn{layer}.running_var"], cache.batch_norm
+                mean, var = self.buffers[names.running_mean], self.buffers[names.running_var]
+                batch_norm_advance(mean, var, cache.batch_norm)
+
+    def _workspace(self, n: int) -> list[LayerWorkspace]:
+        """The arrays that a batch of n images is worked on in. Those of two sizes are kept: all batches of an epoch
+        have one size, but for the last.
+        """
+        if n not in self._workspaces:
+            if len(self._workspaces) == 2:
+                self._workspaces.clear()
+            self._workspaces[n] = [
+                LayerWorkspace(
+                    linear=np.empty((n, width), self.dtype),
+                    out=np.empty((n, width), self.dtype) if names in self._normalized else None,
+                    dx=np.empty((n, fan_in), self.dtype) if names is not self._names[0] else None,
                 )
+                for names, (fan_in, width) in zip(self._names, itertools.pairwise(self.sizes), strict=True)
+            ]
+        return self._workspaces[n]
 
     def _checked_images(self, x: ArrayLike, training: bool) -> Array:
         return checked_images(x, self.sizes[0], self.dtype, batch_statistics=training and bool(self.buffers))

@@ -14,6 +14,8 @@ from manual_mlp.network import MLP
 
 Data = tuple[Array, Labels]  # images (N, D) and class numbers (N,)
 
+UPDATE_BLOCK = 65536  # entries: parameters and gradients together are half a megabyte in float32
+
 
 @dataclass(frozen=True)
 class Record:
@@ -48,10 +50,20 @@ def minibatches(images: int, batch_size: int, rng: np.random.Generator) -> Itera
     return batches()
 
 
-def sgd_update(parameters: NamedArrays, gradients: NamedArrays, eta: float) -> None:
-    """parameters -= eta gradients, all of them at once. Uses up the gradients."""
-    gradients.flat *= float(eta)
-    parameters.flat -= gradients.flat
+def sgd_update(parameters: NamedArrays, gradients: NamedArrays, eta: float, l2: float = 0.0) -> None:
+    """parameters -= eta (gradients + 2 l2 W), whatever their names. Uses up the gradients.
+
+    `gradients` are those of the loss. The penalty's has no array of its own: it makes every weight W smaller by the
+    same factor, W - eta 2 l2 W = (1 - 2 eta l2) W, which is why it is also called weight decay.
+
+    Goes block by block: what one operation has touched is still in the cache for the next.
+    """
+    decay, eta = float(1 - 2 * eta * l2), float(eta)
+    for start in range(0, len(parameters.flat), UPDATE_BLOCK):
+        block = slice(start, start + UPDATE_BLOCK)
+        parameters.weights[block] *= decay  # an empty slice where the weights have ended
+        gradients.flat[block] *= eta
+        parameters.flat[block] -= gradients.flat[block]
 
 
 def evaluate(net: MLP, data: Data, chunk: int = 5000) -> tuple[float, float]:
@@ -119,6 +131,7 @@ def train(
 
     x, y = train_data
     gradients = net.parameters.zeros_like()
+    batch = np.empty((min(batch_size, images), net.sizes[0]), net.dtype)
     history: list[Record] = []
     eta = 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends in a loss that is not finite
@@ -130,12 +143,13 @@ def train(
                 on_record(history[-1])
             if step == updates:
                 break
-            loss = net.loss_and_gradients(x[rows], y[rows], l2, gradients)
+            part = np.take(x, rows, axis=0, out=batch[: len(rows)], mode="clip")  # other modes make a copy first
+            loss = net.loss_and_gradients(part, y[rows], gradients)
             if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss is {loss} at update {step}, where eta is {eta:g}: lower the learning rate"
                 )
-            sgd_update(net.parameters, gradients, eta)
+            sgd_update(net.parameters, gradients, eta, l2)
             on_update(step, eta, loss)
     return history
 

@@ -84,8 +84,8 @@ def test_ten_sgd_steps_equal_torch(make_case, depth, batch_norm, l2, penalty_as_
             group["lr"] = eta
 
         gradients = net.parameters.zeros_like()
-        loss = net.loss_and_gradients(x, y, l2, gradients)
-        sgd_update(net.parameters, gradients, eta)
+        loss = net.loss_and_gradients(x, y, gradients)
+        sgd_update(net.parameters, gradients, eta, l2)
 
         optimizer.zero_grad()
         twin_loss = twin.cost(torch.tensor(x), torch.tensor(y))

@@ -1,5 +1,7 @@
 """Each operation alone: forward against torch, backward against autograd, random upstream gradients, float64."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -181,19 +183,41 @@ def test_inputs_stay_as_they_were(name):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_results_go_where_out_says(rng):
-    dout, cache = rng.normal(size=(N, M)), layers.LinearCache(rng.normal(size=(N, D)), rng.normal(size=(M, D)))
-    _, dW, db = layers.linear_backward(dout, cache)
-    into = np.empty((M, D)), np.empty(M)
-    _, *written = layers.linear_backward(dout, cache, *into)
-    assert written[0] is into[0]
-    assert written[1] is into[1]
-    np.testing.assert_array_equal(into[0], dW)
-    np.testing.assert_array_equal(into[1], db)
+OUTPUTS = {  # where in its results an operation returns what it writes into an array of that name
+    "linear_forward": {"out": 0},
+    "linear_backward": {"dx": 0, "dW": 1, "db": 2},
+    "linear_backward_parameters": {"dW": 0, "db": 1},
+    "relu_forward": {"out": 0},
+    "relu_backward": {"dx": 0},
+    "batch_norm_forward": {"out": 0, "x_hat": 1},
+    "batch_norm_backward": {"dx": 0, "dgamma": 1, "dbeta": 2},
+}
+IN_PLACE = {"relu_forward": "out", "relu_backward": "dx", "batch_norm_forward": "x_hat", "batch_norm_backward": "dx"}
 
-    x, dout = rng.normal(size=(N, D)), rng.normal(size=(N, D))
-    _, norm = layers.batch_norm_forward(x, np.full(D, 0.7), np.zeros(D))
-    _, dgamma, dbeta = layers.batch_norm_backward(dout, norm)
-    into = np.empty(D), np.empty(D)
-    layers.batch_norm_backward(dout, norm, *into)
-    np.testing.assert_array_equal(into, (dgamma, dbeta))
+
+def test_every_array_to_write_into_is_listed():
+    for name in names:
+        parameters = inspect.signature(getattr(layers, name)).parameters.values()
+        optional = {parameter.name for parameter in parameters if parameter.default is None}
+        assert optional == set(OUTPUTS.get(name, {}))
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_results_go_where_out_says(name):
+    function, arguments = getattr(layers, name), dict(every_operation(np.float64))[name]
+    expected = arrays_in(function(*arguments))
+    into = {output: np.full_like(expected[place], np.nan) for output, place in OUTPUTS[name].items()}
+    results = arrays_in(function(*arguments, **into))
+    for result, reference in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, reference)
+    for output, place in OUTPUTS[name].items():
+        assert results[place] is into[output]
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_a_result_may_take_the_place_of_what_went_in(name):
+    function, arguments = getattr(layers, name), dict(every_operation(np.float64))[name]
+    expected = arrays_in(function(*arguments))
+    results = arrays_in(function(*arguments, **{IN_PLACE[name]: arguments[0]}))
+    for result, reference in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, reference)

@@ -86,8 +86,8 @@ def test_the_settings_reach_the_training(images, tmp_path):
     first = net.cost(*splits.train, 0.03)
     for step in range(20):
         rows = next(batches)
-        net.loss_and_gradients(splits.train[0][rows], splits.train[1][rows], 0.03, gradients)
-        sgd_update(net.parameters, gradients, cyclical_learning_rate(step, 5, 0.01, 0.2))
+        net.loss_and_gradients(splits.train[0][rows], splits.train[1][rows], gradients)
+        sgd_update(net.parameters, gradients, cyclical_learning_rate(step, 5, 0.01, 0.2), 0.03)
     history, summary = run_folder.read_history(folder), json.loads((folder / "summary.json").read_text())
     assert history["train_cost"][0] == pytest.approx(first, rel=1e-6)
     assert history["train_cost"][-1] == pytest.approx(net.cost(*splits.train, 0.03), rel=1e-6)

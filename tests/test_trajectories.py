@@ -28,8 +28,8 @@ def test_five_hundred_updates_stay_within_1e_11(hidden, batch_norm):
     x, y = images(1000, seed=1)
     for step, rows in zip(range(500), minibatches(1000, 50, np.random.default_rng(2)), strict=False):
         eta = cyclical_learning_rate(step, 125, 1e-5, 1e-1)
-        loss = net.loss_and_gradients(x[rows], y[rows], 0.005, gradients)
-        sgd_update(net.parameters, gradients, eta)
+        loss = net.loss_and_gradients(x[rows], y[rows], gradients)
+        sgd_update(net.parameters, gradients, eta, 0.005)
         assert loss == pytest.approx(optimizer.update(torch.tensor(x[rows]), torch.tensor(y[rows]), eta), abs=1e-11)
     largest, state = np.abs(net.parameters.weights).max(), twin.state_dict()
     for name, values in (*net.parameters.items(), *net.buffers.items()):
