@@ -44,6 +44,15 @@ class Run:
     eta_max: float = 1e-1
     batch_size: int = 100
 
+    @property
+    def updates(self) -> int:
+        return 2 * self.step_size * self.cycles
+
+    @property
+    def record_every(self) -> int:
+        """Ten records a cycle."""
+        return max(1, 2 * self.step_size // 10)
+
 
 RUNS: dict[RunName, Run] = {
     "1-cycle": Run((50,), False, "xavier", l2=0.01, cycles=1, step_size=500, n_train=10_000, n_validation=10_000),
@@ -153,18 +162,17 @@ def train_and_save(
     arguments = {"run": name, "seed": settings.seed, "data_source": settings.data, **dataclasses.asdict(run)}
     config = run_folder.provenance(arguments, data)
     net = new_network(run, data.inputs, data.classes, settings.seed)
-    updates = 2 * run.step_size * run.cycles
     start = time.perf_counter()
-    with Progress(name, updates) as progress:
+    with Progress(name, run.updates) as progress:
         history = train(
             net,
             splits.train,
             splits.validation,
             learning_rate=lambda step: cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max),
-            updates=updates,
+            updates=run.updates,
             batch_size=run.batch_size,
             l2=run.l2,
-            record_every=max(1, 2 * run.step_size // 10),
+            record_every=run.record_every,
             rng=np.random.default_rng([settings.seed, 1]),
             on_update=progress.update,
             on_record=progress.record,
@@ -178,7 +186,7 @@ def train_and_save(
         "test_accuracy": test_accuracy,
         "train_accuracy": history[-1].train_accuracy,
         "validation_accuracy": history[-1].validation_accuracy,
-        "updates": updates,
+        "updates": run.updates,
         "seconds": round(time.perf_counter() - start, 2),
         "peak_memory_of_process_bytes": run_folder.peak_memory(),
         "published_test_accuracy": PUBLISHED[name] if as_published and data.is_cifar10 else None,

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,28 @@ def provenance(settings: dict[str, Any], data: ImageData) -> dict[str, Any]:
     return {
         **settings,
         "data": {"name": data.name, "fingerprint": data.fingerprint},
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": version("numpy"),
-            "manual_mlp": version("manual-mlp"),
-        },
+        "versions": versions("numpy", "manual-mlp"),
         "commit": commit(),
-        "host": {"system": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count()},
+        "host": {"system": platform.platform(), "cpu": cpu(), "cores": os.cpu_count()},
     }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Python's version and those of the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def cpu() -> str:
+    """The processor's name, as the system gives it."""
+    with suppress(OSError), Path("/proc/cpuinfo").open() as lines:  # Linux alone has it
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def write_history(folder: Path, history: list[Record]) -> None:

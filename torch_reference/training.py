@@ -23,6 +23,7 @@ class TwinSGD:
                 {"params": [value for name, value in parameters if not is_weight(name)], "weight_decay": 0.0},
             ],
             lr=0.0,
+            fused=True,
         )
 
     def update(self, x: Tensor, y: Tensor, eta: float) -> float:

@@ -1,0 +1,63 @@
+"""Timing of several functions in turn, so that a machine that is shared slows all of them alike."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+Times = dict[str, NDArray[np.float64]]  # seconds per call, one entry a round
+
+WARM_UP = 10  # calls before each turn's timed ones: caches, clocks and thread pools are its own again
+PAUSE = 0.05  # seconds, in which the last one's waiting threads go to sleep
+
+
+def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int, calls: int, bar: "tqdm[Any]") -> Times:
+    """In every round each function is called `calls` times, in an order drawn anew."""
+    times: Times = {name: np.zeros(rounds) for name in functions}
+    rng = np.random.default_rng(0)
+    for number in range(rounds):
+        for name in rng.permutation(list(functions)):
+            function = functions[name]
+            time.sleep(PAUSE)
+            for _ in range(WARM_UP):
+                function()
+            start = time.perf_counter()
+            for _ in range(calls):
+                function()
+            times[name][number] = (time.perf_counter() - start) / calls
+            bar.update()
+    return times
+
+
+def ratio(times: Times, one: str, other: str) -> tuple[float, float, float]:
+    """Median and quartiles, over the rounds, of the time of one over that of the other."""
+    middle, low, high = np.percentile(times[one] / times[other], (50, 25, 75))
+    return float(middle), float(low), float(high)
+
+
+def use_same_threads() -> int:
+    """How many threads every library may use: OMP_NUM_THREADS, or one for each core.
+
+    NumPy and torch follow the variable by themselves; the others are held to as many cores, where the system can.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = min(cores, int(os.environ.get("OMP_NUM_THREADS") or cores))
+    if threads < cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    return threads
+
+
+def blas_kernel() -> str:
+    """NumPy's BLAS and the processor whose kernels it has chosen."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return 'unknown (python -m pip install -e ".[bench]" tells)'
+    for pool in threadpool_info():
+        if pool["user_api"] == "blas" and "numpy" in pool["filepath"]:
+            return f"{pool['internal_api']} {pool['version']}, {pool.get('architecture', 'unknown')} kernels"
+    return "unknown"

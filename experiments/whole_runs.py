@@ -1,0 +1,140 @@
+"""How long does a whole training take by hand and with the torch twin?
+
+The runs are those of run_cycles: the same first values, batches, learning rates and records - training and validation
+images evaluated ten times a cycle - and the test images at the end. The two take turns, so that a shared machine
+slows both; what counts is the median over the turns of the manual network's wall time over the twin's.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import run_folder
+import torch
+from command_line import run_script
+from data_sources import load
+from image_data import ImageData, Splits, split
+from interleaved import blas_kernel, ratio, use_same_threads
+from run_cycles import RUNS, Run, RunName, check, new_network, warn
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import trange
+
+from manual_mlp import cyclical_learning_rate, evaluate, minibatches, train
+from manual_mlp.checks import checked_integer
+from torch_reference import Twin, TwinSGD, mirror
+
+
+@dataclass(frozen=True)
+class Settings:
+    runs: tuple[RunName, ...] = ("1-cycle", "3-cycles", "3-layer", "3-layer-bn")
+    """The runs of run_cycles to make with both."""
+    turns: int = 3
+    """How often each trains every run."""
+    data: str = "auto"
+    """auto, cifar10, synthetic or an .npz file; auto takes the synthetic stand-in where CIFAR-10 cannot be had."""
+    data_dir: Path = Path("data")
+    """Where CIFAR-10 lies or is downloaded to."""
+    results: Path = Path("results")
+    """The comparison leaves a folder in RESULTS/whole_runs."""
+    seed: int = 0
+    """Draws the first weights and the order of the images."""
+
+
+def main(settings: Settings) -> None:
+    checked_integer("--turns", settings.turns, minimum=1)
+    checked_integer("--seed", settings.seed, minimum=0)
+    if not settings.runs:
+        raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
+    data = load(settings.data, settings.data_dir)
+    for name in settings.runs:
+        check(RUNS[name], data)
+    parent = run_folder.prepare(settings.results, "whole_runs")
+    warn(data)
+    threads = use_same_threads()
+    torch.set_num_threads(threads)
+    rows = []
+    for name in settings.runs:
+        run = RUNS[name]
+        splits = split(data, run.n_train, run.n_validation)
+        seconds: dict[str, list[float]] = {"manual": [], "twin": []}
+        accuracy: dict[str, float] = {}
+        for _ in trange(settings.turns, desc=name, unit=" turns", leave=False):
+            for trainer, training in (("manual", train_manual), ("twin", train_twin)):
+                start = time.perf_counter()
+                accuracy[trainer] = training(run, data, splits, settings.seed)
+                seconds[trainer].append(time.perf_counter() - start)
+        rows.append({"run": name, "seconds": seconds, "test_accuracy": accuracy})
+    print(table(rows, f"{run_folder.cpu()}, threads: {threads}, {blas_kernel()}; {data.name}"))
+    arguments = {"runs": settings.runs, "turns": settings.turns, "seed": settings.seed, "threads": threads}
+    with run_folder.new_folder(parent, f"whole_runs_{data.slug}_seed{settings.seed}") as folder:
+        run_folder.write_json(folder / "config.json", run_folder.provenance(arguments, data))
+        run_folder.write_json(folder / "summary.json", {"runs": rows})
+
+
+def train_manual(run: Run, data: ImageData, splits: Splits, seed: int) -> float:
+    net = new_network(run, data.inputs, data.classes, seed)
+    train(
+        net,
+        splits.train,
+        splits.validation,
+        learning_rate=lambda step: cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max),
+        updates=run.updates,
+        batch_size=run.batch_size,
+        l2=run.l2,
+        record_every=run.record_every,
+        rng=np.random.default_rng([seed, 1]),
+    )
+    return evaluate(net, splits.test)[1]
+
+
+def train_twin(run: Run, data: ImageData, splits: Splits, seed: int) -> float:
+    twin = mirror(new_network(run, data.inputs, data.classes, seed))
+    optimizer = TwinSGD(twin, run.l2)
+    train_x, train_y, validation_x, validation_y, test_x, test_y = (
+        torch.from_numpy(array) for part in (splits.train, splits.validation, splits.test) for array in part
+    )
+    batches = minibatches(len(train_x), run.batch_size, np.random.default_rng([seed, 1]))
+    for step in range(run.updates + 1):
+        if step % run.record_every == 0 or step == run.updates:
+            evaluate_twin(twin, train_x, train_y)
+            evaluate_twin(twin, validation_x, validation_y)
+        if step < run.updates:
+            rows = torch.from_numpy(next(batches))
+            eta = cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max)
+            optimizer.update(train_x[rows], train_y[rows], eta)
+    return evaluate_twin(twin, test_x, test_y)[1]
+
+
+def evaluate_twin(twin: Twin, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Loss and accuracy in test mode, all images at once, which is torch's fastest."""
+    twin.eval()
+    with torch.inference_mode():
+        logits = twin(x)
+        result = F.cross_entropy(logits, y).item(), (logits.argmax(dim=1) == y).float().mean().item()
+    twin.train()
+    return result
+
+
+def table(rows: list[dict[str, Any]], title: str) -> str:
+    lines = [
+        title,
+        f"{'run':<12}{'manual s':>10}{'twin s':>10}   {'ratio (quartiles)':<20}{'manual %':>10}{'twin %':>8}",
+    ]
+    for row in rows:
+        seconds = {name: np.array(values) for name, values in row["seconds"].items()}
+        middle, low, high = ratio(seconds, "manual", "twin")
+        lines.append(
+            f"{row['run']:<12}{np.median(seconds['manual']):>10.1f}{np.median(seconds['twin']):>10.1f}   "
+            f"{f'{middle:.2f} ({low:.2f}-{high:.2f})':<20}"
+            + "".join(
+                f"{100 * row['test_accuracy'][name]:>{width}.2f}" for name, width in (("manual", 10), ("twin", 8))
+            )
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_script(main, Settings)
