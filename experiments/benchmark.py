@@ -110,7 +110,8 @@ def measured(
     """Seconds per update of every contestant that takes part, and why the others do not."""
     contestants, left_out = gathered(problem, names)
     check_agreement(problem, contestants)
-    batches = minibatches(len(problem.x), problem.batch_size, np.random.default_rng(1))
+    whole_batches = len(problem.x) // problem.batch_size * problem.batch_size
+    batches = minibatches(whole_batches, problem.batch_size, np.random.default_rng(1))
     functions = {
         name: lambda contestant=contestant: contestant.update(next(batches)) for name, contestant in contestants.items()
     }

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 Times = dict[str, NDArray[np.float64]]  # seconds per call, one entry a round
 
-WARM_UP = 10  # calls before each turn's timed ones: caches, clocks and thread pools are its own again
-PAUSE = 0.05  # seconds, in which the last one's waiting threads go to sleep
+PAUSE = 0.05  # seconds before each turn, in which the last one's waiting threads go to sleep
+WARM_UP = 0.1  # seconds of calls that are not timed: caches are its own again, its threads on cores of their own
 
 
 def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int, calls: int, bar: "tqdm[Any]") -> Times:
@@ -23,9 +23,9 @@ def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int, call
         for name in rng.permutation(list(functions)):
             function = functions[name]
             time.sleep(PAUSE)
-            for _ in range(WARM_UP):
+            begin = time.perf_counter()
+            while (start := time.perf_counter()) < begin + WARM_UP:
                 function()
-            start = time.perf_counter()
             for _ in range(calls):
                 function()
             times[name][number] = (time.perf_counter() - start) / calls
