@@ -11,8 +11,8 @@ from manual_mlp import Record
 class Progress:
     """Hand `update` and `record` to `train`. The bar shows the latest batch's loss and the latest record's accuracy."""
 
-    def __init__(self, name: str, updates: int) -> None:
-        self.bar = tqdm(total=updates, desc=f"{name:<10}", unit=" updates", dynamic_ncols=True)
+    def __init__(self, name: str, updates: int, done: int = 0) -> None:
+        self.bar = tqdm(total=updates, initial=done, desc=f"{name:<10}", unit=" updates", dynamic_ncols=True)
         self.latest: Record | None = None
 
     def record(self, record: Record) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import checkpoints
 import numpy as np
 import run_folder
 from command_line import run_script
@@ -20,6 +21,7 @@ from data_sources import load
 from image_data import ImageData, Splits, check_sizes, split
 from plot_run import plot_run
 from progress import Progress
+from unfinished import Unfinished
 
 from manual_mlp import MLP, cyclical_learning_rate, evaluate, train
 from manual_mlp.checks import checked_integer, checked_number
@@ -80,6 +82,10 @@ class Settings:
     """Every run leaves a folder in RESULTS/run_cycles."""
     seed: int = 0
     """Draws the first weights and the order of the images."""
+    resume: bool = False
+    """Go on with runs that were interrupted, and take those that had finished as they are."""
+    checkpoint_seconds: float = 10.0
+    """How often an unfinished run is saved; 0 saves after every update."""
 
     # The rest replaces a value in every chosen run; left out, each run keeps its own.
     hidden: tuple[int, ...] | None = None
@@ -112,6 +118,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     checked_integer("--seed", settings.seed, minimum=0)
+    checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
     if not settings.runs:
         raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
     runs = {name: settings.run(name) for name in settings.runs}
@@ -159,43 +166,55 @@ def train_and_save(
     """One training, from the first weights to the folder that it leaves."""
     as_published = run == RUNS[name]
     title = name if as_published else f"{name}-changed"
-    arguments = {"run": name, "seed": settings.seed, "data_source": settings.data, **dataclasses.asdict(run)}
+    folder_name = f"{title}_{data.slug}_seed{settings.seed}"
+    arguments = {"run": name, "seed": settings.seed, **dataclasses.asdict(run)}
     config = run_folder.provenance(arguments, data)
+    if settings.resume and (earlier := run_folder.finished(parent, folder_name, config, tuple(arguments))):
+        return earlier
     net = new_network(run, data.inputs, data.classes, settings.seed)
+    identity = {**arguments, "data": data.fingerprint}
     start = time.perf_counter()
-    with Progress(name, run.updates) as progress:
-        history = train(
-            net,
-            splits.train,
-            splits.validation,
-            learning_rate=lambda step: cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max),
-            updates=run.updates,
-            batch_size=run.batch_size,
-            l2=run.l2,
-            record_every=run.record_every,
-            rng=np.random.default_rng([settings.seed, 1]),
-            on_update=progress.update,
-            on_record=progress.record,
-        )
-    test_loss, test_accuracy = evaluate(net, splits.test)
-    summary = {
-        "run": title,
-        "data": data.name,
-        "warning": data.warning,
-        "test_loss": test_loss,
-        "test_accuracy": test_accuracy,
-        "train_accuracy": history[-1].train_accuracy,
-        "validation_accuracy": history[-1].validation_accuracy,
-        "updates": run.updates,
-        "seconds": round(time.perf_counter() - start, 2),
-        "peak_memory_of_process_bytes": run_folder.peak_memory(),
-        "published_test_accuracy": PUBLISHED[name] if as_published and data.is_cifar10 else None,
-    }
-    with run_folder.new_folder(parent, f"{title}_{data.slug}_seed{settings.seed}") as folder:
-        run_folder.write_json(folder / "config.json", config)
-        run_folder.write_history(folder, history)
-        run_folder.write_json(folder / "summary.json", summary)
-        plot_run(folder)
+    with Unfinished(
+        parent / folder_name, net, identity, resume=settings.resume, seconds=settings.checkpoint_seconds
+    ) as unfinished:
+        done = unfinished.state.step if unfinished.state else 0
+        with Progress(name, run.updates, done) as progress:
+            history = train(
+                net,
+                splits.train,
+                splits.validation,
+                learning_rate=lambda step: cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max),
+                updates=run.updates,
+                batch_size=run.batch_size,
+                l2=run.l2,
+                record_every=run.record_every,
+                rng=np.random.default_rng([settings.seed, 1]),
+                on_update=progress.update,
+                on_record=progress.record,
+                on_state=unfinished.keep,
+                resume=unfinished.state,
+            )
+        test_loss, test_accuracy = evaluate(net, splits.test)
+        summary = {
+            "run": title,
+            "data": data.name,
+            "warning": data.warning,
+            "test_loss": test_loss,
+            "test_accuracy": test_accuracy,
+            "train_accuracy": history[-1].train_accuracy,
+            "validation_accuracy": history[-1].validation_accuracy,
+            "updates": run.updates,
+            "resumed_after_updates": done,
+            "seconds": round(time.perf_counter() - start, 2),
+            "peak_memory_of_process_bytes": run_folder.peak_memory(),
+            "published_test_accuracy": PUBLISHED[name] if as_published and data.is_cifar10 else None,
+        }
+        with run_folder.new_folder(parent, folder_name) as folder:
+            run_folder.write_json(folder / "config.json", config)
+            run_folder.write_history(folder, history)
+            run_folder.write_json(folder / "summary.json", summary)
+            checkpoints.write_network(folder / "network.safetensors", net)
+            plot_run(folder)
     return summary
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import glob
 import itertools
 import json
 import os
@@ -78,6 +79,19 @@ def cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def finished(parent: Path, name: str, config: dict[str, Any], settings: tuple[str, ...]) -> dict[str, Any] | None:
+    """The summary of an earlier run of this name with the same settings on the same data, if there is one."""
+    keys = (*settings, "data")
+    expected = json.loads(json.dumps({key: config[key] for key in keys}))
+    for folder in sorted(parent.glob(f"{glob.escape(name)}*")):
+        if not (folder / "summary.json").exists():
+            continue
+        earlier = read_json(folder / "config.json")
+        if {key: earlier.get(key) for key in keys} == expected:
+            return read_json(folder / "summary.json")
+    return None
 
 
 def write_history(folder: Path, history: list[Record]) -> None:

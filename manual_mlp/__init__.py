@@ -7,11 +7,12 @@ from manual_mlp.finite_differences import directional_gradients, numerical_gradi
 from manual_mlp.gradient_check import compare_gradients, measured_rounding
 from manual_mlp.network import MLP
 from manual_mlp.schedules import cyclical_learning_rate
-from manual_mlp.training import Record, evaluate, minibatches, sgd_update, train
+from manual_mlp.training import Record, TrainingState, evaluate, minibatches, sgd_update, train
 
 __all__ = [
     "MLP",
     "Record",
+    "TrainingState",
     "compare_gradients",
     "cyclical_learning_rate",
     "directional_gradients",

@@ -1,8 +1,9 @@
 """Training: minibatches, the update, the loop, and the history that it leaves."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,15 @@ class Record:
     validation_loss: float
     validation_cost: float
     validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a training stands between two updates. With the network's values it is all that it takes to go on."""
+
+    step: int  # updates made; with the batch size they tell the position in the epoch
+    epoch: Mapping[str, Any]  # the generator's state before it draws the order of the epoch that the next update is in
+    history: list[Record]
 
 
 def minibatches(images: int, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
@@ -96,12 +106,19 @@ def train(
     rng: np.random.Generator,
     on_update: Callable[[int, float, float], None] = lambda *_: None,
     on_record: Callable[[Record], None] = lambda _: None,
+    on_state: Callable[[TrainingState], None] = lambda _: None,
+    resume: TrainingState | None = None,
 ) -> list[Record]:
     """Plain minibatch SGD for `updates` updates, eta taken from learning_rate(update number).
 
     A record is taken before the first update, after every `record_every` updates and after the last.
-    `on_update(step, eta, batch loss)` and `on_record(record)` let a caller show progress. A loss that is no longer
-    finite ends the training with a FloatingPointError.
+    `on_update(step, eta, batch loss)` and `on_record(record)` let a caller show progress.
+
+    `on_state(state)` is called after every update, when network and state belong together: a caller may save both, or
+    end the training by raising. Given to a new call as `resume`, with the network's values as they were, a state goes
+    on to the same bits; `rng` may then be any generator of the same kind.
+
+    A loss that is no longer finite ends the training with a FloatingPointError that names the layer.
     """
     train_data, validation_data = checked_data(net, train_data), checked_data(net, validation_data)
     images = len(train_data[0])
@@ -132,26 +149,65 @@ def train(
     x, y = train_data
     gradients = net.parameters.zeros_like()
     batch = np.empty((min(batch_size, images), net.sizes[0]), net.dtype)
+    batches, batches_per_epoch = minibatches(images, batch_size, rng), -(-images // batch_size)
     history: list[Record] = []
-    eta = 0.0
+    first, epoch = 0, rng.bit_generator.state
+    if resume is not None:
+        first, epoch, history = checked_state(resume, updates, rng)
+        for _ in range(first % batches_per_epoch):
+            next(batches)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends in a loss that is not finite
-        for step, rows in enumerate(minibatches(images, batch_size, rng)):
-            if step < updates:
-                eta = checked_number(f"learning_rate({step})", learning_rate(step), minimum=0)
+        for step in range(first, updates + 1):
+            last = max(0, min(step, updates - 1))
+            eta = checked_number(f"learning_rate({last})", learning_rate(last), minimum=0) if updates else 0.0
             if step % record_every == 0 or step == updates:
                 history.append(record(step, eta))
                 on_record(history[-1])
             if step == updates:
                 break
+            rows = next(batches)
             part = np.take(x, rows, axis=0, out=batch[: len(rows)], mode="clip")  # other modes make a copy first
             loss = net.loss_and_gradients(part, y[rows], gradients)
             if not math.isfinite(loss):
                 raise FloatingPointError(
-                    f"the loss is {loss} at update {step}, where eta is {eta:g}: lower the learning rate"
+                    f"the loss is {loss} at update {step}, where eta is {eta:g}; the first numbers to break are "
+                    f"{first_not_finite(net, part)}: lower the learning rate"
                 )
             sgd_update(net.parameters, gradients, eta, l2)
             on_update(step, eta, loss)
+            if (step + 1) % batches_per_epoch == 0:
+                epoch = rng.bit_generator.state
+            on_state(TrainingState(step + 1, epoch, history))
     return history
+
+
+def first_not_finite(net: MLP, x: Array) -> str:
+    """The first, on the way from the images to the loss, of the numbers that are infinite or NaN."""
+    logits, caches = net.forward_with_caches(x, training=True)
+    outputs = [cache.linear.x for cache in caches[1:]] + [logits]  # of each layer, in the order of computation
+    for layer, output in enumerate(outputs, start=1):
+        for name in (f"linear{layer}.weight", f"linear{layer}.bias", f"bn{layer}.weight", f"bn{layer}.bias"):
+            if not np.isfinite(net.parameters.get(name, 0.0)).all():
+                return f"in {name}"
+        if not np.isfinite(output).all():
+            return f"what layer {layer} puts out"
+    return "in the loss"
+
+
+def checked_state(
+    state: TrainingState, updates: int, rng: np.random.Generator
+) -> tuple[int, Mapping[str, Any], list[Record]]:
+    """The parts of a state to resume from; sets the generator to its epoch."""
+    if not isinstance(state, TrainingState):
+        raise ValueError(f"resume is a {type(state).__name__}; it must be a TrainingState, as on_state is given it")
+    step = checked_integer("resume.step", state.step, minimum=0)
+    if step > updates:
+        raise ValueError(f"resume.step is {step}, beyond the {updates} updates of this training")
+    try:
+        rng.bit_generator.state = state.epoch
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"resume.epoch is no state of {rng.bit_generator}: {error}") from None
+    return step, state.epoch, list(state.history)
 
 
 def check_batch_size(net: MLP, images: int, batch_size: int) -> None:

@@ -229,7 +229,7 @@ def test_defaults_are_those_that_the_documents_name():
         MLP.forward: {"training": False},
         MLP.cost: {"l2": 0.0, "training": False},
         MLP.cost_and_gradients: {"l2": 0.0},
-        train: {"batch_size": 100, "l2": 0.0},
+        train: {"batch_size": 100, "l2": 0.0, "resume": None},
         evaluate: {"chunk": 5000},
         cyclical_learning_rate: {"step_size": 500, "eta_min": 1e-5, "eta_max": 1e-1},
         numerical_gradients: {"l2": 0.0, "h": 1e-5},

@@ -266,8 +266,8 @@ MISTAKES = [
     (
         "the schedule stepped per epoch",
         training.train,
-        "learning_rate(step), minimum",
-        "learning_rate(step * batch_size // images), minimum",
+        "learning_rate(last), minimum",
+        "learning_rate(last * batch_size // images), minimum",
         "loop",
     ),
     ("gradient ascent", training.sgd_update, "flat[block] -= ", "flat[block] += ", "ten steps"),

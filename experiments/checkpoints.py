@@ -1,0 +1,97 @@
+"""Checkpoints of a training: one safetensors file that holds all that it takes to go on to the same bits.
+
+The tensors are the network's parameters and buffers under torch's names, so `safetensors.torch.load_file` gives a
+state dict that the twin loads as it is. What else a training needs stands in the file's metadata as JSON: updates made,
+the generator's state, history, and of what run it is.
+"""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from manual_mlp import MLP, Record, TrainingState
+
+MOST_METADATA = 16 * 2**20  # bytes; a history of a hundred thousand records takes less
+
+
+def write(file: Path, net: MLP, state: TrainingState, run: dict[str, Any]) -> None:
+    """Writes a new file and renames it to this one: there is a whole checkpoint at every moment, the old or the new.
+
+    A network whose values are no longer finite is not written, so that the last good checkpoint stays.
+    """
+    if not (np.isfinite(net.parameters.flat).all() and np.isfinite(net.buffers.flat).all()):
+        return
+    metadata = {"training": json.dumps(dataclasses.asdict(state)), "run": json.dumps(run)}
+    new = in_the_making(file)
+    try:
+        with new.open("wb") as stream:
+            stream.write(save(tensors(net), metadata))
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.replace(file)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def in_the_making(file: Path) -> Path:
+    return file.with_name(file.name + ".new")
+
+
+def remove(file: Path) -> None:
+    """The checkpoint, and what a process that was killed while it wrote one left beside it."""
+    file.unlink(missing_ok=True)
+    in_the_making(file).unlink(missing_ok=True)
+
+
+def write_network(file: Path, net: MLP) -> None:
+    """The values of a trained network alone."""
+    file.write_bytes(save(tensors(net)))
+
+
+def tensors(net: MLP) -> dict[str, NDArray[Any]]:
+    return {name: np.ascontiguousarray(value) for name, value in (*net.parameters.items(), *net.buffers.items())}
+
+
+def read(file: Path, net: MLP, run: dict[str, Any]) -> TrainingState:
+    """Fills the network and returns the state. Raises ValueError, the network untouched, for another run's file."""
+    arrays = {**net.parameters, **net.buffers}
+    if file.stat().st_size > MOST_METADATA + sum(array.nbytes for array in arrays.values()):
+        raise ValueError(f"{file} is too large for this run's checkpoint; {AWAY}")
+    try:
+        with safe_open(file, framework="numpy") as content:
+            metadata = content.metadata() or {}
+            values = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dictionary)
+        training, other = json.loads(metadata["training"]), json.loads(metadata["run"])
+        history = [Record(**record) for record in training["history"]]
+        state = TrainingState(training["step"], training["epoch"], history)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is no checkpoint or a damaged one ({error}); {AWAY}") from None
+    check_same_run(file, other, run)
+    found = {name: (value.shape, value.dtype) for name, value in values.items()}
+    if found != {name: (value.shape, value.dtype) for name, value in arrays.items()}:
+        raise ValueError(f"{file} holds another network, {', '.join(found)}; {AWAY}")
+    for name, value in values.items():
+        arrays[name][...] = value
+    return state
+
+
+AWAY = "move it away to start anew"
+
+
+def check_same_run(file: Path, other: dict[str, Any], run: dict[str, Any]) -> None:
+    """`run`, as JSON keeps it, must be what the file was written for: settings, data, versions."""
+    expected = json.loads(json.dumps(run))
+    for key in {**expected, **other}:
+        if other.get(key) != expected.get(key):
+            raise ValueError(
+                f"{file} is of another run: its {key} is {other.get(key)!r}, here it is {expected.get(key)!r}; go on "
+                f"with the same, or {AWAY}"
+            )

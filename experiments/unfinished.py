@@ -1,0 +1,116 @@
+"""A training that may be stopped at any moment: its checkpoint, its lock, and how it ends when asked to.
+
+    with Unfinished(folder, net, run, resume=..., seconds=...) as unfinished:
+        train(net, ..., on_state=unfinished.keep, resume=unfinished.state)
+        ...  # write the results into the folder
+
+Beside the folder its checkpoint is there, as FOLDER.unfinished.safetensors, from the first one until the block ends
+well.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import checkpoints
+
+from manual_mlp import MLP, TrainingState
+
+
+class Interrupted(Exception):
+    """A training was asked to end and can go on. `code` is the exit code that shells know: 128 + the signal."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Unfinished:
+    """`run` says what the file is of: a checkpoint with another one is refused.
+
+    state   where to go on; None at the start of a training
+    """
+
+    def __init__(self, folder: Path, net: MLP, run: dict[str, Any], *, resume: bool, seconds: float) -> None:
+        self.name, self.file = folder.name, folder.with_name(f"{folder.name}.unfinished.safetensors")
+        self.net, self.run, self.resume, self.seconds = net, run, resume, seconds
+        self.state: TrainingState | None = None
+        self.signal: int | None = None
+        self.due = time.monotonic() + seconds
+
+    def keep(self, state: TrainingState) -> None:
+        """Writes a checkpoint if one is due. Where the training was asked to end, it ends here."""
+        if self.signal is None and time.monotonic() < self.due:
+            return
+        try:
+            checkpoints.write(self.file, self.net, state, self.run)
+        except OSError as error:
+            raise OSError(
+                f"cannot write {self.file} ({error.strerror}); the checkpoint before it is kept: mend this, then go on "
+                "with --resume"
+            ) from None
+        self.due = time.monotonic() + self.seconds
+        if self.signal is not None:
+            raise Interrupted(
+                f"interrupted after {state.step} updates of {self.name}; the same command with --resume goes on",
+                128 + self.signal,
+            )
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.file.with_suffix(".lock")))
+            if self.file.exists():
+                if not self.resume:
+                    raise ValueError(
+                        f"{self.file} holds an unfinished run: --resume goes on with it, or move it away to start anew"
+                    )
+                self.state = checkpoints.read(self.file, self.net, self.run)
+            stack.enter_context(noted_signals(self))
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            checkpoints.remove(self.file)
+        self.stack.close()
+
+
+@contextmanager
+def noted_signals(unfinished: Unfinished) -> Iterator[None]:
+    """The first Ctrl-C or request to end is noted, for `keep` to see between two updates; a second one acts as ever."""
+
+    def note(number: int, _: FrameType | None) -> None:
+        unfinished.signal = number
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """One process at a time. The system lets go of the lock however the process ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{lock} is held by another process that trains this run; wait for it, or choose other --results"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)

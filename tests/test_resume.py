@@ -1,0 +1,325 @@
+"""Nothing lost: a training that is stopped, by anything, goes on to the same bits."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import checkpoints
+import numpy as np
+import pytest
+import unfinished
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch_file
+
+from manual_mlp import MLP, TrainingState, train
+from torch_reference import Twin, mirror
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = ("--cycles", "2", "--n-train", "150", "--n-validation", "50", "--batch-size", "20", "--hidden", "7", "6")
+
+
+class Stop(Exception):
+    pass
+
+
+def problem(images, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(images, 5)).astype(np.float32), rng.integers(0, 3, images)
+
+
+def network():
+    return MLP([5, 8, 6, 3], batch_norm=True, rng=np.random.default_rng(0))
+
+
+def trained(net, rng, on_state=lambda _: None, resume=None, updates=17):
+    return train(
+        net,
+        problem(23),
+        problem(9, seed=1),
+        learning_rate=lambda step: 0.1 / (1 + step),
+        updates=updates,
+        batch_size=5,
+        l2=0.01,
+        record_every=4,
+        rng=rng,
+        on_state=on_state,
+        resume=resume,
+    )
+
+
+@pytest.mark.parametrize("stop", range(1, 18), ids=lambda stop: f"after {stop}")
+def test_a_training_stopped_after_any_update_goes_on_to_the_same_bits(tmp_path, stop):
+    """Through a file, into a network of other values, with a generator of another seed; five updates are an epoch."""
+
+    def write_and_stop(state):
+        if state.step == stop:
+            checkpoints.write(tmp_path / "a.safetensors", first, state, {"seed": 0})
+            raise Stop
+
+    whole, first = network(), network()
+    history = trained(whole, np.random.default_rng(3))
+    with pytest.raises(Stop):
+        trained(first, np.random.default_rng(3), write_and_stop)
+    second = MLP(first.sizes, batch_norm=True, rng=np.random.default_rng(99))
+    state = checkpoints.read(tmp_path / "a.safetensors", second, {"seed": 0})
+    assert state.step == stop
+    assert trained(second, np.random.default_rng(77), resume=state) == history
+    np.testing.assert_array_equal(second.parameters.flat, whole.parameters.flat)
+    np.testing.assert_array_equal(second.buffers.flat, whole.buffers.flat)
+
+
+def test_torch_loads_a_checkpoint_straight_into_the_twin(tmp_path):
+    net = network()
+    trained(net, np.random.default_rng(3), lambda state: checkpoints.write(tmp_path / "a.safetensors", net, state, {}))
+    twin = Twin(net.sizes, batch_norm=True, dtype=mirror(net).linear1.weight.dtype)
+    twin.load_state_dict(load_torch_file(tmp_path / "a.safetensors"))
+    for name, value in {**net.parameters, **net.buffers}.items():
+        np.testing.assert_array_equal(twin.state_dict()[name].numpy(), value)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"step": 3}, "resume is a dict; it must be a TrainingState"),
+        (TrainingState(18, np.random.default_rng(0).bit_generator.state, []), "resume.step is 18, beyond the 17"),
+        (TrainingState(-1, np.random.default_rng(0).bit_generator.state, []), "resume.step is -1"),
+        (TrainingState(3, np.random.Generator(np.random.MT19937(0)).bit_generator.state, []), "resume.epoch is no"),
+        (TrainingState(3, {}, []), "resume.epoch is no state"),
+    ],
+    ids=["type", "beyond the end", "negative", "another generator", "empty"],
+)
+def test_a_state_that_cannot_be_is_refused(state, message):
+    with pytest.raises(ValueError, match=message):
+        trained(network(), np.random.default_rng(0), resume=state)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    file = tmp_path / "a.unfinished.safetensors"
+    state = TrainingState(3, np.random.default_rng(0).bit_generator.state, [])
+    checkpoints.write(file, network(), state, {"seed": 0, "hidden": (8, 6)})
+    return file
+
+
+def without_metadata(file):
+    save_file(load_file(file), file)
+
+
+def other_network(file):
+    state = TrainingState(3, np.random.default_rng(0).bit_generator.state, [])
+    net = MLP([5, 8, 7, 3], batch_norm=True, rng=np.random.default_rng(0))
+    checkpoints.write(file, net, state, {"seed": 0, "hidden": (8, 6)})
+
+
+def too_large(file):
+    with file.open("ab") as stream:
+        stream.truncate(checkpoints.MOST_METADATA + 10**6)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:-9]), "no checkpoint or a damaged one"),
+        (lambda file: file.write_bytes(b""), "no checkpoint or a damaged one"),
+        (lambda file: file.write_bytes(b"\x80\x04K*."), "no checkpoint or a damaged one"),  # a pickle
+        (without_metadata, "no checkpoint or a damaged one"),
+        (other_network, "holds another network"),
+        (too_large, "too large"),
+    ],
+    ids=["truncated", "empty", "a pickle", "tensors alone", "another network", "too large"],
+)
+def test_a_file_that_is_no_checkpoint_of_this_network_is_refused(checkpoint, damage, message):
+    damage(checkpoint)
+    net = network()
+    before = net.parameters.flat.copy()
+    with pytest.raises(ValueError, match=message):
+        checkpoints.read(checkpoint, net, {"seed": 0, "hidden": (8, 6)})
+    np.testing.assert_array_equal(net.parameters.flat, before)
+
+
+def test_a_checkpoint_of_another_run_is_refused(checkpoint):
+    with pytest.raises(ValueError, match=r"is of another run: its seed is 0, here it is 1; go on with the same"):
+        checkpoints.read(checkpoint, network(), {"seed": 1, "hidden": (8, 6)})
+
+
+def test_a_write_that_fails_leaves_the_checkpoint_before(checkpoint, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    before = checkpoint.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    state = TrainingState(4, np.random.default_rng(0).bit_generator.state, [])
+    run = unfinished.Unfinished(checkpoint.with_name("a"), network(), {}, resume=True, seconds=0)
+    with pytest.raises(OSError, match=r"No space left on device.*the checkpoint before it is kept"):
+        run.keep(state)
+    assert checkpoint.read_bytes() == before
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]
+
+
+def test_values_that_are_not_finite_are_not_written(checkpoint):
+    before, net = checkpoint.read_bytes(), network()
+    net.parameters["linear2.bias"][1] = np.nan
+    checkpoints.write(checkpoint, net, TrainingState(4, {}, []), {})
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    file = tmp_path_factory.mktemp("images") / "tiny.npz"
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (300, 6, 6, 3), np.uint8), rng.integers(0, 4, 300)
+    np.savez(file, x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    return file
+
+
+def start(images, results, *arguments):
+    script = [sys.executable, ROOT / "experiments" / "run_cycles.py", "--data", images, "--results", results]
+    command = [*script, "--runs", "3-layer-bn", *SETTINGS, *arguments]
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    return output
+
+
+NAME = "3-layer-bn-changed_tiny_seed0"
+
+
+def bits(results, number=""):
+    """What a run leaves that does not depend on the clock."""
+    folder = results / "run_cycles" / f"{NAME}{number}"
+    summary = json.loads((folder / "summary.json").read_text())
+    network = load_file(folder / "network.safetensors")
+    return (
+        (folder / "history.csv").read_text(),
+        {name: value.tobytes() for name, value in network.items()},
+        summary["test_accuracy"],
+        summary["test_loss"],
+    )
+
+
+def wait_for(file, process, after=0.0):
+    """Until the file is newer than `after`."""
+    while process.poll() is None:
+        if file.exists() and file.stat().st_mtime > after:
+            return
+        time.sleep(0.001)
+
+
+def test_killed_at_twenty_random_moments_a_run_ends_in_the_same_bits(images, tmp_path):
+    """Every update is saved, so that most moments are within the writing of a checkpoint."""
+    updates = ("--step-size", "800")
+    finish(start(images, tmp_path / "whole", *updates))
+    draw = random.Random(0)
+    file = tmp_path / "killed" / "run_cycles" / f"{NAME}.unfinished.safetensors"
+    for _ in range(20):
+        before = file.stat().st_mtime if file.exists() else 0.0
+        process = start(images, tmp_path / "killed", *updates, "--checkpoint-seconds", "0", "--resume")
+        wait_for(file, process, before)
+        time.sleep(draw.uniform(0, 0.05))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "must not have finished: give it more updates"
+        assert not (tmp_path / "killed" / "run_cycles" / NAME).exists()
+    finish(start(images, tmp_path / "killed", *updates, "--resume"))
+    assert bits(tmp_path / "killed") == bits(tmp_path / "whole")
+    summary = json.loads((tmp_path / "killed" / "run_cycles" / NAME / "summary.json").read_text())
+    assert summary["resumed_after_updates"] > 20
+    assert [path.name for path in file.parent.iterdir()] == [NAME]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+def test_a_run_asked_to_end_says_how_to_go_on(images, tmp_path, number, code):
+    updates = ("--step-size", "300")
+    finish(start(images, tmp_path / "whole", *updates))
+    process = start(images, tmp_path / "stopped", *updates, "--checkpoint-seconds", "0")
+    file = tmp_path / "stopped" / "run_cycles" / f"{NAME}.unfinished.safetensors"
+    wait_for(file, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert errors.splitlines()[-1].startswith("error: interrupted after ")
+    assert errors.splitlines()[-1].endswith("the same command with --resume goes on")
+    assert "Traceback" not in errors
+
+    again = start(images, tmp_path / "stopped", *updates)
+    assert "holds an unfinished run: --resume goes on with it" in again.communicate()[1]
+    assert again.returncode == 2
+    other = start(images, tmp_path / "stopped", *updates, "--resume", "--l2", "0.1")
+    assert "is of another run: its l2 is 0.005, here it is 0.1" in other.communicate()[1]
+    assert other.returncode == 2
+
+    finish(start(images, tmp_path / "stopped", *updates, "--resume"))
+    assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
+
+
+def test_a_run_that_had_finished_is_taken_as_it_is(images, tmp_path):
+    first = finish(start(images, tmp_path, "--step-size", "5"))
+    folders = sorted((tmp_path / "run_cycles").iterdir())
+    assert finish(start(images, tmp_path, "--step-size", "5", "--resume")) == first
+    assert sorted((tmp_path / "run_cycles").iterdir()) == folders
+    assert finish(start(images, tmp_path, "--step-size", "6", "--resume")) != first
+    assert (tmp_path / "run_cycles" / f"{NAME}-2").exists()
+
+
+def test_two_processes_do_not_train_one_run(images, tmp_path):
+    first = start(images, tmp_path, "--step-size", "3000", "--checkpoint-seconds", "0")
+    wait_for(tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors", first)
+    second = start(images, tmp_path, "--step-size", "3000", "--resume")
+    assert "is held by another process that trains this run" in second.communicate()[1]
+    assert second.returncode == 2
+    first.kill()
+    first.communicate()
+
+
+def test_divergence_keeps_the_last_good_checkpoint_and_names_the_layer(images, tmp_path):
+    shutil.rmtree(tmp_path / "run_cycles", ignore_errors=True)
+    process = start(images, tmp_path, "--step-size", "50", "--eta-max", "1e30", "--checkpoint-seconds", "0")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    last = errors.splitlines()[-1]
+    assert "at update" in last
+    assert "where eta is" in last
+    assert "the first numbers to break are" in last
+    values = load_file(tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors")
+    assert all(np.isfinite(value).all() for value in values.values())
+
+
+@pytest.mark.parametrize("name", ["linear1.weight", "bn2.bias", "linear3.bias"])
+def test_the_first_layer_that_broke_is_named(name):
+    net = network()
+
+    def break_it(state):
+        if state.step == 2:
+            net.parameters[name].flat[0] = np.inf
+
+    with pytest.raises(FloatingPointError, match=f"at update 2, .* the first numbers to break are in {name}: lower"):
+        trained(net, np.random.default_rng(0), break_it)
+
+
+def test_a_closed_output_is_one_line(images, tmp_path):
+    process = start(images, tmp_path, "--step-size", "5")
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 2
+    assert errors.splitlines()[-1].startswith("error: the output was closed while the script was at work")
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
+
+
+def test_what_a_killed_writer_left_goes_with_the_checkpoint(checkpoint):
+    checkpoint.with_name(checkpoint.name + ".new").write_bytes(b"half a checkp")
+    with unfinished.Unfinished(
+        checkpoint.with_name("a"), network(), {"seed": 0, "hidden": (8, 6)}, resume=True, seconds=9
+    ):
+        assert checkpoint.exists()
+    assert not list(checkpoint.parent.iterdir())
