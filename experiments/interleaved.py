@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,10 @@ def use_same_threads() -> int:
     NumPy and torch follow the variable by themselves; the others are held to as many cores, where the system can.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(cores, int(os.environ.get("OMP_NUM_THREADS") or cores))
+    wanted = os.environ.get("OMP_NUM_THREADS") or str(cores)
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise ValueError(f"OMP_NUM_THREADS is {wanted}; it must be a number of threads, at least 1, or not be set")
+    threads = min(cores, int(wanted))
     if threads < cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     return threads
@@ -58,6 +62,6 @@ def blas_kernel() -> str:
     except ImportError:
         return 'unknown (python -m pip install -e ".[bench]" tells)'
     for pool in threadpool_info():
-        if pool["user_api"] == "blas" and "numpy" in pool["filepath"]:
+        if pool["user_api"] == "blas" and {"numpy", "numpy.libs"} & set(Path(pool["filepath"]).parts[-3:-1]):
             return f"{pool['internal_api']} {pool['version']}, {pool.get('architecture', 'unknown')} kernels"
     return "unknown"

@@ -147,6 +147,7 @@ def train_both(
     """Trains both, an update of one and then of the other. Returns the drift, and losses and seconds (2, updates)."""
     x, y = splits.train[0].astype(net.dtype, copy=False), splits.train[1].astype(np.int64)
     torch_sgd, gradients = TwinSGD(twin, settings.l2), net.parameters.zeros_like()
+    workspace = net.workspace(settings.batch_size)
     shadow = MLP(net.sizes, batch_norm=net.batch_norm, rng=np.random.default_rng(0), dtype=net.dtype)
     drift, losses, seconds = Drift([], [], [], []), np.zeros((2, settings.updates)), np.zeros((2, settings.updates))
     milestones = {
@@ -168,7 +169,7 @@ def train_both(
             if not np.array_equal(ours, theirs):
                 drift.first_sign = step
         start = time.perf_counter()
-        losses[0, step] = net.loss_and_gradients(images, labels, gradients)
+        losses[0, step] = net.loss_and_gradients(images, labels, gradients, workspace)
         sgd_update(net.parameters, gradients, eta, settings.l2)
         middle = time.perf_counter()
         losses[1, step] = torch_sgd.update(torch.from_numpy(images), torch.from_numpy(labels), eta)

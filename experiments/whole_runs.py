@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import run_folder
 import torch
+from benchmark import machine
 from command_line import run_script
 from data_sources import load
 from image_data import ImageData, Splits, split
-from interleaved import blas_kernel, ratio, use_same_threads
+from interleaved import blas_kernel, use_same_threads
 from run_cycles import RUNS, Run, RunName, check, new_network, warn
 from torch import Tensor
 from torch.nn import functional as F
@@ -56,19 +57,23 @@ def main(settings: Settings) -> None:
     threads = use_same_threads()
     torch.set_num_threads(threads)
     rows = []
+    sizes, splits = None, None
     for name in settings.runs:
         run = RUNS[name]
-        splits = split(data, run.n_train, run.n_validation)
+        if splits is None or sizes != (run.n_train, run.n_validation):
+            splits = None  # let go of the last one first
+            sizes, splits = (run.n_train, run.n_validation), split(data, run.n_train, run.n_validation)
         seconds: dict[str, list[float]] = {"manual": [], "twin": []}
         accuracy: dict[str, float] = {}
-        for _ in trange(settings.turns, desc=name, unit=" turns", leave=False):
-            for trainer, training in (("manual", train_manual), ("twin", train_twin)):
+        both = [("manual", train_manual), ("twin", train_twin)]
+        for turn in trange(settings.turns, desc=name, unit=" turns", leave=False):
+            for trainer, training in both if turn % 2 == 0 else both[::-1]:
                 start = time.perf_counter()
                 accuracy[trainer] = training(run, data, splits, settings.seed)
                 seconds[trainer].append(time.perf_counter() - start)
         rows.append({"run": name, "seconds": seconds, "test_accuracy": accuracy})
     print(table(rows, f"{run_folder.cpu()}, threads: {threads}, {blas_kernel()}; {data.name}"))
-    arguments = {"runs": settings.runs, "turns": settings.turns, "seed": settings.seed, "threads": threads}
+    arguments = {"runs": settings.runs, "turns": settings.turns, "seed": settings.seed, **machine(threads)}
     with run_folder.new_folder(parent, f"whole_runs_{data.slug}_seed{settings.seed}") as folder:
         run_folder.write_json(folder / "config.json", run_folder.provenance(arguments, data))
         run_folder.write_json(folder / "summary.json", {"runs": rows})
@@ -121,14 +126,14 @@ def evaluate_twin(twin: Twin, x: Tensor, y: Tensor) -> tuple[float, float]:
 def table(rows: list[dict[str, Any]], title: str) -> str:
     lines = [
         title,
-        f"{'run':<12}{'manual s':>10}{'twin s':>10}   {'ratio (quartiles)':<20}{'manual %':>10}{'twin %':>8}",
+        f"{'run':<12}{'manual s':>10}{'twin s':>10}   {'ratio (lowest-highest)':<24}{'manual %':>10}{'twin %':>8}",
     ]
     for row in rows:
         seconds = {name: np.array(values) for name, values in row["seconds"].items()}
-        middle, low, high = ratio(seconds, "manual", "twin")
+        ratios = seconds["manual"] / seconds["twin"]
         lines.append(
             f"{row['run']:<12}{np.median(seconds['manual']):>10.1f}{np.median(seconds['twin']):>10.1f}   "
-            f"{f'{middle:.2f} ({low:.2f}-{high:.2f})':<20}"
+            f"{f'{np.median(ratios):.2f} ({ratios.min():.2f}-{ratios.max():.2f})':<24}"
             + "".join(
                 f"{100 * row['test_accuracy'][name]:>{width}.2f}" for name, width in (("manual", 10), ("twin", 8))
             )

@@ -59,7 +59,12 @@ def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
 
 def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statistics: bool) -> Array:
     """x as (N, inputs) of the network's dtype."""
-    x = np.asarray(x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise ValueError("x is a masked array, whose mask would be forgotten; fill it first: x.filled(0)")
+    try:
+        x = np.asarray(x)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"x is no array: {error}") from None
     if x.dtype.kind not in "fiu":
         raise ValueError(f"x has dtype {x.dtype}; it must hold real numbers, such as float32")
     if x.ndim != 2 or x.shape[1] != inputs or len(x) == 0:

@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manual_mlp.checks import checked_images, checked_labels, checked_number
+from manual_mlp.checks import checked_generator, checked_images, checked_integer, checked_labels, checked_number
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
-from manual_mlp.network import MLP, relu_signs
+from manual_mlp.network import MLP, checked_network, relu_signs
 
 REDRAWS = 20
 
@@ -74,6 +74,10 @@ def directional_gradients(
     differences of the cost along the same directions: compare the two as if they were gradients.
     """
     cost = TrainingCost(net, x, y, l2, h)
+    directions, rng = checked_integer("directions", directions, minimum=1), checked_generator("rng", rng)
+    shapes = {name: np.shape(gradient) for name, gradient in gradients.items()}
+    if shapes != {name: values.shape for name, values in net.parameters.items()}:
+        raise ValueError(f"gradients has {shapes}; it must have the names and shapes of net.parameters")
     claimed: dict[str, Array] = {}
     differences: dict[str, Array] = {}
     at_kink = {}
@@ -108,6 +112,7 @@ class TrainingCost:
     """
 
     def __init__(self, net: MLP, x: ArrayLike, y: ArrayLike, l2: float, h: float) -> None:
+        net = checked_network(net)
         if net.dtype != np.float64:
             raise ValueError(f"net has dtype {net.dtype}; differences of a cost need dtype=np.float64")
         if checked_number("h", h, minimum=0) == 0:

@@ -91,6 +91,9 @@ def compare_gradients(
                 rounding; for any other reference what a sum of a thousand terms, each as large as the largest gradient
                 of all parameters, rounds off.
     """
+    for name, given in (("gradients", gradients), ("reference", reference)):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{name} is a {type(given).__name__}; it must be a dictionary of arrays by parameter name")
     if set(gradients) != set(reference):
         missing, unknown = set(reference) - set(gradients), set(gradients) - set(reference)
         raise ValueError(

@@ -45,6 +45,8 @@ class NamedArrays(MutableMapping[str, Array]):
         if name not in self._views:
             raise KeyError(f"{name!r} is not one of {', '.join(self._views)}")
         view, value = self._views[name], np.asarray(value)
+        if value.dtype.kind not in "fiu":
+            raise ValueError(f"{name} is given dtype {value.dtype}; its values are real numbers, {view.dtype}")
         if value.shape != view.shape:
             raise ValueError(f"{name} is given shape {value.shape}; its shape is {view.shape}")
         view[...] = value

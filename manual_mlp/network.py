@@ -133,7 +133,6 @@ class MLP:
         for names in self._normalized:
             self.parameters[names.gamma][:] = 1
             self.buffers[names.running_var][:] = 1
-        self._workspaces: dict[int, list[LayerWorkspace]] = {}
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Logits (N, K) of the images x (N, D).
@@ -175,16 +174,29 @@ class MLP:
         gradients.weights += l2_penalty_backward(1.0, penalty_cache)
         return loss + float(penalty), gradients
 
-    def loss_and_gradients(self, x: Array, y: Labels, gradients: NamedArrays) -> float:
+    def loss_and_gradients(
+        self, x: Array, y: Labels, gradients: NamedArrays, workspace: list[LayerWorkspace] | None = None
+    ) -> float:
         """The work of one update, for a training loop that has checked its data once: the loss without the penalty,
-        its gradients written into `gradients`; the running statistics advance.
+        its gradients written into `gradients`; the running statistics advance. `workspace` is for as many images.
         """
-        workspace = self._workspace(len(x))
+        workspace = workspace or [LayerWorkspace()] * self.depth
         logits, caches = self.forward_with_caches(x, training=True, workspace=workspace)
         self._advance_running_statistics(caches)
         loss, loss_cache = softmax_cross_entropy_forward(logits, y)
         self._backward(softmax_cross_entropy_backward(1.0, loss_cache), caches, gradients, workspace)
         return float(loss)
+
+    def workspace(self, images: int) -> list[LayerWorkspace]:
+        """Arrays for a training loop to keep, in which batches of so many images are worked on."""
+        return [
+            LayerWorkspace(
+                linear=np.empty((images, width), self.dtype),
+                out=np.empty((images, width), self.dtype) if names in self._normalized else None,
+                dx=np.empty((images, fan_in), self.dtype) if names is not self._names[0] else None,
+            )
+            for names, (fan_in, width) in zip(self._names, itertools.pairwise(self.sizes), strict=True)
+        ]
 
     def forward_with_caches(
         self, x: Array, training: bool, workspace: list[LayerWorkspace] | None = None
@@ -228,22 +240,11 @@ class MLP:
                 mean, var = self.buffers[names.running_mean], self.buffers[names.running_var]
                 batch_norm_advance(mean, var, cache.batch_norm)
 
-    def _workspace(self, n: int) -> list[LayerWorkspace]:
-        """The arrays that a batch of n images is worked on in. Those of two sizes are kept: all batches of an epoch
-        have one size, but for the last.
-        """
-        if n not in self._workspaces:
-            if len(self._workspaces) == 2:
-                self._workspaces.clear()
-            self._workspaces[n] = [
-                LayerWorkspace(
-                    linear=np.empty((n, width), self.dtype),
-                    out=np.empty((n, width), self.dtype) if names in self._normalized else None,
-                    dx=np.empty((n, fan_in), self.dtype) if names is not self._names[0] else None,
-                )
-                for names, (fan_in, width) in zip(self._names, itertools.pairwise(self.sizes), strict=True)
-            ]
-        return self._workspaces[n]
-
     def _checked_images(self, x: ArrayLike, training: bool) -> Array:
         return checked_images(x, self.sizes[0], self.dtype, batch_statistics=training and bool(self.buffers))
+
+
+def checked_network(net: object) -> MLP:
+    if not isinstance(net, MLP):
+        raise ValueError(f"net is a {type(net).__name__}; it must be a manual_mlp.MLP")
+    return net

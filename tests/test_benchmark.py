@@ -3,7 +3,6 @@
 No test looks at a time.
 """
 
-import itertools
 import json
 import sys
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import whole_runs
 from image_data import image_data, split
-from interleaved import interleaved, ratio
+from interleaved import interleaved, ratio, use_same_threads
 from run_cycles import Run
 from tqdm import tqdm
 
@@ -49,24 +48,55 @@ def test_a_contestant_computes_the_same_function(problem, name):
 
 
 @pytest.mark.parametrize("problem", [False, True], ids=["plain", "batch-norm"], indirect=True)
-@pytest.mark.parametrize("change", [{"l2": 0.04}, {"eta": 0.11}], ids=["l2", "eta"])
+@pytest.mark.parametrize("change", [{"l2": 0.025}, {"l2": 0.0}, {"eta": 0.11}], ids=["half l2", "no l2", "eta"])
 def test_another_function_is_noticed(problem, change):
     other = contestants.Problem(**{**vars(problem), **change})
-    with pytest.raises(AssertionError, match="torch eager has the loss"):
+    with pytest.raises(ValueError, match="torch eager does not compute the same update"):
         contestants.check_agreement(problem, {"torch eager": contestants.TorchEager(other)})
 
 
-def test_turns_are_interleaved_and_each_is_timed(monkeypatch):
-    monkeypatch.setattr("interleaved.WARM_UP", 0.001)
-    calls = []
-    functions = {name: lambda name=name: calls.append(name) for name in ("a", "b")}
+@pytest.mark.parametrize("problem", [True], ids=["batch-norm"], indirect=True)
+def test_running_statistics_are_compared(problem):
+    twin = contestants.TorchEager(problem)
+    twin.optimizer.twin.bn1.momentum = 0.2
+    with pytest.raises(ValueError, match=r"values apart: bn1.running_mean, bn1.running_var\."):
+        contestants.check_agreement(problem, {"torch eager": twin})
+
+
+@pytest.mark.parametrize("problem", [False, True], ids=["plain", "batch-norm"], indirect=True)
+def test_the_floor_makes_the_same_products(problem, monkeypatch):
+    """Of two matrices, that is: sums over a batch are products with a row of ones, and no part of the floor."""
+
+    def products(contestant):
+        shapes = []
+        real = np.matmul
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                np, "matmul", lambda a, b, out=None: shapes.append((a.shape, b.shape)) or real(a, b, out=out)
+            )
+            contestant.update(np.arange(problem.batch_size))
+        return sorted(pair for pair in shapes if len(pair[0]) == 2)
+
+    floor = products(contestants.Floor(problem))
+    assert floor == products(contestants.Manual(problem))
+    assert len(floor) == 3 + 3 + 2, "forward, dW and, but for the first layer, dx"
+
+
+def test_each_is_timed_by_call_without_its_warm_up(monkeypatch):
+    """A clock that only the functions move: a takes 2 s a call, b 3 s; the first calls are slower."""
+    now, calls = [0.0], {"a": 0, "b": 0}
+
+    def function(name, seconds):
+        calls[name] += 1
+        now[0] += 100.0 if calls[name] == 1 else seconds
+
+    monkeypatch.setattr("interleaved.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("interleaved.time.sleep", lambda _: None)
+    monkeypatch.setattr("interleaved.WARM_UP", 1.0)
     with tqdm(disable=True) as bar:
-        times = interleaved(functions, rounds=3, calls=4, bar=bar)
-    turns = [(name, len(list(group))) for name, group in itertools.groupby(calls)]
-    assert {name for name, _ in turns} == {"a", "b"}
-    assert 4 <= len(turns) <= 6, "three rounds of both; whoever ends a round may begin the next"
-    assert all(length > 4 for _, length in turns), "warm-up calls come before those that are timed"
-    assert {name: row.shape for name, row in times.items()} == {"a": (3,), "b": (3,)}
+        times = interleaved({"a": lambda: function("a", 2.0), "b": lambda: function("b", 3.0)}, 3, 4, bar)
+    assert {name: list(row) for name, row in times.items()} == {"a": [2.0] * 3, "b": [3.0] * 3}
+    assert calls["a"] == calls["b"] == 3 * (1 + 4)
 
 
 def test_a_ratio_is_taken_round_by_round():
@@ -132,6 +162,22 @@ def test_whole_runs_leave_both_times(images, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(whole_runs.RUNS, "1-cycle", tiny)
     monkeypatch.setattr(whole_runs, "load", lambda *_: images)
     whole_runs.main(whole_runs.Settings(runs=("1-cycle",), turns=2, results=tmp_path))
-    assert "ratio (quartiles)" in capsys.readouterr().out
+    assert "ratio (lowest-highest)" in capsys.readouterr().out
     summary = json.loads((tmp_path / "whole_runs" / "whole_runs_tiny_seed0" / "summary.json").read_text())
     assert {name: len(row) for name, row in summary["runs"][0]["seconds"].items()} == {"manual": 2, "twin": 2}
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "two", "4,2"])
+def test_a_number_of_threads_that_cannot_be_is_named(monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    with pytest.raises(ValueError, match=f"OMP_NUM_THREADS is {threads}; it must be a number of threads"):
+        use_same_threads()
+
+
+def test_the_twin_is_evaluated_as_often_as_the_manual_network(images, monkeypatch):
+    run = Run((8,), False, "he", l2=0.01, cycles=1, step_size=10, n_train=250, n_validation=50, batch_size=25)
+    evaluated = []
+    real = whole_runs.evaluate_twin
+    monkeypatch.setattr(whole_runs, "evaluate_twin", lambda twin, x, y: evaluated.append(len(x)) or real(twin, x, y))
+    whole_runs.train_twin(run, images, split(images, run.n_train, run.n_validation), 3)
+    assert evaluated == [250, 50] * 11 + [100]

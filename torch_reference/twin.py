@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from manual_mlp import MLP
 from manual_mlp.checks import checked_images, checked_labels, checked_number
+from manual_mlp.network import checked_network
 
 
 class Twin(nn.Module):
@@ -40,6 +41,7 @@ def mirror(net: MLP) -> Twin:
     """A twin with copies of the network's parameters and buffers, in its dtype, in training mode as every new
     nn.Module.
     """
+    net = checked_network(net)
     twin = Twin(net.sizes, net.batch_norm, torch.float64 if net.dtype == np.float64 else torch.float32)
     twin.load_state_dict({name: torch.tensor(value) for name, value in (*net.parameters.items(), *net.buffers.items())})
     return twin
@@ -47,6 +49,7 @@ def mirror(net: MLP) -> Twin:
 
 def mirror_back(twin: Twin, net: MLP) -> None:
     """Copies the twin's parameters and buffers into the network: all of them or none."""
+    net = checked_network(net)
     state = {name: value.detach().cpu().double().numpy() for name, value in twin.state_dict().items()}
     expected = {name: value.shape for name, value in (*net.parameters.items(), *net.buffers.items())}
     found = {name: value.shape for name, value in state.items()}
@@ -59,6 +62,7 @@ def mirror_back(twin: Twin, net: MLP) -> None:
 
 def autograd_gradients(net: MLP, x: ArrayLike, y: ArrayLike, l2: float = 0.0) -> dict[str, NDArray[Any]]:
     """torch's gradient of the training cost at the network's values. The network stays as it is."""
+    net = checked_network(net)
     x = checked_images(x, net.sizes[0], net.dtype, batch_statistics=bool(net.buffers))
     y = checked_labels(y, len(x), net.sizes[-1])
     twin = mirror(net)

@@ -1,0 +1,198 @@
+"""The catalogue of bad input to the public functions: a ValueError that names the argument, what it was, the remedy.
+
+What scripts make of bad settings, files and folders stands in test_run_cycles, test_data_sources and test_resume.
+"""
+
+import numpy as np
+import pytest
+
+from manual_mlp import (
+    MLP,
+    compare_gradients,
+    cyclical_learning_rate,
+    directional_gradients,
+    evaluate,
+    minibatches,
+    numerical_gradients,
+    sgd_update,
+    train,
+)
+from torch_reference import autograd_gradients, mirror, mirror_back
+
+X = np.random.default_rng(0).normal(size=(6, 5))
+Y = np.array([0, 1, 2, 0, 1, 2])
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def mlp(sizes=(5, 4, 3), **settings):
+    return MLP(sizes, **{"batch_norm": True, "rng": rng(), "dtype": np.float64, **settings})
+
+
+def trained(data=(X, Y), validation=(X, Y), **settings):
+    defaults = {"learning_rate": lambda _: 0.1, "updates": 2, "record_every": 1, "batch_size": 3, "rng": rng()}
+    return train(mlp(), data, validation, **{**defaults, **settings})
+
+
+def directional(**changes):
+    net = mlp()
+    arguments = {"gradients": dict(net.parameters), "directions": 2, "rng": rng(), **changes}
+    return directional_gradients(net, x=X, y=Y, **arguments)
+
+
+def with_entry(value):
+    x = X.copy()
+    x[4, 2] = value
+    return x
+
+
+BAD = {
+    # the network
+    "sizes: a string": (lambda: mlp("5,4,3"), r"sizes\[0\] is '5'"),
+    "sizes: none": (lambda: mlp(None), r"sizes is \(None,\); it must name at least the inputs and the classes"),
+    "sizes: empty": (lambda: mlp([]), r"sizes is \(\)"),
+    "sizes: inputs alone": (lambda: mlp([5]), r"sizes is \(5,\)"),
+    "sizes: a width of 0": (lambda: mlp([5, 0, 3]), r"sizes\[1\] is 0; it must be an integer of at least 1"),
+    "sizes: a fraction": (lambda: mlp([5, 4.5, 3]), r"sizes\[1\] is 4.5"),
+    "sizes: a truth value": (lambda: mlp([True, 3]), r"sizes\[0\] is True"),
+    "batch_norm: a string": (lambda: mlp(batch_norm="yes"), "batch_norm is 'yes'; it must be True or False"),
+    "batch_norm: a number": (lambda: mlp(batch_norm=1), "batch_norm is 1"),
+    "initializer: unknown": (lambda: mlp(initializer="lecun"), "initializer is 'lecun'"),
+    "initializer: negative": (lambda: mlp(initializer=-1.0), "initializer is -1.0"),
+    "initializer: NaN": (lambda: mlp(initializer=np.nan), "initializer is nan"),
+    "initializer: infinite": (lambda: mlp(initializer=np.inf), "initializer is inf"),
+    "initializer: none": (lambda: mlp(initializer=None), "initializer is None"),
+    "rng: a seed": (lambda: mlp(rng=0), "rng is 0; it must be a numpy.random.Generator"),
+    "rng: the old kind": (lambda: mlp(rng=np.random.RandomState(0)), "rng is RandomState"),
+    "rng: none": (lambda: mlp(rng=None), "rng is None"),
+    "dtype: integers": (lambda: mlp(dtype=int), "dtype is <class 'int'>; it must be float32"),
+    "dtype: half": (lambda: mlp(dtype=np.float16), "dtype is .*float16"),
+    "dtype: big-endian": (lambda: mlp(dtype=">f4"), "dtype is '>f4'"),
+    "dtype: complex": (lambda: mlp(dtype=complex), "dtype is <class 'complex'>"),
+    # images
+    "x: one image without its axis": (lambda: mlp().forward(X[0]), r"x has shape \(5,\); it must be \(N, 5\)"),
+    "x: too narrow": (lambda: mlp().forward(X[:, :4]), r"x has shape \(6, 4\); it must be \(N, 5\)"),
+    "x: not flattened": (lambda: mlp().forward(X.reshape(6, 5, 1, 1)), r"x has shape \(6, 5, 1, 1\)"),
+    "x: empty": (lambda: mlp().forward(X[:0]), r"x has shape \(0, 5\)"),
+    "x: NaN": (lambda: mlp().forward(with_entry(np.nan)), r"x\[4, 2\] is nan; every value must be a finite float64"),
+    "x: infinite": (lambda: mlp().cost(with_entry(-np.inf), Y), r"x\[4, 2\] is -inf"),
+    "x: beyond float32": (lambda: mlp(dtype=np.float32).forward(with_entry(1e300)), r"x\[4, 2\] is inf"),
+    "x: a string": (lambda: mlp().forward("x"), "x has dtype <U1"),
+    "x: none": (lambda: mlp().forward(None), "x has dtype object"),
+    "x: objects": (lambda: mlp().forward(X.astype(object)), "x has dtype object; it must hold real numbers"),
+    "x: complex": (lambda: mlp().forward(X + 1j), "x has dtype complex128"),
+    "x: truth values": (lambda: mlp().forward(X > 0), "x has dtype bool"),
+    "x: dates": (lambda: mlp().forward(np.zeros((2, 5), "M8[s]")), "x has dtype datetime64"),
+    "x: ragged": (lambda: mlp().forward([[1, 2], [1]]), "x is no array"),
+    "x: masked": (lambda: mlp().forward(np.ma.masked_array(X, X > 1)), "x is a masked array"),
+    "x: a batch of one": (lambda: mlp().forward(X[:1], training=True), "batch normalization cannot train on a batch"),
+    "training: a string": (lambda: mlp().forward(X, training="no"), "training is 'no'; it must be True or False"),
+    # labels
+    "y: one-hot": (lambda: mlp().cost(X, np.eye(3)[Y]), r"y has shape \(6, 3\) and looks one-hot.*argmax"),
+    "y: a column": (lambda: mlp().cost(X, Y[:, None]), r"y has shape \(6, 1\); it must be \(6,\)"),
+    "y: too few": (lambda: mlp().cost_and_gradients(X, Y[:5]), r"y has shape \(5,\); it must be \(6,\)"),
+    "y: floats": (lambda: mlp().cost(X, Y.astype(float)), r"y has dtype float64.*y.astype\(int\)"),
+    "y: strings": (lambda: mlp().cost(X, Y.astype(str)), "y has dtype <U"),
+    "y: truth values": (lambda: mlp().cost(X, Y > 0), "y has dtype bool"),
+    "y: objects": (lambda: mlp().cost(X, Y.astype(object)), "y has dtype object"),
+    "y: none": (lambda: mlp().cost(X, None), r"y has shape \(\)"),
+    "y: negative": (lambda: mlp().cost(X, Y - 1), "y contains the label -1; 3 classes are numbered 0 to 2"),
+    "y: numbered from 1": (lambda: mlp().cost(X, Y + 1), "y contains the label 3; 3 classes are numbered 0 to 2"),
+    # the penalty
+    "l2: negative": (lambda: mlp().cost(X, Y, -1), "l2 is -1; it must be a finite number of at least 0"),
+    "l2: NaN": (lambda: mlp().cost_and_gradients(X, Y, np.nan), "l2 is nan"),
+    "l2: infinite": (lambda: mlp().penalty(np.inf), "l2 is inf"),
+    "l2: a string": (lambda: mlp().cost(X, Y, "0.1"), "l2 is '0.1'"),
+    "l2: none": (lambda: mlp().cost(X, Y, None), "l2 is None"),
+    "l2: an array": (lambda: mlp().cost(X, Y, np.ones(2)), "l2 is array"),
+    # values of a network
+    "parameters: another shape": (
+        lambda: mlp().parameters.__setitem__("linear1.bias", np.ones(3)),
+        r"linear1.bias is given shape \(3,\); its shape is \(4,\)",
+    ),
+    "parameters: one number for all": (lambda: mlp().parameters.__setitem__("bn1.weight", 1.0), r"given shape \(\)"),
+    "parameters: strings": (lambda: mlp().parameters.__setitem__("bn1.bias", list("abcd")), "given dtype <U1"),
+    "parameters: complex": (lambda: mlp().parameters.__setitem__("bn1.bias", np.ones(4) * 1j), "given dtype complex"),
+    # schedules and minibatches
+    "step: negative": (lambda: cyclical_learning_rate(-1), "step is -1"),
+    "step: a fraction": (lambda: cyclical_learning_rate(1.5), "step is 1.5"),
+    "step_size: 0": (lambda: cyclical_learning_rate(0, 0), "step_size is 0"),
+    "eta_min: above eta_max": (lambda: cyclical_learning_rate(0, eta_min=0.2), "eta_min is 0.2, above eta_max, 0.1"),
+    "eta_max: NaN": (lambda: cyclical_learning_rate(0, eta_max=np.nan), "eta_max is nan"),
+    "images: 0": (lambda: minibatches(0, 5, rng()), "images is 0"),
+    "batch_size: 0": (lambda: minibatches(5, 0, rng()), "batch_size is 0"),
+    "minibatches: a seed": (lambda: minibatches(5, 1, 0), "rng is 0"),
+    # training and evaluation
+    "net: none": (lambda: evaluate(None, (X, Y)), "net is a NoneType; it must be a manual_mlp.MLP"),
+    "data: images alone": (lambda: evaluate(mlp(), X), "data is a ndarray; it must be a pair"),
+    "data: labels missing": (lambda: trained(data=(X,)), "data is a tuple; it must be a pair"),
+    "data: other images to validate on": (lambda: trained(validation=(X[:, :3], Y)), r"x has shape \(6, 3\)"),
+    "chunk: 0": (lambda: evaluate(mlp(), (X, Y), 0), "chunk is 0"),
+    "learning_rate: a number": (lambda: trained(learning_rate=0.1), "learning_rate is 0.1; it must be a function"),
+    "learning_rate: negative": (lambda: trained(learning_rate=lambda _: -1.0), r"learning_rate\(0\) is -1.0"),
+    "learning_rate: nothing": (lambda: trained(learning_rate=lambda _: None), r"learning_rate\(0\) is None"),
+    "updates: negative": (lambda: trained(updates=-1), "updates is -1"),
+    "record_every: 0": (lambda: trained(record_every=0), "record_every is 0"),
+    "batch_size: leaves one": (
+        lambda: trained(batch_size=5),
+        "batch_size is 5: of 6 images that leaves a batch of one",
+    ),
+    "train: a seed": (lambda: trained(rng=3), "rng is 3"),
+    "eta: a string": (lambda: sgd_update(mlp().parameters, mlp().parameters, "0.1"), "eta is '0.1'"),
+    "eta: negative": (lambda: sgd_update(mlp().parameters, mlp().parameters, -0.1), "eta is -0.1"),
+    # checking
+    "differences in float32": (lambda: numerical_gradients(mlp(dtype=np.float32), X, Y), "net has dtype float32"),
+    "differences of nothing": (lambda: numerical_gradients("net", X, Y), "net is a str"),
+    "h: 0": (lambda: numerical_gradients(mlp(), X, Y, h=0), "h is 0; the step of a difference must be positive"),
+    "h: negative": (lambda: numerical_gradients(mlp(), X, Y, h=-1e-5), "h is -1e-05"),
+    "directions: 0": (lambda: directional(directions=0), "directions is 0"),
+    "directions: a seed": (lambda: directional(rng=0), "rng is 0"),
+    "directions: no gradients": (lambda: directional(gradients={}), "gradients has {}; it must have the names and"),
+    "gradients: a list": (lambda: compare_gradients([1.0], {"a": 1.0}), "gradients is a list; it must be a dictionary"),
+    "gradients: none at all": (lambda: compare_gradients({}, {}), "gradients and reference are empty"),
+    "gradients: other names": (lambda: compare_gradients({"a": X}, {"b": X}), "missing: .'b'., unknown: .'a'."),
+    "gradients: another shape": (lambda: compare_gradients({"a": X}, {"a": X[:1]}), r"gradients\['a'\] has shape"),
+    "gradients: text": (lambda: compare_gradients({"a": "x"}, {"a": X}), r"gradients\['a'\] is <U1"),
+    "tolerance: negative": (lambda: compare_gradients({"a": X}, {"a": X}, tolerance=-1), "tolerance is -1"),
+    # the twin
+    "mirror: no network": (lambda: mirror(None), "net is a NoneType"),
+    "mirror_back: another network": (lambda: mirror_back(mirror(mlp([5, 3])), mlp()), "twin has .* net needs"),
+    "autograd: too narrow": (lambda: autograd_gradients(mlp(), X[:, :2], Y), r"x has shape \(6, 2\)"),
+    "autograd: negative l2": (lambda: autograd_gradients(mlp(), X, Y, -1), "l2 is -1"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_name_that_the_network_lacks_is_refused_with_those_that_it_has():
+    with pytest.raises(KeyError, match=r"'w' is not one of linear1.weight, linear1.bias, bn1.weight"):
+        mlp().parameters["w"] = np.ones(3)
+    with pytest.raises(TypeError, match=r"'bn1.bias' cannot be removed"):
+        del mlp().parameters["bn1.bias"]
+
+
+def big_endian(array):
+    return array.astype(array.dtype.newbyteorder(">"))
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    "form",
+    [big_endian, read_only, np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2], np.ndarray.tolist],
+    ids=["big-endian", "read-only", "Fortran order", "strided", "lists"],
+)
+def test_unusual_arrays_of_the_right_numbers_give_the_same_gradients(form):
+    ours, expected = mlp().cost_and_gradients(form(X), form(Y), 0.1), mlp().cost_and_gradients(X, Y, 0.1)
+    assert ours[0] == pytest.approx(expected[0], rel=1e-14)
+    np.testing.assert_allclose(ours[1].flat, expected[1].flat, rtol=1e-12, atol=1e-15)
