@@ -2,7 +2,7 @@
 
 An update is the gather of 100 shuffled rows of 45,000 images, forward, backward, L2 and SGD, in float32, with the same
 number of threads for all. First every contestant has to show the same losses; then they take turns, and what counts is
-the median over the rounds of one's time over another's. The images are random numbers: speed does not see them.
+the median over the rounds of one's time over another's. The images are random numbers.
 
 manual         manual_mlp
 floor          the same gather and matrix products in NumPy and nothing else

@@ -16,6 +16,7 @@ import numpy as np
 from image_data import ImageData, image_data
 
 NETWORK_TIMEOUT = 15  # seconds; a server that has not answered by then is not there
+MOST_UNPACKED = 4 * 2**30  # bytes of an .npz file's arrays; CIFAR-10 takes 0.2 GiB
 
 
 def load(source: str, data_dir: Path) -> ImageData:
@@ -65,6 +66,11 @@ def from_file(path: Path) -> ImageData:
         with path.open("rb") as stream:
             if not zipfile.is_zipfile(stream):
                 raise ValueError("it is no zip archive, as every .npz file is, or only a part of one")
+            unpacked = sum(member.file_size for member in zipfile.ZipFile(stream).infolist())
+            if unpacked > MOST_UNPACKED:
+                raise ValueError(
+                    f"it would unpack to {unpacked / 2**30:.3g} GiB, above {MOST_UNPACKED / 2**30:.3g} GiB"
+                )
             stream.seek(0)
             file = np.load(stream, allow_pickle=False)
             if missing := [name for name in names if name not in file]:

@@ -15,7 +15,7 @@ from manual_mlp.network import MLP, checked_network
 
 Data = tuple[Array, Labels]  # images (N, D) and class numbers (N,)
 
-UPDATE_BLOCK = 65536  # entries: parameters and gradients together are half a megabyte in float32
+UPDATE_BLOCK = 32768  # entries: parameters and gradients together are a quarter of a megabyte in float32
 
 
 @dataclass(frozen=True)

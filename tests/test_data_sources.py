@@ -82,6 +82,15 @@ def test_a_bad_file_is_named(tmp_path, write, message):
     assert str(error.value).startswith(f"--data is {path}: ")
 
 
+def test_a_file_that_would_unpack_beyond_bounds_is_refused_unopened(tmp_path, monkeypatch):
+    """A few kilobytes can hold gigabytes of zeros."""
+    np.savez_compressed(tmp_path / "bomb.npz", **arrays(x_train=np.zeros((20, 400, 400, 3), np.uint8)))
+    monkeypatch.setattr(data_sources, "MOST_UNPACKED", 2**20)
+    monkeypatch.setattr(np, "load", None)
+    with pytest.raises(ValueError, match=r"it would unpack to 0\.00894 GiB, above 0\.000977 GiB"):
+        load(str(tmp_path / "bomb.npz"), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
