@@ -18,7 +18,8 @@ from safetensors.numpy import save
 
 from manual_mlp import MLP, Record, TrainingState
 
-MOST_METADATA = 16 * 2**20  # bytes; a history of a hundred thousand records takes less
+DAMAGE = (SafetensorError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+MOST_METADATA = 64 * 2**20  # bytes; a history of a hundred thousand records takes 23 MiB
 
 
 def write(file: Path, net: MLP, state: TrainingState, run: dict[str, Any]) -> None:
@@ -70,24 +71,48 @@ def read(file: Path, net: MLP, run: dict[str, Any]) -> TrainingState:
             metadata = content.metadata() or {}
             values = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dictionary)
         training, other = json.loads(metadata["training"]), json.loads(metadata["run"])
-        history = [Record(**record) for record in training["history"]]
-        state = TrainingState(training["step"], training["epoch"], history)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        state = checked_state(training)
+    except (
+        SafetensorError,
+        ArithmeticError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise ValueError(f"{file} is no checkpoint or a damaged one ({error}); {AWAY}") from None
     check_same_run(file, other, run)
     found = {name: (value.shape, value.dtype) for name, value in values.items()}
     if found != {name: (value.shape, value.dtype) for name, value in arrays.items()}:
         raise ValueError(f"{file} holds another network, {', '.join(found)}; {AWAY}")
+    if not all(np.isfinite(value).all() for value in values.values()):
+        raise ValueError(f"{file} holds values that are not finite; {AWAY}")
     for name, value in values.items():
         arrays[name][...] = value
     return state
 
 
+def checked_state(training: dict[str, Any]) -> TrainingState:
+    """Raises one of Python's own errors for what no training has written."""
+    history = [
+        Record(step=int(record.pop("step")), **{name: float(value) for name, value in record.items()})
+        for record in training["history"]
+    ]
+    steps = [record.step for record in history]
+    if not steps or steps[0] != 0 or steps != sorted(set(steps)) or not steps[-1] < training["step"]:
+        raise ValueError("its history does not fit its updates")
+    np.random.PCG64().state = training["epoch"]
+    return TrainingState(training["step"], training["epoch"], history)
+
+
 AWAY = "move it away to start anew"
 
 
-def check_same_run(file: Path, other: dict[str, Any], run: dict[str, Any]) -> None:
-    """`run`, as JSON keeps it, must be what the file was written for: settings, data, versions."""
+def check_same_run(file: Path, other: object, run: dict[str, Any]) -> None:
+    """`run`, as JSON keeps it, must be what the file was written for: settings and data."""
+    if not isinstance(other, dict):
+        raise ValueError(f"{file} does not say what run it is of; {AWAY}")
     expected = json.loads(json.dumps(run))
     for key in {**expected, **other}:
         if other.get(key) != expected.get(key):

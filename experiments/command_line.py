@@ -1,5 +1,6 @@
 """How every script here begins and ends: a dataclass becomes the command line, an error becomes one sentence."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -19,7 +20,8 @@ def run_script(main: Callable[[Settings], None], settings: type[Settings]) -> No
     """
     try:
         main(tyro.cli(settings, description=sys.modules[main.__module__].__doc__))
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where the shell closed it
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has closed it, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush cannot fail
         sys.exit(failed("the output was closed while the script was at work; what had finished is kept", 2))
@@ -37,5 +39,6 @@ def run_script(main: Callable[[Settings], None], settings: type[Settings]) -> No
 
 
 def failed(message: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody listens
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return code

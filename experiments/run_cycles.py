@@ -21,7 +21,7 @@ from data_sources import load
 from image_data import ImageData, Splits, check_sizes, split
 from plot_run import plot_run
 from progress import Progress
-from unfinished import Unfinished
+from unfinished import Unfinished, check_startable, checkpoint_of
 
 from manual_mlp import MLP, cyclical_learning_rate, evaluate, train
 from manual_mlp.checks import checked_integer, checked_number
@@ -126,6 +126,8 @@ def main(settings: Settings) -> None:
     for run in runs.values():
         check(run, data)
     parent = run_folder.prepare(settings.results, "run_cycles")
+    for name, run in runs.items():
+        check_startable(checkpoint_of(parent / names(name, run, settings, data)[1]), settings.resume)
     warn(data)
     print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
     summaries: list[dict[str, Any]] = []
@@ -160,22 +162,33 @@ def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:
     )
 
 
+def names(name: RunName, run: Run, settings: Settings, data: ImageData) -> tuple[str, str]:
+    """What tables and figures call the run, and its folder."""
+    title = name if run == RUNS[name] else f"{name}-changed"
+    return title, f"{title}_{data.slug}_seed{settings.seed}"
+
+
 def train_and_save(
     name: RunName, run: Run, settings: Settings, data: ImageData, splits: Splits, parent: Path
 ) -> dict[str, Any]:
     """One training, from the first weights to the folder that it leaves."""
     as_published = run == RUNS[name]
-    title = name if as_published else f"{name}-changed"
-    folder_name = f"{title}_{data.slug}_seed{settings.seed}"
+    title, folder_name = names(name, run, settings, data)
     arguments = {"run": name, "seed": settings.seed, **dataclasses.asdict(run)}
     config = run_folder.provenance(arguments, data)
-    if settings.resume and (earlier := run_folder.finished(parent, folder_name, config, tuple(arguments))):
-        return earlier
+    if settings.resume and not checkpoint_of(parent / folder_name).exists():
+        earlier = run_folder.finished(parent, folder_name, config, tuple(arguments))
+        if earlier is not None:
+            return earlier
     net = new_network(run, data.inputs, data.classes, settings.seed)
     identity = {**arguments, "data": data.fingerprint}
     start = time.perf_counter()
     with Unfinished(
-        parent / folder_name, net, identity, resume=settings.resume, seconds=settings.checkpoint_seconds
+        parent / folder_name,
+        net,
+        identity,
+        resume=settings.resume,
+        seconds=settings.checkpoint_seconds,
     ) as unfinished:
         done = unfinished.state.step if unfinished.state else 0
         with Progress(name, run.updates, done) as progress:
@@ -194,6 +207,7 @@ def train_and_save(
                 on_state=unfinished.keep,
                 resume=unfinished.state,
             )
+        unfinished.keep_last()
         test_loss, test_accuracy = evaluate(net, splits.test)
         summary = {
             "run": title,

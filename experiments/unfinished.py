@@ -2,12 +2,14 @@
 
     with Unfinished(folder, net, run, resume=..., seconds=...) as unfinished:
         train(net, ..., on_state=unfinished.keep, resume=unfinished.state)
+        unfinished.keep_last()
         ...  # write the results into the folder
 
 Beside the folder its checkpoint is there, as FOLDER.unfinished.safetensors, from the first one until the block ends
 well.
 """
 
+import dataclasses
 import signal
 import time
 from collections.abc import Iterator
@@ -36,23 +38,19 @@ class Unfinished:
     """
 
     def __init__(self, folder: Path, net: MLP, run: dict[str, Any], *, resume: bool, seconds: float) -> None:
-        self.name, self.file = folder.name, folder.with_name(f"{folder.name}.unfinished.safetensors")
+        self.name, self.file = folder.name, checkpoint_of(folder)
         self.net, self.run, self.resume, self.seconds = net, run, resume, seconds
         self.state: TrainingState | None = None
+        self.latest: TrainingState | None = None
         self.signal: int | None = None
         self.due = time.monotonic() + seconds
 
     def keep(self, state: TrainingState) -> None:
         """Writes a checkpoint if one is due. Where the training was asked to end, it ends here."""
+        self.latest = state
         if self.signal is None and time.monotonic() < self.due:
             return
-        try:
-            checkpoints.write(self.file, self.net, state, self.run)
-        except OSError as error:
-            raise OSError(
-                f"cannot write {self.file} ({error.strerror}); the checkpoint before it is kept: mend this, then go on "
-                "with --resume"
-            ) from None
+        self.write(state)
         self.due = time.monotonic() + self.seconds
         if self.signal is not None:
             raise Interrupted(
@@ -60,14 +58,26 @@ class Unfinished:
                 128 + self.signal,
             )
 
+    def keep_last(self) -> None:
+        """Saves the end of a training that went well: what fails while its results are written costs no training."""
+        if self.latest is not None:
+            history = [record for record in self.latest.history if record.step < self.latest.step]
+            self.write(dataclasses.replace(self.latest, history=history))
+
+    def write(self, state: TrainingState) -> None:
+        try:
+            checkpoints.write(self.file, self.net, state, self.run)
+        except OSError as error:
+            kept = "the one before it is kept" if self.file.exists() else "there is none before it"
+            raise OSError(
+                f"cannot write the checkpoint {self.file} ({error.strerror}), {kept}: mend this, then use --resume"
+            ) from None
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(locked(self.file.with_suffix(".lock")))
+            check_startable(self.file, self.resume)
             if self.file.exists():
-                if not self.resume:
-                    raise ValueError(
-                        f"{self.file} holds an unfinished run: --resume goes on with it, or move it away to start anew"
-                    )
                 self.state = checkpoints.read(self.file, self.net, self.run)
             stack.enter_context(noted_signals(self))
             self.stack = stack.pop_all()
@@ -77,6 +87,24 @@ class Unfinished:
         if kind is None:
             checkpoints.remove(self.file)
         self.stack.close()
+        if kind is None and self.signal is not None:  # it came after the last update
+            raise Interrupted(
+                f"interrupted; {self.name} has finished, and the same command with --resume makes what is left",
+                128 + self.signal,
+            )
+        if isinstance(error, FloatingPointError) and self.file.exists():
+            raise FloatingPointError(
+                f"{error} ({self.file} holds the last values before; move it away to start anew)"
+            ) from None
+
+
+def checkpoint_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.unfinished.safetensors")
+
+
+def check_startable(file: Path, resume: bool) -> None:
+    if file.exists() and not resume:
+        raise ValueError(f"{file} holds an unfinished run: --resume goes on with it, or move it away to start anew")
 
 
 @contextmanager

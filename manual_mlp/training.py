@@ -207,7 +207,7 @@ def checked_state(
         raise ValueError(f"resume.step is {step}, beyond the {updates} updates of this training")
     try:
         rng.bit_generator.state = state.epoch
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise ValueError(f"resume.epoch is no state of {rng.bit_generator}: {error}") from None
     return step, state.epoch, list(state.history)
 

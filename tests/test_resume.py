@@ -1,5 +1,6 @@
 """Nothing lost: a training that is stopped, by anything, goes on to the same bits."""
 
+import dataclasses
 import json
 import os
 import random
@@ -14,14 +15,18 @@ import checkpoints
 import numpy as np
 import pytest
 import unfinished
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch_file
 
-from manual_mlp import MLP, TrainingState, train
+from manual_mlp import MLP, Record, TrainingState, train
 from torch_reference import Twin, mirror
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = ("--cycles", "2", "--n-train", "150", "--n-validation", "50", "--batch-size", "20", "--hidden", "7", "6")
+
+
+FIRST = Record(0, 0.1, 1.1, 1.2, 0.3, 1.4, 1.5, 0.2)
 
 
 class Stop(Exception):
@@ -102,7 +107,7 @@ def test_a_state_that_cannot_be_is_refused(state, message):
 @pytest.fixture
 def checkpoint(tmp_path):
     file = tmp_path / "a.unfinished.safetensors"
-    state = TrainingState(3, np.random.default_rng(0).bit_generator.state, [])
+    state = TrainingState(3, np.random.default_rng(0).bit_generator.state, [FIRST])
     checkpoints.write(file, network(), state, {"seed": 0, "hidden": (8, 6)})
     return file
 
@@ -112,7 +117,7 @@ def without_metadata(file):
 
 
 def other_network(file):
-    state = TrainingState(3, np.random.default_rng(0).bit_generator.state, [])
+    state = TrainingState(3, np.random.default_rng(0).bit_generator.state, [FIRST])
     net = MLP([5, 8, 7, 3], batch_norm=True, rng=np.random.default_rng(0))
     checkpoints.write(file, net, state, {"seed": 0, "hidden": (8, 6)})
 
@@ -120,6 +125,28 @@ def other_network(file):
 def too_large(file):
     with file.open("ab") as stream:
         stream.truncate(checkpoints.MOST_METADATA + 10**6)
+
+
+def with_metadata(**changes):
+    """The checkpoint with other metadata: `run` and parts of `training`."""
+
+    def damage(file):
+        with safe_open(file, framework="numpy") as content:
+            metadata = content.metadata()
+        run = changes.pop("run", metadata["run"])
+        training = json.dumps({**json.loads(metadata["training"]), **changes})
+        save_file(load_file(file), file, {"training": training, "run": run})
+
+    return damage
+
+
+def not_finite(file):
+    with safe_open(file, framework="numpy") as content:
+        metadata = content.metadata()
+    save_file({**load_file(file), "linear1.bias": np.full(8, np.nan, np.float32)}, file, metadata)
+
+
+EPOCH = np.random.default_rng(0).bit_generator.state
 
 
 @pytest.mark.parametrize(
@@ -131,8 +158,19 @@ def too_large(file):
         (without_metadata, "no checkpoint or a damaged one"),
         (other_network, "holds another network"),
         (too_large, "too large"),
+        (not_finite, "values that are not finite"),
+        (with_metadata(run="[]"), "does not say what run it is of"),
+        (with_metadata(run="[" * 100_000), "no checkpoint or a damaged one"),
+        (with_metadata(history=[]), "its history does not fit its updates"),
+        (with_metadata(step=0), "its history does not fit its updates"),
+        (with_metadata(history=[{**vars(FIRST), "train_loss": "x"}]), "no checkpoint or a damaged one"),
+        (with_metadata(epoch={}), "no checkpoint or a damaged one"),
+        (with_metadata(epoch={**EPOCH, "state": {"state": -1, "inc": 2**200}}), "no checkpoint or a damaged one"),
     ],
-    ids=["truncated", "empty", "a pickle", "tensors alone", "another network", "too large"],
+    ids=[
+        *("truncated", "empty", "a pickle", "tensors alone", "another network", "too large", "not finite"),
+        *("no run", "deep", "no history", "no step", "text for a number", "no generator", "an impossible generator"),
+    ],
 )
 def test_a_file_that_is_no_checkpoint_of_this_network_is_refused(checkpoint, damage, message):
     damage(checkpoint)
@@ -156,7 +194,7 @@ def test_a_write_that_fails_leaves_the_checkpoint_before(checkpoint, monkeypatch
     monkeypatch.setattr(os, "fsync", full)
     state = TrainingState(4, np.random.default_rng(0).bit_generator.state, [])
     run = unfinished.Unfinished(checkpoint.with_name("a"), network(), {}, resume=True, seconds=0)
-    with pytest.raises(OSError, match=r"No space left on device.*the checkpoint before it is kept"):
+    with pytest.raises(OSError, match=r"No space left on device.*the one before it is kept"):
         run.keep(state)
     assert checkpoint.read_bytes() == before
     assert list(checkpoint.parent.iterdir()) == [checkpoint]
@@ -323,3 +361,53 @@ def test_what_a_killed_writer_left_goes_with_the_checkpoint(checkpoint):
     ):
         assert checkpoint.exists()
     assert not list(checkpoint.parent.iterdir())
+
+
+def test_an_interrupted_repetition_is_resumed_not_the_run_before(images, tmp_path):
+    updates = ("--step-size", "300")
+    finish(start(images, tmp_path, *updates))
+    process = start(images, tmp_path, *updates, "--checkpoint-seconds", "0")
+    wait_for(tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors", process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    finish(start(images, tmp_path, *updates, "--resume"))
+    assert bits(tmp_path, "-2") == bits(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "run_cycles").iterdir()) == [NAME, f"{NAME}-2"]
+
+
+def test_a_signal_after_the_last_update_ends_the_script_after_that_run(tmp_path):
+    run = unfinished.Unfinished(tmp_path / "a", network(), {}, resume=False, seconds=99)
+
+    def run_and_be_asked_to_end():
+        with run:
+            run.keep(TrainingState(3, EPOCH, [FIRST]))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(unfinished.Interrupted, match="a has finished") as ended:
+        run_and_be_asked_to_end()
+    assert ended.value.code == 143
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_that_cannot_be_written_cost_no_training(tmp_path):
+    """The last checkpoint has the record of the end no more: a resumed training takes it again."""
+
+    def run_and_fail():
+        with unfinished.Unfinished(tmp_path / "a", network(), {}, resume=False, seconds=99) as run:
+            run.keep(TrainingState(3, EPOCH, [FIRST, dataclasses.replace(FIRST, step=3)]))
+            run.keep_last()
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        run_and_fail()
+    with unfinished.Unfinished(tmp_path / "a", network(), {}, resume=True, seconds=99) as again:
+        assert again.state == TrainingState(3, EPOCH, [FIRST])
+
+
+def test_an_unfinished_run_is_refused_before_another_is_trained(images, tmp_path):
+    (tmp_path / "run_cycles").mkdir()
+    (tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors").write_bytes(b"")
+    process = start(images, tmp_path, "--runs", "1-cycle", "3-layer-bn", "--step-size", "5")
+    assert "holds an unfinished run" in process.communicate()[1]
+    assert process.returncode == 2
+    assert len(list((tmp_path / "run_cycles").iterdir())) == 1
