@@ -17,6 +17,7 @@ from image_data import ImageData, image_data
 
 NETWORK_TIMEOUT = 15  # seconds; a server that has not answered by then is not there
 MOST_UNPACKED = 4 * 2**30  # bytes of an .npz file's arrays; CIFAR-10 takes 0.2 GiB
+RESERVED = ("cifar10", "synthetic")  # what folders and tables call the data that this file itself provides
 
 
 def load(source: str, data_dir: Path) -> ImageData:
@@ -100,7 +101,10 @@ def from_file(path: Path) -> ImageData:
                 f"--data is {path}: {name} has labels from {found[0]} to {found[-1]}; y_train must number at least two "
                 "classes from 0 without a gap, and y_test have no other"
             )
-    return image_data(path.name, path.stem, "", x_train, y_train, x_test, y_test)
+    name, slug = path.name, path.stem
+    if slug.lower().replace("-", "").startswith(RESERVED):  # by its content alone a file is CIFAR-10
+        name, slug = f"file {name}", f"file-{slug}"
+    return image_data(name, slug, "", x_train, y_train, x_test, y_test)
 
 
 def cifar10(data_dir: Path) -> ImageData:

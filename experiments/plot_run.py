@@ -26,8 +26,8 @@ def plot_run(folder: Path) -> Path:
     read it.
     """
     history = run_folder.read_history(folder)
-    summary, config = run_folder.read_json(folder / "summary.json"), run_folder.read_json(folder / "config.json")
-    if missing := {"run", "data", "test_accuracy", "updates"} - set(summary) | {
+    summary, config = run_folder.read_summary(folder), run_folder.read_json(folder / "config.json")
+    if missing := {"run", "data"} - set(summary) | {
         "step_size",
         "eta_min",
         "eta_max",

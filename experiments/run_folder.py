@@ -90,8 +90,17 @@ def finished(parent: Path, name: str, config: dict[str, Any], settings: tuple[st
             continue
         earlier = read_json(folder / "config.json")
         if {key: earlier.get(key) for key in keys} == expected:
-            return read_json(folder / "summary.json")
+            return read_summary(folder)
     return None
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """summary.json, with the numbers that tables and figures show."""
+    summary = read_json(folder / "summary.json")
+    shown = ("train_accuracy", "validation_accuracy", "test_accuracy", "updates", "seconds")
+    if wrong := [name for name in shown if not isinstance(summary.get(name), int | float)]:
+        raise ValueError(f"{folder}/summary.json has no number as its {', '.join(wrong)}; make the run again")
+    return summary
 
 
 def write_history(folder: Path, history: list[Record]) -> None:
@@ -103,11 +112,11 @@ def write_history(folder: Path, history: list[Record]) -> None:
 
 def read_history(folder: Path) -> dict[str, list[float]]:
     """The columns of history.csv."""
-    with (folder / "history.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
     try:
+        with (folder / "history.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
         return {field.name: [float(row[field.name]) for row in rows] for field in dataclasses.fields(Record)}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(f"{folder}/history.csv is damaged ({error!r}); make the run again") from None
 
 
@@ -118,7 +127,7 @@ def write_json(file: Path, content: dict[str, Any]) -> None:
 def read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} is damaged ({error}); make the run again") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file} is damaged (not an object); make the run again")

@@ -37,6 +37,14 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     assert (data.name, data.slug, data.warning, data.inputs, data.classes) == ("mine.npz", "mine", "", 48, 5)
 
 
+@pytest.mark.parametrize("name", ["CIFAR-10 mine", "cifar10", "synthetic"])
+def test_a_file_does_not_pass_for_other_data_by_its_name(tmp_path, name):
+    np.savez(tmp_path / f"{name}.npz", **arrays())
+    data = load(str(tmp_path / f"{name}.npz"), tmp_path)
+    assert (data.name, data.slug) == (f"file {name}.npz", f"file-{name}")
+    assert not data.is_cifar10
+
+
 def npy():
     content = io.BytesIO()
     np.save(content, np.zeros(3))

@@ -14,6 +14,7 @@ from pathlib import Path
 import checkpoints
 import numpy as np
 import pytest
+import run_folder
 import unfinished
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -411,3 +412,14 @@ def test_an_unfinished_run_is_refused_before_another_is_trained(images, tmp_path
     assert "holds an unfinished run" in process.communicate()[1]
     assert process.returncode == 2
     assert len(list((tmp_path / "run_cycles").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "summary", ['{"test_accuracy": null}', "{}", "[" * 20_000, "[]", "nonsense"], ids=lambda s: s[:20]
+)
+def test_a_finished_folder_that_is_damaged_is_named(tmp_path, summary):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "config.json").write_text('{"seed": 0, "data": "x"}')
+    (tmp_path / "a" / "summary.json").write_text(summary)
+    with pytest.raises(ValueError, match=r"a/summary.json .*; make the run again"):
+        run_folder.finished(tmp_path, "a", {"seed": 0, "data": "x"}, ("seed",))
