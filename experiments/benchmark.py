@@ -1,7 +1,7 @@
 """How long does one update take by hand, in the frameworks, and for the matrix products alone?
 
 An update is the gather of 100 shuffled rows of 45,000 images, forward, backward, L2 and SGD, in float32, with the same
-number of threads for all. First every contestant has to show the same losses; then they take turns, and what counts is
+number of threads for all. First every contestant has to make the same update; then they take turns, and what counts is
 the median over the rounds of one's time over another's. The images are random numbers.
 
 manual         manual_mlp
@@ -64,9 +64,8 @@ def main(settings: Settings) -> None:
     parent = run_folder.prepare(settings.results, "benchmark")
     start = time.perf_counter()
     logging.getLogger("torch").setLevel(logging.ERROR)  # torch.compile tells what it would need for a GPU
-    environment = machine(use_same_threads())
-    torch.set_num_threads(environment["threads"])
-    print(f"{environment['cpu']}, threads: {environment['threads']}; NumPy's BLAS is {environment['blas']}")
+    environment = same_environment()
+    print(described(environment))
     x, y = random_images(settings.images)
     problems = [
         Problem(NETWORKS[name], batch_norm, settings.batch_size, x, y)
@@ -118,8 +117,10 @@ def measured(
     return interleaved(functions, rounds, updates, bar), left_out
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """What the numbers depend on."""
+def same_environment() -> dict[str, Any]:
+    """Holds every library to the same number of threads. Returns what the times depend on."""
+    threads = use_same_threads()
+    torch.set_num_threads(threads)
     return {
         "cpu": run_folder.cpu(),
         "threads": threads,
@@ -127,6 +128,10 @@ def machine(threads: int) -> dict[str, Any]:
         "versions": run_folder.versions("numpy", "torch", "jax", "scikit-learn"),
         "commit": run_folder.commit(),
     }
+
+
+def described(environment: dict[str, Any]) -> str:
+    return f"{environment['cpu']}, threads: {environment['threads']}, {environment['blas']}"
 
 
 def table(results: list[tuple[str, Times, dict[str, str]]]) -> str:
@@ -154,7 +159,7 @@ def plot(file: Path, environment: dict[str, Any], results: list[tuple[str, Times
     versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
     figure.suptitle(
         f"Milliseconds per update, median of {len(next(iter(results[0][1].values())))} interleaved rounds\n"
-        f"{environment['cpu']}, threads: {environment['threads']}, {environment['blas']}; {versions}",
+        f"{described(environment)}; {versions}",
         fontsize=9,
     )
     panels = figure.subplots(-(-len(results) // 2), 2, squeeze=False)

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from manual_mlp import MLP, Record, TrainingState
 
 DAMAGE = (SafetensorError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+AWAY = "move it away to start anew"
 MOST_METADATA = 64 * 2**20  # bytes; a history of a hundred thousand records takes 23 MiB
 
 
@@ -71,16 +72,8 @@ def read(file: Path, net: MLP, run: dict[str, Any]) -> TrainingState:
             metadata = content.metadata() or {}
             values = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dictionary)
         training, other = json.loads(metadata["training"]), json.loads(metadata["run"])
-        state = checked_state(training)
-    except (
-        SafetensorError,
-        ArithmeticError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ) as error:
+        state = state_from_json(training)
+    except DAMAGE as error:
         raise ValueError(f"{file} is no checkpoint or a damaged one ({error}); {AWAY}") from None
     check_same_run(file, other, run)
     found = {name: (value.shape, value.dtype) for name, value in values.items()}
@@ -93,7 +86,7 @@ def read(file: Path, net: MLP, run: dict[str, Any]) -> TrainingState:
     return state
 
 
-def checked_state(training: dict[str, Any]) -> TrainingState:
+def state_from_json(training: dict[str, Any]) -> TrainingState:
     """Raises one of Python's own errors for what no training has written."""
     history = [
         Record(step=int(record.pop("step")), **{name: float(value) for name, value in record.items()})
@@ -104,9 +97,6 @@ def checked_state(training: dict[str, Any]) -> TrainingState:
         raise ValueError("its history does not fit its updates")
     np.random.PCG64().state = training["epoch"]
     return TrainingState(training["step"], training["epoch"], history)
-
-
-AWAY = "move it away to start anew"
 
 
 def check_same_run(file: Path, other: object, run: dict[str, Any]) -> None:

@@ -93,9 +93,6 @@ class Floor:
                 np.matmul(upstream[layer + 1], W, out=upstream[layer])
         return float("nan")
 
-    def values(self) -> Mapping[str, NDArray[Any]]:
-        return {}
-
 
 class TorchEager:
     """The twin with torch.optim.SGD, fused: torch's fastest on a CPU."""
@@ -222,7 +219,7 @@ class ScikitLearn:
         return weights | {f"linear{layer}.bias": b for layer, (_, b) in layers}
 
 
-CONTESTANTS: dict[str, Callable[[Problem], Contestant]] = {
+CONTESTANTS: dict[str, Callable[[Problem], Contestant | Floor]] = {
     "manual": Manual,
     "floor": Floor,
     "torch eager": TorchEager,
@@ -232,9 +229,10 @@ CONTESTANTS: dict[str, Callable[[Problem], Contestant]] = {
 }
 
 
-def gathered(problem: Problem, names: tuple[str, ...]) -> tuple[dict[str, Contestant], dict[str, str]]:
+def gathered(problem: Problem, names: tuple[str, ...]) -> tuple[dict[str, Contestant | Floor], dict[str, str]]:
     """The contestants of these names that can take part, and why the others cannot."""
-    contestants, left_out = {}, {}
+    contestants: dict[str, Contestant | Floor] = {}
+    left_out = {}
     for name in names:
         try:
             contestants[name] = CONTESTANTS[name](problem)
@@ -243,7 +241,7 @@ def gathered(problem: Problem, names: tuple[str, ...]) -> tuple[dict[str, Contes
     return contestants, left_out
 
 
-def check_agreement(problem: Problem, contestants: dict[str, Contestant]) -> None:
+def check_agreement(problem: Problem, contestants: Mapping[str, Contestant | Floor]) -> None:
     """One update of each computes the same: its loss to 1e-4, and every parameter and running statistic to 1e-2 of the
     largest change that the update makes among its kind (float32; a deep network amplifies its rounding).
     """

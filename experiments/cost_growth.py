@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import run_folder
-import torch
-from benchmark import machine, measured, random_images
+from benchmark import described, measured, random_images, same_environment
 from command_line import run_script
 from contestants import Problem
-from interleaved import Times, use_same_threads
+from interleaved import Times
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from tqdm import tqdm
@@ -57,8 +56,7 @@ def main(settings: Settings) -> None:
     checked_integer("--updates", settings.updates, minimum=1)
     checked_integer("--images", settings.images, minimum=10 * max(100, *settings.batch_sizes))
     parent = run_folder.prepare(settings.results, "cost_growth")
-    environment = machine(use_same_threads())
-    torch.set_num_threads(environment["threads"])
+    environment = same_environment()
     x, y = random_images(settings.images)
     panels = {
         "width of two hidden layers": {
@@ -101,7 +99,7 @@ def table(times: dict[str, dict[int, Times]]) -> str:
 def plot(file: Path, environment: dict[str, Any], times: dict[str, dict[int, Times]]) -> None:
     """Three panels, both axes logarithmic; lines differ in style and marker, not in color alone."""
     figure = Figure(figsize=(12, 4), layout="constrained")
-    figure.suptitle(f"{environment['cpu']}, threads: {environment['threads']}, {environment['blas']}", fontsize=9)
+    figure.suptitle(described(environment), fontsize=9)
     panels = figure.subplots(1, len(times), sharey=True)
     for axes, (label, panel) in zip(panels, times.items(), strict=True):
         for name, style in zip(NAMES, ("ko-", "ks:", "k^--"), strict=True):

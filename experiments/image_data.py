@@ -92,6 +92,21 @@ def split(data: ImageData, n_train: int, n_validation: int) -> Splits:
     return Splits(train, validation, test)
 
 
+class LatestSplits:
+    """`split` for one run after the other: those of the same sizes share the latest, and no two are alive at once."""
+
+    def __init__(self, data: ImageData) -> None:
+        self.data = data
+        self.sizes: tuple[int, int] | None = None
+        self.splits: Splits | None = None
+
+    def split(self, n_train: int, n_validation: int) -> Splits:
+        if self.splits is None or self.sizes != (n_train, n_validation):
+            self.splits = None  # let go of the last one first
+            self.sizes, self.splits = (n_train, n_validation), split(self.data, n_train, n_validation)
+        return self.splits
+
+
 def pixel_statistics(x: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation of every pixel, (D,) each, from sums of integers, which float64 holds exactly."""
     total, total_squares = np.zeros((2, int(np.prod(x.shape[1:]))))

@@ -18,12 +18,12 @@ import numpy as np
 import run_folder
 from command_line import run_script
 from data_sources import load
-from image_data import ImageData, Splits, check_sizes, split
+from image_data import ImageData, LatestSplits, Splits, check_sizes
 from plot_run import plot_run
 from progress import Progress
 from unfinished import Unfinished, check_startable, checkpoint_of
 
-from manual_mlp import MLP, cyclical_learning_rate, evaluate, train
+from manual_mlp import MLP, Record, cyclical_learning_rate, evaluate, train
 from manual_mlp.checks import checked_integer, checked_number
 from manual_mlp.training import check_batch_size
 
@@ -54,6 +54,24 @@ class Run:
     def record_every(self) -> int:
         """Ten records a cycle."""
         return max(1, 2 * self.step_size // 10)
+
+    def learning_rate(self, step: int) -> float:
+        return cyclical_learning_rate(step, self.step_size, self.eta_min, self.eta_max)
+
+    def train(self, net: MLP, splits: Splits, seed: int, **hooks: Any) -> list[Record]:
+        """The training that these settings describe; `hooks` are those of manual_mlp.train."""
+        return train(
+            net,
+            splits.train,
+            splits.validation,
+            learning_rate=self.learning_rate,
+            updates=self.updates,
+            batch_size=self.batch_size,
+            l2=self.l2,
+            record_every=self.record_every,
+            rng=np.random.default_rng([seed, 1]),
+            **hooks,
+        )
 
 
 RUNS: dict[RunName, Run] = {
@@ -131,19 +149,16 @@ def main(settings: Settings) -> None:
     warn(data)
     print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
     summaries: list[dict[str, Any]] = []
-    sizes, splits = None, None
+    latest = LatestSplits(data)
     for name, run in runs.items():
-        if splits is None or sizes != (run.n_train, run.n_validation):
-            splits = None  # let go of the last one first
-            sizes, splits = (run.n_train, run.n_validation), split(data, run.n_train, run.n_validation)
-        summaries.append(train_and_save(name, run, settings, data, splits, parent))
+        summaries.append(train_and_save(name, run, settings, data, latest.split(run.n_train, run.n_validation), parent))
     print(table(summaries))
     warn(data)
 
 
 def check(run: Run, data: ImageData) -> None:
     """Finds what cannot be before anything is trained or written."""
-    cyclical_learning_rate(0, run.step_size, run.eta_min, run.eta_max)
+    run.learning_rate(0)
     checked_integer("--cycles", run.cycles, minimum=1)
     checked_number("--l2", run.l2, minimum=0)
     for width in run.hidden:
@@ -177,7 +192,7 @@ def train_and_save(
     arguments = {"run": name, "seed": settings.seed, **dataclasses.asdict(run)}
     config = run_folder.provenance(arguments, data)
     if settings.resume and not checkpoint_of(parent / folder_name).exists():
-        earlier = run_folder.finished(parent, folder_name, config, tuple(arguments))
+        earlier = run_folder.finished(parent, folder_name, {**arguments, "data": config["data"]})
         if earlier is not None:
             return earlier
     net = new_network(run, data.inputs, data.classes, settings.seed)
@@ -192,16 +207,10 @@ def train_and_save(
     ) as unfinished:
         done = unfinished.state.step if unfinished.state else 0
         with Progress(name, run.updates, done) as progress:
-            history = train(
+            history = run.train(
                 net,
-                splits.train,
-                splits.validation,
-                learning_rate=lambda step: cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max),
-                updates=run.updates,
-                batch_size=run.batch_size,
-                l2=run.l2,
-                record_every=run.record_every,
-                rng=np.random.default_rng([settings.seed, 1]),
+                splits,
+                settings.seed,
                 on_update=progress.update,
                 on_record=progress.record,
                 on_state=unfinished.keep,

@@ -81,15 +81,14 @@ def cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def finished(parent: Path, name: str, config: dict[str, Any], settings: tuple[str, ...]) -> dict[str, Any] | None:
-    """The summary of an earlier run of this name with the same settings on the same data, if there is one."""
-    keys = (*settings, "data")
-    expected = json.loads(json.dumps({key: config[key] for key in keys}))
+def finished(parent: Path, name: str, config: dict[str, Any]) -> dict[str, Any] | None:
+    """The summary of an earlier run of this name whose config.json has these entries, if there is one."""
+    expected = json.loads(json.dumps(config))
     for folder in sorted(parent.glob(f"{glob.escape(name)}*")):
         if not (folder / "summary.json").exists():
             continue
         earlier = read_json(folder / "config.json")
-        if {key: earlier.get(key) for key in keys} == expected:
+        if {key: earlier.get(key) for key in expected} == expected:
             return read_summary(folder)
     return None
 

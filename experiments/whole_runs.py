@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 import run_folder
 import torch
-from benchmark import machine
+from benchmark import described, same_environment
 from command_line import run_script
 from data_sources import load
-from image_data import ImageData, Splits, split
-from interleaved import blas_kernel, use_same_threads
+from image_data import ImageData, LatestSplits, Splits
 from run_cycles import RUNS, Run, RunName, check, new_network, warn
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import trange
 
-from manual_mlp import cyclical_learning_rate, evaluate, minibatches, train
+from manual_mlp import evaluate, minibatches
 from manual_mlp.checks import checked_integer
 from torch_reference import Twin, TwinSGD, mirror
 
@@ -54,44 +53,35 @@ def main(settings: Settings) -> None:
         check(RUNS[name], data)
     parent = run_folder.prepare(settings.results, "whole_runs")
     warn(data)
-    threads = use_same_threads()
-    torch.set_num_threads(threads)
+    environment = same_environment()
+    latest = LatestSplits(data)
     rows = []
-    sizes, splits = None, None
     for name in settings.runs:
         run = RUNS[name]
-        if splits is None or sizes != (run.n_train, run.n_validation):
-            splits = None  # let go of the last one first
-            sizes, splits = (run.n_train, run.n_validation), split(data, run.n_train, run.n_validation)
-        seconds: dict[str, list[float]] = {"manual": [], "twin": []}
-        accuracy: dict[str, float] = {}
-        both = [("manual", train_manual), ("twin", train_twin)]
-        for turn in trange(settings.turns, desc=name, unit=" turns", leave=False):
-            for trainer, training in both if turn % 2 == 0 else both[::-1]:
-                start = time.perf_counter()
-                accuracy[trainer] = training(run, data, splits, settings.seed)
-                seconds[trainer].append(time.perf_counter() - start)
-        rows.append({"run": name, "seconds": seconds, "test_accuracy": accuracy})
-    print(table(rows, f"{run_folder.cpu()}, threads: {threads}, {blas_kernel()}; {data.name}"))
-    arguments = {"runs": settings.runs, "turns": settings.turns, "seed": settings.seed, **machine(threads)}
+        rows.append(timed(name, settings, data, latest.split(run.n_train, run.n_validation)))
+    print(table(rows, f"{described(environment)}; {data.name}"))
+    arguments = {"runs": settings.runs, "turns": settings.turns, "seed": settings.seed, "environment": environment}
     with run_folder.new_folder(parent, f"whole_runs_{data.slug}_seed{settings.seed}") as folder:
         run_folder.write_json(folder / "config.json", run_folder.provenance(arguments, data))
         run_folder.write_json(folder / "summary.json", {"runs": rows})
 
 
+def timed(name: RunName, settings: Settings, data: ImageData, splits: Splits) -> dict[str, Any]:
+    """Seconds of every turn and test accuracy, of both."""
+    seconds: dict[str, list[float]] = {"manual": [], "twin": []}
+    accuracy: dict[str, float] = {}
+    both = [("manual", train_manual), ("twin", train_twin)]
+    for turn in trange(settings.turns, desc=name, unit=" turns", leave=False):
+        for trainer, training in both if turn % 2 == 0 else both[::-1]:
+            start = time.perf_counter()
+            accuracy[trainer] = training(RUNS[name], data, splits, settings.seed)
+            seconds[trainer].append(time.perf_counter() - start)
+    return {"run": name, "seconds": seconds, "test_accuracy": accuracy}
+
+
 def train_manual(run: Run, data: ImageData, splits: Splits, seed: int) -> float:
     net = new_network(run, data.inputs, data.classes, seed)
-    train(
-        net,
-        splits.train,
-        splits.validation,
-        learning_rate=lambda step: cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max),
-        updates=run.updates,
-        batch_size=run.batch_size,
-        l2=run.l2,
-        record_every=run.record_every,
-        rng=np.random.default_rng([seed, 1]),
-    )
+    run.train(net, splits, seed)
     return evaluate(net, splits.test)[1]
 
 
@@ -108,8 +98,7 @@ def train_twin(run: Run, data: ImageData, splits: Splits, seed: int) -> float:
             evaluate_twin(twin, validation_x, validation_y)
         if step < run.updates:
             rows = torch.from_numpy(next(batches))
-            eta = cyclical_learning_rate(step, run.step_size, run.eta_min, run.eta_max)
-            optimizer.update(train_x[rows], train_y[rows], eta)
+            optimizer.update(train_x[rows], train_y[rows], run.learning_rate(step))
     return evaluate_twin(twin, test_x, test_y)[1]
 
 

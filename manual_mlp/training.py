@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from manual_mlp.checks import checked_generator, checked_images, checked_integer, checked_labels, checked_number
 from manual_mlp.layers import Array, L2PenaltyCache, Labels, l2_penalty_backward, softmax_cross_entropy_forward
 from manual_mlp.named_arrays import NamedArrays
-from manual_mlp.network import MLP, checked_network
+from manual_mlp.network import MLP, checked_network, layer_names
 
 Data = tuple[Array, Labels]  # images (N, D) and class numbers (N,)
 
@@ -160,7 +160,7 @@ def train(
             next(batches)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends in a loss that is not finite
         for step in range(first, updates + 1):
-            last = max(0, min(step, updates - 1))
+            last = min(step, updates - 1)
             eta = checked_number(f"learning_rate({last})", learning_rate(last), minimum=0) if updates else 0.0
             if step % record_every == 0 or step == updates:
                 history.append(record(step, eta))
@@ -188,7 +188,8 @@ def first_not_finite(net: MLP, x: Array) -> str:
     logits, caches = net.forward_with_caches(x, training=True)
     outputs = [cache.linear.x for cache in caches[1:]] + [logits]  # of each layer, in the order of computation
     for layer, output in enumerate(outputs, start=1):
-        for name in (f"linear{layer}.weight", f"linear{layer}.bias", f"bn{layer}.weight", f"bn{layer}.bias"):
+        names = layer_names(layer)
+        for name in (names.weight, names.bias, names.gamma, names.beta):
             if not np.isfinite(net.parameters.get(name, 0.0)).all():
                 return f"in {name}"
         if not np.isfinite(output).all():

@@ -1,10 +1,11 @@
 """Splits and standardization."""
 
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
-from image_data import image_data, pixel_statistics, split
+from image_data import LatestSplits, image_data, pixel_statistics, split
 
 
 def tiny_images():
@@ -73,3 +74,19 @@ def test_the_fingerprint_tells_values_and_not_types(data):
     assert fingerprint() == fingerprint(y_train=data.y_train.astype(np.uint8))
     assert fingerprint() != fingerprint(y_train=data.y_train[::-1])
     assert fingerprint() != fingerprint(x_test=data.x_test + 1)
+
+
+def test_splits_of_the_same_sizes_are_shared_and_others_let_go_first(data, monkeypatch):
+    made = []
+
+    def counted(*arguments):
+        assert not any(earlier() for earlier in made), "two alive at once"
+        splits = split(*arguments)
+        made.append(weakref.ref(splits))
+        return splits
+
+    monkeypatch.setattr("image_data.split", counted)
+    latest = LatestSplits(data)
+    assert latest.split(12, 4) is latest.split(12, 4)
+    assert len(latest.split(10, 4).train[1]) == 10
+    assert len(made) == 2
