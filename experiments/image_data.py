@@ -56,6 +56,12 @@ def image_data(
     return ImageData(name, slug, warning, fingerprint, x_train, y_train, x_test, y_test)
 
 
+def warn(data: ImageData) -> None:
+    """What a reader must not overlook, before and after the numbers."""
+    if data.warning:
+        print(f"WARNING: {data.warning}")
+
+
 @dataclass(frozen=True)
 class Splits:
     """Standardized float32 rows (N, D) with labels (N,), for training, validation and test."""

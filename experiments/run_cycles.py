@@ -11,75 +11,21 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import checkpoints
-import numpy as np
 import run_folder
 from command_line import run_script
 from data_sources import load
-from image_data import ImageData, LatestSplits, Splits, check_sizes
+from image_data import ImageData, LatestSplits, Splits, warn
 from plot_run import plot_run
 from progress import Progress
+from runs import RUNS, Changes, Run, RunName, check, new_network
 from unfinished import Unfinished, check_startable, checkpoint_of
 
-from manual_mlp import MLP, Record, cyclical_learning_rate, evaluate, train
+from manual_mlp import evaluate
 from manual_mlp.checks import checked_integer, checked_number
-from manual_mlp.training import check_batch_size
 
-RunName = Literal["1-cycle", "3-cycles", "3-layer", "3-layer-bn"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """The settings of one training; `Settings` says what they mean."""
-
-    hidden: tuple[int, ...]
-    batch_norm: bool
-    initializer: float | str
-    l2: float
-    cycles: int
-    step_size: int
-    n_train: int
-    n_validation: int
-    eta_min: float = 1e-5
-    eta_max: float = 1e-1
-    batch_size: int = 100
-
-    @property
-    def updates(self) -> int:
-        return 2 * self.step_size * self.cycles
-
-    @property
-    def record_every(self) -> int:
-        """Ten records a cycle."""
-        return max(1, 2 * self.step_size // 10)
-
-    def learning_rate(self, step: int) -> float:
-        return cyclical_learning_rate(step, self.step_size, self.eta_min, self.eta_max)
-
-    def train(self, net: MLP, splits: Splits, seed: int, **hooks: Any) -> list[Record]:
-        """The training that these settings describe; `hooks` are those of manual_mlp.train."""
-        return train(
-            net,
-            splits.train,
-            splits.validation,
-            learning_rate=self.learning_rate,
-            updates=self.updates,
-            batch_size=self.batch_size,
-            l2=self.l2,
-            record_every=self.record_every,
-            rng=np.random.default_rng([seed, 1]),
-            **hooks,
-        )
-
-
-RUNS: dict[RunName, Run] = {
-    "1-cycle": Run((50,), False, "xavier", l2=0.01, cycles=1, step_size=500, n_train=10_000, n_validation=10_000),
-    "3-cycles": Run((50,), False, "xavier", l2=0.01, cycles=3, step_size=800, n_train=10_000, n_validation=10_000),
-    "3-layer": Run((50, 50), False, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
-    "3-layer-bn": Run((50, 50), True, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
-}
 PUBLISHED: dict[RunName, str] = {  # test accuracy in percent
     "1-cycle": "45.78 (report R1), 45.85 (course)",
     "3-cycles": "46.74 (report R1), 48.09 (report R2), 47.47 (course)",
@@ -89,7 +35,7 @@ PUBLISHED: dict[RunName, str] = {  # test accuracy in percent
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Changes):
     runs: tuple[RunName, ...] = ("1-cycle", "3-cycles", "3-layer", "3-layer-bn")
     """The runs to make, one after the other."""
     data: str = "auto"
@@ -105,41 +51,13 @@ class Settings:
     checkpoint_seconds: float = 10.0
     """How often an unfinished run is saved; 0 saves after every update."""
 
-    # The rest replaces a value in every chosen run; left out, each run keeps its own.
-    hidden: tuple[int, ...] | None = None
-    """Widths of the hidden layers."""
-    batch_norm: bool | None = None
-    """Batch normalization in every hidden layer."""
-    initializer: float | str | None = None
-    """he, xavier, or a number: the standard deviation of every weight."""
-    l2: float | None = None
-    """lambda: the cost is loss + lambda times the sum of the squared weights."""
-    cycles: int | None = None
-    """Learning-rate cycles."""
-    step_size: int | None = None
-    """n_s: updates in half a cycle."""
-    eta_min: float | None = None
-    """Learning rate at both ends of a cycle."""
-    eta_max: float | None = None
-    """Learning rate in the middle of a cycle."""
-    batch_size: int | None = None
-    """Images in an update."""
-    n_train: int | None = None
-    """Images to train on, the first of the training images."""
-    n_validation: int | None = None
-    """Images to validate on, those that follow."""
-
-    def run(self, name: RunName) -> Run:
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(Run)}
-        return dataclasses.replace(RUNS[name], **{key: value for key, value in given.items() if value is not None})
-
 
 def main(settings: Settings) -> None:
     checked_integer("--seed", settings.seed, minimum=0)
     checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
     if not settings.runs:
         raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
-    runs = {name: settings.run(name) for name in settings.runs}
+    runs = {name: settings.changed(RUNS[name]) for name in settings.runs}
     data = load(settings.data, settings.data_dir)
     for run in runs.values():
         check(run, data)
@@ -154,27 +72,6 @@ def main(settings: Settings) -> None:
         summaries.append(train_and_save(name, run, settings, data, latest.split(run.n_train, run.n_validation), parent))
     print(table(summaries))
     warn(data)
-
-
-def check(run: Run, data: ImageData) -> None:
-    """Finds what cannot be before anything is trained or written."""
-    run.learning_rate(0)
-    checked_integer("--cycles", run.cycles, minimum=1)
-    checked_number("--l2", run.l2, minimum=0)
-    for width in run.hidden:
-        checked_integer("--hidden", width, minimum=1)
-    check_sizes(data, run.n_train, run.n_validation)
-    check_batch_size(new_network(run, 1, 2, seed=0), run.n_train, run.batch_size)
-
-
-def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:
-    """The first weights depend on the seed and the sizes alone."""
-    return MLP(
-        [inputs, *run.hidden, classes],
-        batch_norm=run.batch_norm,
-        initializer=run.initializer,
-        rng=np.random.default_rng([seed, 0]),
-    )
 
 
 def names(name: RunName, run: Run, settings: Settings, data: ImageData) -> tuple[str, str]:
@@ -251,11 +148,6 @@ def table(summaries: list[dict[str, Any]]) -> str:
             f"{row['published_test_accuracy'] or '-'}"
         )
     return "\n".join(lines)
-
-
-def warn(data: ImageData) -> None:
-    if data.warning:
-        print(f"WARNING: {data.warning}")
 
 
 if __name__ == "__main__":

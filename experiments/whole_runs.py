@@ -16,8 +16,8 @@ import torch
 from benchmark import described, same_environment
 from command_line import run_script
 from data_sources import load
-from image_data import ImageData, LatestSplits, Splits
-from run_cycles import RUNS, Run, RunName, check, new_network, warn
+from image_data import ImageData, LatestSplits, Splits, warn
+from runs import RUNS, Run, RunName, check, new_network
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import trange

@@ -14,7 +14,7 @@ import pytest
 import whole_runs
 from image_data import image_data, split
 from interleaved import interleaved, ratio, use_same_threads
-from run_cycles import Run
+from runs import Run
 from tqdm import tqdm
 
 IMPORTED = {"JAX jit": "jax", "scikit-learn": "sklearn"}

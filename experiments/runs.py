@@ -1,0 +1,120 @@
+"""One training, described by its settings: those of the main job, and what a command line may change in them."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from image_data import ImageData, Splits, check_sizes
+
+from manual_mlp import MLP, Record, cyclical_learning_rate, train
+from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.training import check_batch_size
+
+RunName = Literal["1-cycle", "3-cycles", "3-layer", "3-layer-bn"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The settings of one training; `Changes` says what they mean."""
+
+    hidden: tuple[int, ...]
+    batch_norm: bool
+    initializer: float | str
+    l2: float
+    cycles: int
+    step_size: int
+    n_train: int
+    n_validation: int
+    eta_min: float = 1e-5
+    eta_max: float = 1e-1
+    batch_size: int = 100
+
+    @property
+    def updates(self) -> int:
+        return 2 * self.step_size * self.cycles
+
+    @property
+    def record_every(self) -> int:
+        """Ten records a cycle."""
+        return max(1, 2 * self.step_size // 10)
+
+    def learning_rate(self, step: int) -> float:
+        return cyclical_learning_rate(step, self.step_size, self.eta_min, self.eta_max)
+
+    def train(self, net: MLP, splits: Splits, seed: int, **hooks: Any) -> list[Record]:
+        """The training that these settings describe; `hooks` are those of manual_mlp.train, and may replace
+        record_every.
+        """
+        return train(
+            net,
+            splits.train,
+            splits.validation,
+            learning_rate=self.learning_rate,
+            updates=self.updates,
+            batch_size=self.batch_size,
+            l2=self.l2,
+            rng=np.random.default_rng([seed, 1]),
+            **{"record_every": self.record_every, **hooks},
+        )
+
+
+RUNS: dict[RunName, Run] = {
+    "1-cycle": Run((50,), False, "xavier", l2=0.01, cycles=1, step_size=500, n_train=10_000, n_validation=10_000),
+    "3-cycles": Run((50,), False, "xavier", l2=0.01, cycles=3, step_size=800, n_train=10_000, n_validation=10_000),
+    "3-layer": Run((50, 50), False, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
+    "3-layer-bn": Run((50, 50), True, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What a command line may replace in a run; left out, the run keeps its own."""
+
+    hidden: tuple[int, ...] | None = None
+    """Widths of the hidden layers."""
+    batch_norm: bool | None = None
+    """Batch normalization in every hidden layer."""
+    initializer: float | str | None = None
+    """he, xavier, or a number: the standard deviation of every weight."""
+    l2: float | None = None
+    """lambda: the cost is loss + lambda times the sum of the squared weights."""
+    cycles: int | None = None
+    """Learning-rate cycles."""
+    step_size: int | None = None
+    """n_s: updates in half a cycle."""
+    eta_min: float | None = None
+    """Learning rate at both ends of a cycle."""
+    eta_max: float | None = None
+    """Learning rate in the middle of a cycle."""
+    batch_size: int | None = None
+    """Images in an update."""
+    n_train: int | None = None
+    """Images to train on, the first of the training images."""
+    n_validation: int | None = None
+    """Images to validate on, those that follow."""
+
+    def changed(self, run: Run) -> Run:
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(Run)}
+        return dataclasses.replace(run, **{key: value for key, value in given.items() if value is not None})
+
+
+def check(run: Run, data: ImageData) -> None:
+    """Finds what cannot be before anything is trained or written."""
+    run.learning_rate(0)
+    checked_integer("--cycles", run.cycles, minimum=1)
+    checked_number("--l2", run.l2, minimum=0)
+    for width in run.hidden:
+        checked_integer("--hidden", width, minimum=1)
+    check_sizes(data, run.n_train, run.n_validation)
+    check_batch_size(new_network(run, 1, 2, seed=0), run.n_train, run.batch_size)
+
+
+def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:
+    """The first weights depend on the seed and the sizes alone."""
+    return MLP(
+        [inputs, *run.hidden, classes],
+        batch_norm=run.batch_norm,
+        initializer=run.initializer,
+        rng=np.random.default_rng([seed, 0]),
+    )
