@@ -123,6 +123,17 @@ def write_json(file: Path, content: dict[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def write_text(file: Path, content: str) -> None:
+    """The whole file or, where that fails, the one that was there."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", delete=False) as stream:
+        stream.write(content)
+    try:
+        Path(stream.name).replace(file)
+    except OSError:
+        Path(stream.name).unlink()
+        raise
+
+
 def read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text())

@@ -1,0 +1,130 @@
+"""Every number that the five reports published, beside ours over several seeds: RESULTS.md and its figures.
+
+All trainings are kept as they finish, so an interrupted reproduction goes on where it stopped. Two cores take about
+half an hour.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cycles
+import depth
+import final_networks
+import initialization
+import lambda_3_layer
+import lambda_search
+import overfit
+import run_folder
+from answers import Answer, Claim, Row, aligned, as_text
+from command_line import run_script
+from matplotlib.figure import Figure
+from reproduction import Reproduction, Settings, opened
+from seed_statistics import mean
+
+SCRIPTS = (overfit, cycles, lambda_search, final_networks, depth, lambda_3_layer, initialization)
+FIGURES = Path("docs", "figures")
+FEWEST_SEEDS = 5  # of a document that speaks for the project
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceSettings(Settings):
+    output: Path = Path()
+    """RESULTS.md goes there, its figures into docs/figures below it."""
+
+
+def main(settings: ReproduceSettings) -> None:
+    start = time.perf_counter()
+    folder = settings.output / FIGURES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"--output is {settings.output}: cannot write there ({error.strerror})") from None
+    with opened(settings) as reproduction:
+        if not reproduction.data.is_cifar10 and settings.output == Path():
+            raise ValueError(f"these would be results on {reproduction.data.name}: choose an --output of their own")
+        earlier = len(reproduction.trainings.done)
+        answers = [script.answer(reproduction) for script in SCRIPTS]
+        document = "\n\n".join(
+            [
+                "# The five reports, made again",
+                header(reproduction, settings, earlier, time.perf_counter() - start),
+                summary(answers),
+                "![Paired differences of test accuracy with their 95 % intervals](docs/figures/claims.png)",
+                *(section(answer) for answer in answers),
+            ]
+        )
+    figures = {"claims": plot_claims([claim for answer in answers for claim in answer.claims])}
+    for answer in answers:
+        figures |= answer.figures
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=120)
+    run_folder.write_text(settings.output / "RESULTS.md", document + "\n")
+    print(summary(answers))
+    print(settings.output / "RESULTS.md")
+
+
+def header(reproduction: Reproduction, settings: Settings, earlier: int, seconds: float) -> str:
+    """Where the numbers come from."""
+    data, provenance = reproduction.data, run_folder.provenance({}, reproduction.data)
+    host = provenance["host"]
+    results = reproduction.trainings.done.values()
+    work = sum(result["seconds"] for result in results)
+    resumed = f", {earlier} of them by earlier processes" if earlier else ""
+    facts = {
+        "data": f"{data.name}, fingerprint {data.fingerprint[:16]}. {data.warning}",
+        "seeds": f"{settings.seeds} for every published number, {settings.search_seeds} for every value of a search",
+        "machine": f"{host['cpu']}, {host['cores']} cores; {settings.workers} trainings at a time",
+        "versions": ", ".join(f"{name} {version}" for name, version in provenance["versions"].items()),
+        "commit": str(provenance["commit"]),
+        "wall time": f"{seconds / 60:.1f} minutes",
+        "work": f"{len(results)} trainings{resumed}, together {work / 60:.1f} minutes of one core",
+    }
+    rules = (
+        "Made by `python experiments/reproduce.py`. A published number is *reproduced* if it lies within two standard "
+        "deviations of our mean over the seeds, or within one point of it (0.01 of a loss). Accuracies are in percent. "
+        "Lambda is chosen on validation images; test images are looked at once, after training. A paired difference "
+        "compares trainings of the same seed: the same order of the images, and the same first weights where the two "
+        "networks have the same shape."
+    )
+    return f"{rules}\n\n{aligned(('', ''), tuple(facts.items()))}"
+
+
+def summary(answers: list[Answer]) -> str:
+    """How many numbers of each section come out again."""
+    rows = [(answer.title, *counted(answer.rows)) for answer in answers]
+    every = counted(tuple(row for answer in answers for row in answer.rows))
+    return aligned(("section", "published numbers", "reproduced"), [*rows, ("all", *every)])
+
+
+def counted(rows: tuple[Row, ...]) -> tuple[str, str]:
+    return str(len(rows)), str(sum(row.reproduced for row in rows))
+
+
+def section(answer: Answer) -> str:
+    figures = [f"![{answer.title}](docs/figures/{name}.png)" for name in answer.figures]
+    return "\n\n".join([as_text(answer), *figures])
+
+
+def plot_claims(claims: list[Claim]) -> Figure:
+    """What one thing instead of another does to test accuracy, with 95 % intervals; a claim holds right of 0."""
+    figure = Figure(figsize=(10, 0.6 + 0.42 * len(claims)), layout="constrained")
+    axes = figure.subplots()
+    for place, claim in enumerate(reversed(claims)):
+        low, high = claim.interval
+        middle = mean(claim.differences)
+        axes.errorbar(
+            100 * middle, place, xerr=[[100 * (middle - low)], [100 * (high - middle)]], fmt="ko", capsize=4,
+            markerfacecolor="black" if claim.holds == "yes" else "white",
+        )  # fmt: skip
+        axes.plot([100 * one for one in claim.differences], [place] * len(claim.differences), "|", color="0.5")
+    axes.set_yticks(range(len(claims)), [claim.what for claim in reversed(claims)], fontsize="small")
+    axes.axvline(0, color="0.6", linewidth=1)
+    axes.set_xscale("symlog", linthresh=3)
+    axes.set_xlabel("points of test accuracy, paired by seed; mean, 95 % interval, single seeds")
+    axes.grid(alpha=0.3, axis="x")
+    return figure
+
+
+if __name__ == "__main__":
+    run_script(main, ReproduceSettings)

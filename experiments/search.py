@@ -1,0 +1,235 @@
+"""Which lambda is best? A search from coarse to fine, over a range of your own.
+
+Stage by stage, values of lambda are drawn from an interval on a logarithmic scale, each is trained with several seeds,
+and the next stage's interval follows from the best by one of the rules that the reports used:
+
+R0   from the lowest to the highest of the three best, half a decade wider on each side (it names no rule; this is one
+     that holds its values)
+R1   from the one to the other of the two best, a quarter of a decade wider on each side
+R2   from the lowest to the highest of the five best
+R3   the whole decades that hold the three best
+
+Values are ranked by their mean validation accuracy; test images are not looked at. Stop the search whenever you like:
+the same command goes on.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import run_folder
+from command_line import run_script
+from data_sources import load
+from image_data import warn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from runs import RUNS, Changes, Run, RunName, check
+from seed_statistics import mean, standard_error
+from trainings import Options, Result, Training, Trainings
+
+from manual_mlp.checks import checked_integer, checked_number
+
+Interval = tuple[float, float]
+Sampling = Literal["random", "grid"]
+RuleName = Literal["R0", "R1", "R2", "R3"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One value of lambda and the validation accuracy of each seed; empty where a training diverged."""
+
+    l2: float
+    accuracies: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return mean(self.accuracies) if self.accuracies else -math.inf
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`values` lambdas, each trained as `run` says but for its l2."""
+
+    run: Run
+    values: int
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class StageResult:
+    interval: Interval
+    trials: list[Trial]  # the best first
+
+
+def around(trials: Sequence[Trial], widened: float) -> Interval:
+    """The interval that holds their lambdas, so many decades wider on each side."""
+    values = [trial.l2 for trial in trials]
+    return min(values) / 10**widened, max(values) * 10**widened
+
+
+def whole_decades(trials: Sequence[Trial]) -> Interval:
+    low, high = (math.log10(value) for value in around(trials, 0))
+    return 10.0 ** math.floor(low), 10.0 ** max(math.ceil(high), math.floor(low) + 1)
+
+
+RULES: dict[RuleName, Callable[[Sequence[Trial]], Interval]] = {  # of trials, the best first
+    "R0": lambda trials: around(trials[:3], 0.5),
+    "R1": lambda trials: around(trials[:2], 0.25),
+    "R2": lambda trials: around(trials[:5], 0),
+    "R3": lambda trials: whole_decades(trials[:3]),
+}
+
+
+def coarse_to_fine(
+    stages: Sequence[Stage],
+    interval: Interval,
+    rule: RuleName,
+    *,
+    seeds: int,
+    rng: np.random.Generator,
+    results: Callable[[list[Training]], list[Result]],
+) -> list[StageResult]:
+    """All stages, one after the other. `results` makes the trainings."""
+    found: list[StageResult] = []
+    for stage in stages:
+        if found:
+            interval = RULES[rule](found[-1].trials)
+        values = draw(interval, stage.values, stage.sampling, rng)
+        runs = [dataclasses.replace(stage.run, l2=value) for value in values]
+        made = results([Training(run, seed) for run in runs for seed in range(seeds)])
+        trials = [
+            Trial(value, accuracies(made[number * seeds : (number + 1) * seeds])) for number, value in enumerate(values)
+        ]
+        found.append(StageResult(interval, sorted(trials, key=lambda trial: trial.mean, reverse=True)))
+    return found
+
+
+def draw(interval: Interval, values: int, sampling: Sampling, rng: np.random.Generator) -> list[float]:
+    """Values of the interval on a logarithmic scale, in ascending order."""
+    low, high = (math.log10(end) for end in interval)
+    exponents = np.linspace(low, high, values) if sampling == "grid" else np.sort(rng.uniform(low, high, values))
+    return [float(f"{10**exponent:.4g}") for exponent in exponents]  # as it is printed, so that it can be typed again
+
+
+def accuracies(results: list[Result]) -> tuple[float, ...]:
+    if any("diverged" in result for result in results):
+        return ()
+    return tuple(result["validation_accuracy"] for result in results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Changes, Options):
+    run: RunName = "3-layer-bn"
+    """The training whose lambda is searched for; its other settings are below."""
+    low: float = 1e-5
+    """Lower end of the first interval."""
+    high: float = 1e-1
+    """Upper end of the first interval."""
+    values: tuple[int, ...] = (8, 8)
+    """How many values each stage tries: as many stages as there are numbers."""
+    sampling: Sampling = "random"
+    """How they are chosen: at random, or evenly spaced, on a logarithmic scale in both cases."""
+    rule: RuleName = "R1"
+    """How the next interval follows from the best values."""
+    seeds: int = 3
+    """Trainings of every value, from different first weights."""
+    seed: int = 0
+    """Draws the values."""
+
+
+def main(settings: Settings) -> None:
+    checked_integer("--seeds", settings.seeds, minimum=1)
+    checked_integer("--seed", settings.seed, minimum=0)
+    check_interval((settings.low, settings.high))
+    if not settings.values:
+        raise ValueError("--values names no stage; give a number of values for each, as in --values 8 8")
+    for values in settings.values:
+        checked_integer("--values", values, minimum=1)
+    if settings.l2 is not None:
+        raise ValueError(f"--l2 is {settings.l2}; it is what is searched for: give its range as --low and --high")
+    run = settings.changed(RUNS[settings.run])
+    data = load(settings.data, settings.data_dir)
+    check(run, data)
+    parent = run_folder.prepare(settings.results, "search")
+    warn(data)
+    with Trainings(data, settings) as trainings:
+        found = coarse_to_fine(
+            [Stage(run, values, settings.sampling) for values in settings.values],
+            (settings.low, settings.high),
+            settings.rule,
+            seeds=settings.seeds,
+            rng=np.random.default_rng(settings.seed),
+            results=trainings.results,
+        )
+    print(table(found))
+    title = f"{settings.run} on {data.name}: {settings.seeds} seeds for each value"
+    with run_folder.new_folder(parent, f"{settings.run}_{data.slug}_seed{settings.seed}") as folder:
+        config = {**dataclasses.asdict(settings), **dataclasses.asdict(run), "l2": None}
+        run_folder.write_json(folder / "config.json", run_folder.provenance(json_ready(config), data))
+        run_folder.write_json(folder / "stages.json", {"stages": [dataclasses.asdict(stage) for stage in found]})
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        plot(figure.subplots(), found, title)
+        figure.savefig(folder / "search.png", dpi=120)
+    warn(data)
+
+
+def check_interval(interval: Interval) -> None:
+    low, high = interval
+    checked_number("--low", low, minimum=0)
+    checked_number("--high", high, minimum=0)
+    if not 0 < low < high:
+        raise ValueError(f"--low is {low:g} and --high {high:g}; the lower end must be above 0 and below the upper one")
+
+
+def json_ready(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in config.items()}
+
+
+def table(found: list[StageResult]) -> str:
+    """Every stage, the best first."""
+    lines = []
+    for number, stage in enumerate(found, start=1):
+        low, high = stage.interval
+        lines += [
+            f"stage {number}: {low:.3g} to {high:.3g}",
+            f"{'lambda':>12} {'validation %':>13} {'standard error':>15}",
+        ]
+        for trial in stage.trials:
+            if trial.accuracies:
+                error = standard_error(trial.accuracies)
+                lines.append(f"{trial.l2:>12.4g} {100 * trial.mean:>13.2f} {100 * error:>15.2f}")
+            else:
+                lines.append(f"{trial.l2:>12.4g} {'diverged':>13}")
+    best = max((trial for stage in found for trial in stage.trials), key=lambda trial: trial.mean)
+    return "\n".join([*lines, f"best: lambda {best.l2:.4g}"])
+
+
+def plot(axes: Axes, found: list[StageResult], title: str) -> None:
+    """Validation accuracy against lambda, with standard errors; every stage has a marker of its own."""
+    colors, markers = ("0.6", "black", "tab:orange", "tab:blue"), "os^D"
+    for number, stage in enumerate(found):
+        trials = sorted((trial for trial in stage.trials if trial.accuracies), key=lambda trial: trial.l2)
+        axes.errorbar(
+            [trial.l2 for trial in trials],
+            [100 * trial.mean for trial in trials],
+            [100 * standard_error(trial.accuracies) for trial in trials],
+            fmt=markers[number % 4],
+            color=colors[number % 4],
+            markerfacecolor="white" if number % 2 else None,
+            capsize=3,
+            label=f"stage {number + 1}",
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("lambda")
+    axes.set_ylabel("validation accuracy (%)")
+    axes.set_title(title, fontsize="medium", parse_math=False)
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+if __name__ == "__main__":
+    run_script(main, Settings)

@@ -1,0 +1,54 @@
+"""Standardized images in files that several processes map into their memory: all of them read the same pages.
+
+They lie in DATA_DIR/standardized, a folder for each data set and split (0.74 GB for CIFAR-10), and may be removed at
+any time: the next script makes them again.
+"""
+
+import functools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from image_data import ImageData, Splits, split
+from numpy.typing import NDArray
+
+PARTS = ("train", "validation", "test")
+
+
+def shared_splits(data: ImageData, n_train: int, n_validation: int, data_dir: Path) -> Path:
+    """The folder of a split, made where it is not there yet: whole or not at all."""
+    folder = data_dir / "standardized" / f"{data.fingerprint[:16]}-{n_train}-{n_validation}"
+    if folder.exists():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as scratch:
+            made = Path(scratch) / folder.name
+            made.mkdir()
+            splits = split(data, n_train, n_validation)
+            for part in PARTS:
+                x, y = getattr(splits, part)
+                np.save(made / f"x_{part}.npy", x)
+                np.save(made / f"y_{part}.npy", y)
+            if not folder.exists():  # another process may have been faster
+                made.rename(folder)
+    except OSError as error:
+        raise OSError(
+            f"--data-dir is {data_dir}: cannot write the standardized images there ({error.strerror or error}); "
+            "choose a folder with 0.8 GB left for each split"
+        ) from None
+    return folder
+
+
+@functools.lru_cache(maxsize=1)
+def open_splits(folder: str) -> Splits:
+    """The images as read-only views of the files; a page that no training asks for is never read."""
+
+    def opened(name: str) -> NDArray[Any]:
+        try:
+            return np.asarray(np.load(Path(folder) / name, mmap_mode="r", allow_pickle=False))
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(f"{folder}/{name} cannot be read ({error}); remove the folder, it is made again") from None
+
+    return Splits(*((opened(f"x_{part}.npy"), opened(f"y_{part}.npy")) for part in PARTS))

@@ -1,0 +1,107 @@
+"""Calls in other processes come to their end once each, whatever happens to a worker."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import executors
+import pytest
+from executors import in_parallel
+
+
+def squared(number):
+    return number * number
+
+
+def killed_the_first_time(marks, number):
+    """Kills its own process, unless it has been called with these arguments before."""
+    mark = Path(marks) / str(number)
+    if number == 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def killed(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def failing(number):
+    raise ValueError(f"number is {number}")
+
+
+def threads(_):
+    return [os.environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_call_comes_to_its_end_once(workers):
+    found = list(in_parallel(squared, [(number,) for number in range(6)], workers, None))
+    assert sorted(found) == [((number,), number * number) for number in range(6)]
+
+
+def test_no_calls_need_no_workers():
+    assert list(in_parallel(squared, [], 2, None)) == []
+
+
+def test_a_worker_has_one_blas_thread():
+    assert list(in_parallel(threads, [(0,)], 1, None)) == [((0,), ["1", "1"])]
+
+
+def test_calls_of_a_killed_worker_are_made_again(tmp_path):
+    found = list(in_parallel(killed_the_first_time, [(str(tmp_path), number) for number in range(5)], 2, None))
+    assert sorted(number for _, number in found) == list(range(5))
+
+
+def test_workers_that_always_die_end_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(executors, "MOST_DEATHS", 2)
+    with pytest.raises(
+        OSError, match="a worker process died 2 times in a row; where memory is short, use fewer --work"
+    ):
+        list(in_parallel(killed, [(0,)], 1, None))
+
+
+def test_an_error_in_a_call_is_raised_here():
+    with pytest.raises(ValueError, match="number is 3"):
+        list(in_parallel(failing, [(3,)], 1, None))
+
+
+PARENT = """
+import sys, time
+from executors import process_executor
+import test_executors
+if __name__ == "__main__":
+    with process_executor(1) as executor:
+        print(executor.submit(test_executors.own_number).result(), flush=True)
+        executor.submit(time.sleep, 600).result()
+"""
+
+
+def own_number():
+    return os.getpid()
+
+
+def test_workers_end_with_their_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    paths = os.pathsep.join([str(Path(executors.__file__).parent), str(Path(__file__).parent)])
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
+    ) as parent:
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while running(worker):
+        assert time.monotonic() < deadline, "the worker has outlived its parent"
+        time.sleep(0.05)
+
+
+def running(process):
+    """A process that has ended but that nobody has waited for is not running."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

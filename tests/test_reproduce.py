@@ -1,0 +1,155 @@
+"""The published numbers, the runs that are to give them again, and the document that holds both."""
+
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import cycles
+import depth
+import final_networks
+import initialization
+import lambda_3_layer
+import lambda_search
+import numpy as np
+import overfit
+import pytest
+import reproduce
+from answers import Answer, Published
+from command_line import run_script
+from runs import Run
+
+ROOT = Path(__file__).parent.parent
+RUN = Run((7,), False, "he", l2=0.01, cycles=1, step_size=10, n_train=60, n_validation=40, batch_size=20)
+OTHER = Run((7,), True, "he", l2=0.01, cycles=1, step_size=10, n_train=60, n_validation=40, batch_size=20)
+
+
+@pytest.mark.parametrize(
+    ("script", "numbers"),
+    [
+        (overfit, 3),
+        (cycles, 7),
+        (lambda_search, 25),
+        (final_networks, 9),
+        (depth, 6),
+        (lambda_3_layer, 40),
+        (initialization, 6),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_every_published_number_is_there(script, numbers):
+    assert len(script.PUBLISHED) == numbers
+    assert script in reproduce.SCRIPTS
+    for published in script.PUBLISHED:
+        assert 0 < published.value < (1.000001 if published.measure.endswith("accuracy") else 2)
+        assert published.run.updates > 0
+
+
+@pytest.mark.parametrize("script", reproduce.SCRIPTS, ids=lambda script: script.__name__)
+def test_a_script_says_what_it_asks_claims_and_trains(script):
+    question, *_ = script.__doc__.splitlines()
+    assert question.endswith("?")
+    for part in ("Claim", "Settings", "Measured"):
+        assert re.search(rf"^{part} ", script.__doc__, re.MULTILINE), part
+
+
+@pytest.mark.parametrize("script", reproduce.SCRIPTS, ids=lambda script: script.__name__)
+def test_only_final_runs_are_measured_on_test_images(script):
+    """Lambda is chosen on validation images; the test images of those runs are not looked at."""
+    measures = {published.measure for published in script.PUBLISHED}
+    assert ("test_accuracy" in measures) == (script not in (lambda_search, lambda_3_layer))
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (150, 4, 4, 3), np.uint8), rng.integers(0, 3, 150)
+    np.savez(tmp_path / "tiny.npz", x_train=x[:100], y_train=y[:100], x_test=x[100:], y_test=y[100:])
+    return tmp_path / "tiny.npz"
+
+
+def small_answer(reproduction):
+    published = (
+        Published("R1", "plain, test", 0.9, RUN, reason="Random labels."),
+        Published("R1", "plain, training", 0.9, RUN, "train_accuracy"),
+        Published("R2", "normalized, validation loss", 1.1, OTHER, "validation_loss"),
+    )
+    assert reproduction.beside(published[:1])[0].ours == reproduction.measured(RUN)
+    figure = reproduce.plot_claims([reproduction.claim("normalization", OTHER, RUN)])
+    return Answer(
+        "A small question",
+        "Its settings.",
+        reproduction.beside(published),
+        (reproduction.claim("normalization", OTHER, RUN),),
+        figures={"small": figure},
+    )
+
+
+def run(arguments, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(argument) for argument in ("reproduce.py", *arguments)])
+    monkeypatch.setattr(reproduce, "SCRIPTS", (SimpleNamespace(answer=small_answer),))
+    with pytest.raises(SystemExit) as end:
+        run_script(reproduce.main, reproduce.ReproduceSettings)
+    return end.value.code
+
+
+@pytest.fixture
+def arguments(images, tmp_path):
+    return ["--data", images, "--data-dir", tmp_path, "--results", tmp_path / "kept", "--seeds", "3", "--workers", "1"]
+
+
+def test_the_document_holds_every_number_and_where_it_comes_from(arguments, tmp_path, monkeypatch, capsys):
+    assert run([*arguments, "--output", tmp_path / "out"], monkeypatch) == 0
+    printed = capsys.readouterr().out
+    document = (tmp_path / "out" / "RESULTS.md").read_text()
+    for fact in ("tiny.npz", "fingerprint", "3 for every published number", "numpy", "commit", "wall time", "cores"):
+        assert fact in document
+    assert "Not reproduced: Random labels." in document
+    assert re.search(r"\| A small question +\| 3 +\| \d", document)
+    assert re.search(r"\| A small question +\| 3 +\| \d", printed)
+    figures = re.findall(r"!\[.*\]\((.*)\)", document)
+    assert figures == ["docs/figures/claims.png", "docs/figures/small.png"]
+    for figure in figures:
+        assert (tmp_path / "out" / figure).stat().st_size > 1000
+
+
+def test_a_second_time_nothing_is_trained(arguments, tmp_path, monkeypatch):
+    assert run([*arguments, "--output", tmp_path / "out"], monkeypatch) == 0
+    first = (tmp_path / "out" / "RESULTS.md").read_text()
+    kept = (tmp_path / "kept" / "trainings.jsonl").read_text()
+    assert run([*arguments, "--output", tmp_path / "out"], monkeypatch) == 0
+    second = (tmp_path / "out" / "RESULTS.md").read_text()
+    assert (tmp_path / "kept" / "trainings.jsonl").read_text() == kept
+    assert "9 trainings, 9 of them by earlier processes" in second
+    assert first.partition("## A small question")[2] == second.partition("## A small question")[2]
+
+
+def test_the_projects_own_document_is_not_replaced_by_results_on_other_data(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments, monkeypatch) == 2
+    assert "these would be results on tiny.npz: choose an --output of their own" in capsys.readouterr().err
+    assert not (tmp_path / "RESULTS.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--seeds", "0"), "--seeds is 0"),
+        (("--search-seeds", "-1"), "--search-seeds is -1"),
+        (("--workers", "0"), "--work"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_settings_are_answered_in_one_line(more, message, arguments, tmp_path, monkeypatch, capsys):
+    assert run([*arguments, *more, "--output", tmp_path / "out"], monkeypatch) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert not (tmp_path / "out" / "RESULTS.md").exists()
+
+
+def test_the_readme_shows_the_summary_of_the_results():
+    """The README's table is the document's."""
+    rows = [line for line in (ROOT / "RESULTS.md").read_text().splitlines() if line.startswith("|")]
+    start = next(number for number, line in enumerate(rows) if line.startswith("| section "))
+    summary = "\n".join(rows[start : start + 2 + len(reproduce.SCRIPTS) + 1])
+    assert summary.rstrip() in (ROOT / "README.md").read_text()

@@ -1,0 +1,210 @@
+"""The search from coarse to fine: its intervals, its ranking, and that it loses nothing."""
+
+import collections
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import executors
+import numpy as np
+import pytest
+import search
+from command_line import run_script
+from runs import RUNS
+from search import RULES, Stage, Trial, coarse_to_fine, draw
+
+SCRIPT = Path(search.__file__)
+RUN = RUNS["3-layer"]
+TRIALS = [  # the best first
+    Trial(l2, (accuracy,))
+    for l2, accuracy in ((3e-3, 0.5), (2e-4, 0.49), (4e-3, 0.48), (1e-5, 0.47), (6e-2, 0.46), (1e-1, 0.1))
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "low", "high"),
+    [
+        ("R0", 2e-4 / 10**0.5, 4e-3 * 10**0.5),
+        ("R1", 2e-4 / 10**0.25, 3e-3 * 10**0.25),
+        ("R2", 1e-5, 6e-2),
+        ("R3", 1e-4, 1e-2),
+    ],
+)
+def test_the_fine_interval_follows_from_the_best(rule, low, high):
+    assert RULES[rule](TRIALS) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_interval_holds_the_best_value_even_if_it_is_the_only_one(rule):
+    low, high = RULES[rule]([Trial(1e-3, (0.5,))])
+    assert low <= 1e-3 <= high
+
+
+def test_a_grid_is_even_on_a_logarithmic_scale():
+    assert draw((1e-5, 1e-1), 5, "grid", np.random.default_rng(0)) == pytest.approx([1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
+
+
+def test_random_values_are_uniform_on_a_logarithmic_scale():
+    values = draw((1e-5, 1e-1), 4000, "random", np.random.default_rng(0))
+    assert values == sorted(values)
+    counts, _ = np.histogram(np.log10(values), bins=4, range=(-5, -1))
+    assert counts.sum() == 4000
+    assert counts == pytest.approx([1000] * 4, rel=0.1)
+
+
+def accuracy_at(best):
+    """Trainings whose accuracy is highest at one lambda and differs a little between seeds."""
+
+    def results(wanted):
+        return [
+            {"validation_accuracy": 0.5 - 0.1 * abs(np.log10(one.run.l2 / best)) + 0.001 * one.seed} for one in wanted
+        ]
+
+    return results
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_search_finds_the_best_lambda(rule):
+    found = coarse_to_fine(
+        [Stage(RUN, 12, "random"), Stage(RUN, 12, "random")],
+        (1e-5, 1e-1),
+        rule,
+        seeds=2,
+        rng=np.random.default_rng(1),
+        results=accuracy_at(2e-3),
+    )
+    assert found[0].interval == (1e-5, 1e-1)
+    assert found[1].interval == pytest.approx(RULES[rule](found[0].trials))
+    for stage in found:
+        means = [trial.mean for trial in stage.trials]
+        assert means == sorted(means, reverse=True)
+        assert all(
+            stage.interval[0] <= trial.l2 * 1.0001 and trial.l2 <= stage.interval[1] * 1.0001 for trial in stage.trials
+        )
+        assert all(len(trial.accuracies) == 2 for trial in stage.trials)
+    assert abs(np.log10(found[1].trials[0].l2 / 2e-3)) < 0.2
+
+
+def test_a_value_that_diverges_with_one_seed_is_ranked_last():
+    def results(wanted):
+        return [
+            {"diverged": "at update 3"} if one.run.l2 > 0.01 and one.seed == 1 else {"validation_accuracy": 0.1}
+            for one in wanted
+        ]
+
+    (stage,) = coarse_to_fine(
+        [Stage(RUN, 5, "grid")], (1e-5, 1e-1), "R1", seeds=2, rng=np.random.default_rng(0), results=results
+    )
+    assert [trial.accuracies for trial in stage.trials] == [(0.1, 0.1)] * 4 + [()]
+    assert "diverged" in search.table([stage])
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (300, 6, 6, 3), np.uint8), rng.integers(0, 4, 300)
+    np.savez(tmp_path / "tiny.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    return tmp_path / "tiny.npz"
+
+
+def command(images, tmp_path, *more):
+    short = ("--cycles", "1", "--step-size", "10", "--n-train", "150", "--n-validation", "50", "--batch-size", "20")
+    places = ("--data", images, "--data-dir", tmp_path / "data", "--results", tmp_path / "out")
+    return [str(one) for one in (SCRIPT, *places, *short, *more)]
+
+
+def in_process(arguments, monkeypatch):
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as end:
+        run_script(search.main, search.Settings)
+    return end.value.code
+
+
+def test_the_script_prints_every_stage_and_leaves_its_folder(images, tmp_path, monkeypatch, capsys):
+    arguments = command(images, tmp_path, "--values", "3", "2", "--seeds", "2", "--workers", "1", "--low", "1e-4")
+    assert in_process(arguments, monkeypatch) == 0
+    first = capsys.readouterr().out
+    assert "stage 1: 0.0001 to 0.1" in first
+    assert "stage 2: " in first
+    (folder,) = (tmp_path / "out" / "search").iterdir()
+    assert sorted(file.name for file in folder.iterdir()) == ["config.json", "search.png", "stages.json"]
+    stages = json.loads((folder / "stages.json").read_text())["stages"]
+    assert [len(stage["trials"]) for stage in stages] == [3, 2]
+    best = max((trial for stage in stages for trial in stage["trials"]), key=lambda trial: np.mean(trial["accuracies"]))
+    assert f"best: lambda {best['l2']:.4g}" in first
+    kept = (tmp_path / "out" / "trainings.jsonl").read_text()
+    assert in_process(arguments, monkeypatch) == 0
+    assert capsys.readouterr().out == first
+    assert (tmp_path / "out" / "trainings.jsonl").read_text() == kept, "nothing is trained twice"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--low", "0"), "--low is 0 and --high 0.1"),
+        (("--low", "1e-2", "--high", "1e-3"), "--low is 0.01 and --high 0.001; the lower end must be"),
+        (("--low", "1e-3", "--high", "1e-3"), "--low is 0.001 and --high 0.001"),
+        (("--high", "nan"), "--high is nan"),
+        (("--high", "inf"), "--high is inf"),
+        (("--values", "0"), "--values is 0"),
+        (("--values", "4", "-1"), "--values is -1"),
+        (("--values",), "--values names no stage"),
+        (("--seeds", "0"), "--seeds is 0"),
+        (("--seed", "-1"), "--seed is -1"),
+        (("--l2", "0.1"), "--l2 is 0.1; it is what is searched for"),
+        (("--workers", "0"), "--workers is 0"),
+        (("--dask", "tcp://127.0.0.1:1"), "--dask"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_settings_are_answered_in_one_line(arguments, message, images, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(executors, "CONNECT_SECONDS", 0.5)
+    assert in_process(command(images, tmp_path, *arguments), monkeypatch) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert not list((tmp_path / "out").glob("search/*"))
+
+
+def test_a_search_that_is_killed_loses_and_repeats_nothing(images, tmp_path):
+    """kill -9 at random moments, from the imports to the last stage; the last process brings it to its end."""
+    arguments = [sys.executable, *command(images, tmp_path, "--values", "6", "6", "--seeds", "3", "--workers", "2")]
+    file = tmp_path / "out" / "trainings.jsonl"
+    rng = np.random.default_rng(0)
+    kept: list[str] = []
+    for _ in range(4):
+        with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(rng.uniform(0.8, 3))
+            process.send_signal(signal.SIGKILL)
+        if file.exists():
+            whole = file.read_text().rpartition("\n")[0].splitlines()
+            assert whole[: len(kept)] == kept, "what had finished is kept"
+            kept = whole
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = file.read_text().splitlines()
+    assert lines[: len(kept)] == kept
+    trained = collections.Counter(json.dumps(json.loads(line)["training"]) for line in lines[1:])
+    assert len(trained) == 2 * 6 * 3
+    assert set(trained.values()) == {1}, "no training is made twice"
+    uninterrupted = [str(one).replace(str(tmp_path / "out"), str(tmp_path / "other")) for one in arguments]
+    assert subprocess.run(uninterrupted, capture_output=True, text=True).stdout == done.stdout
+
+
+def test_an_interrupted_search_ends_at_once_in_a_sentence(images, tmp_path):
+    long = command(images, tmp_path, "--values", "2", "--seeds", "1", "--workers", "2", "--cycles", "100000")
+    with subprocess.Popen(
+        [sys.executable, *long], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "out" / "trainings.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1.5)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("error: interrupted")
