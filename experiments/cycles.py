@@ -10,12 +10,17 @@ from reproduction import Reproduction, Settings, show
 from runs import RUNS
 
 ONE, THREE = RUNS["1-cycle"], RUNS["3-cycles"]
+STRONGER = (
+    "R2's training accuracy is one training's, 1.1 points above ours; its validation and test accuracies are ours. He "
+    "initialization does not explain it (70.7 % as well); that the JPEG copy's pixels are a little harder to learn by "
+    "heart would."
+)
 PUBLISHED = (
     Published("R1", "1 cycle, test", 0.4578, ONE),
     Published("course", "1 cycle, test", 0.4585, ONE),
     Published("R1", "3 cycles, test", 0.4674, THREE),
     Published("R2", "3 cycles, test", 0.4809, THREE),
-    Published("R2", "3 cycles, training", 0.7178, THREE, "train_accuracy"),
+    Published("R2", "3 cycles, training", 0.7178, THREE, "train_accuracy", STRONGER),
     Published("R2", "3 cycles, validation", 0.4661, THREE, "validation_accuracy"),
     Published("course", "3 cycles, test", 0.4747, THREE),
 )

@@ -19,8 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+import image_data
 import numpy as np
 import run_folder
+import runs
 from executors import in_parallel
 from image_data import ImageData
 from runs import Run, check, new_network
@@ -28,10 +30,10 @@ from shared_splits import open_splits, shared_splits
 from tqdm import tqdm
 from unfinished import locked
 
-import manual_mlp
-from manual_mlp import evaluate
+from manual_mlp import evaluate, initializers, layers, named_arrays, network, schedules, training
 from manual_mlp.checks import checked_integer
 
+TRAINED_BY = (initializers, layers, named_arrays, network, schedules, training)  # what their numbers come from
 Result = dict[str, Any]  # the numbers of one training; {"diverged": why} where it came to no end
 
 
@@ -133,12 +135,8 @@ def provenance(data: ImageData) -> dict[str, str]:
     return {
         "data": data.fingerprint,
         "numpy": np.__version__,
-        "code": fingerprint((*Path(manual_mlp.__file__).parent.glob("*.py"), Path(__file__), *neighbours())),
+        "code": fingerprint(Path(str(module.__file__)) for module in (*TRAINED_BY, image_data, runs)),
     }
-
-
-def neighbours() -> Iterable[Path]:
-    return (Path(__file__).with_name(f"{name}.py") for name in ("runs", "image_data"))
 
 
 def fingerprint(files: Iterable[Path]) -> str:
