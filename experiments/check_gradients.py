@@ -8,6 +8,11 @@ any entry is unexplained, or more than 1 % of a parameter lies at kinks.
 Then the errors that reports R2 and R4 published without a reason are made again, and their cause is shown.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 import json
 import sys

@@ -3,6 +3,11 @@
 Run it to draw a figure again, without training: python experiments/plot_run.py results/run_cycles/RUN
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

@@ -7,6 +7,11 @@ published.
 3-layer-bn  the same with batch normalization
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 import time
 from dataclasses import dataclass

@@ -8,6 +8,11 @@ shut with those of the other.
 
 import os
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the thread pools of NumPy and torch get in each other's way
 
 import sys

@@ -10,7 +10,6 @@ well.
 """
 
 import dataclasses
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,16 +18,10 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 import checkpoints
+import interruption
+from interruption import Interrupted
 
 from manual_mlp import MLP, TrainingState
-
-
-class Interrupted(Exception):
-    """A training was asked to end and can go on. `code` is the exit code that shells know: 128 + the signal."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Unfinished:
@@ -55,7 +48,7 @@ class Unfinished:
         if self.signal is not None:
             raise Interrupted(
                 f"interrupted after {state.step} updates of {self.name}; the same command with --resume goes on",
-                128 + self.signal,
+                self.signal,
             )
 
     def keep_last(self) -> None:
@@ -63,6 +56,11 @@ class Unfinished:
         if self.latest is not None:
             history = [record for record in self.latest.history if record.step < self.latest.step]
             self.write(dataclasses.replace(self.latest, history=history))
+
+    def note(self, number: int, _: FrameType | None) -> None:
+        """The first Ctrl-C or SIGTERM, for `keep` to see between two updates; a second one does not wait for that."""
+        self.signal = number
+        interruption.end_at_once()
 
     def write(self, state: TrainingState) -> None:
         try:
@@ -79,7 +77,7 @@ class Unfinished:
             check_startable(self.file, self.resume)
             if self.file.exists():
                 self.state = checkpoints.read(self.file, self.net, self.run)
-            stack.enter_context(noted_signals(self))
+            stack.enter_context(interruption.handled(self.note))
             self.stack = stack.pop_all()
         return self
 
@@ -90,7 +88,7 @@ class Unfinished:
         if kind is None and self.signal is not None:  # it came after the last update
             raise Interrupted(
                 f"interrupted; {self.name} has finished, and the same command with --resume makes what is left",
-                128 + self.signal,
+                self.signal,
             )
         if isinstance(error, FloatingPointError) and self.file.exists():
             raise FloatingPointError(
@@ -105,22 +103,6 @@ def checkpoint_of(folder: Path) -> Path:
 def check_startable(file: Path, resume: bool) -> None:
     if file.exists() and not resume:
         raise ValueError(f"{file} holds an unfinished run: --resume goes on with it, or move it away to start anew")
-
-
-@contextmanager
-def noted_signals(unfinished: Unfinished) -> Iterator[None]:
-    """The first Ctrl-C or request to end is noted, for `keep` to see between two updates; a second one acts as ever."""
-
-    def note(number: int, _: FrameType | None) -> None:
-        unfinished.signal = number
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

