@@ -8,6 +8,7 @@ Every script says so before its heavy imports, which take seconds:
         interruption.end_at_once()
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -31,6 +32,7 @@ def end_at_once() -> None:
     """From here on, and without unwinding: an exception within an import or at exit would end in a traceback."""
     for number in SIGNALS:
         signal.signal(number, ended)
+        atexit.register(signal.signal, number, signal.SIG_IGN)  # all is done then, and the exit code is decided
 
 
 def ended(number: int, _: FrameType | None) -> NoReturn:

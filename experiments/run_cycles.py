@@ -205,8 +205,9 @@ def train_and_save(
     start = time.perf_counter()
     with Unfinished(
         parent / folder_name,
-        net,
+        checkpoints.values_of(net),
         identity,
+        checkpoints.training_state,
         resume=settings.resume,
         seconds=settings.checkpoint_seconds,
     ) as unfinished:

@@ -1,6 +1,6 @@
 """A training that may be stopped at any moment: its checkpoint, its lock, and how it ends when asked to.
 
-    with Unfinished(folder, net, run, resume=..., seconds=...) as unfinished:
+    with Unfinished(folder, values_of(net), run, training_state, resume=..., seconds=...) as unfinished:
         train(net, ..., on_state=unfinished.keep, resume=unfinished.state)
         unfinished.keep_last()
         ...  # write the results into the folder
@@ -9,36 +9,44 @@ Beside the folder its checkpoint is there, as FOLDER.unfinished.safetensors, fro
 well.
 """
 
-import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 import checkpoints
 import interruption
+from checkpoints import AnyState, Values
 from interruption import Interrupted
 
-from manual_mlp import MLP, TrainingState
 
-
-class Unfinished:
+class Unfinished(Generic[AnyState]):
     """`run` says what the file is of: a checkpoint with another one is refused.
 
     state   where to go on; None at the start of a training
     """
 
-    def __init__(self, folder: Path, net: MLP, run: dict[str, Any], *, resume: bool, seconds: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        values: Values,
+        run: dict[str, Any],
+        state_from_json: Callable[[dict[str, Any]], AnyState],
+        *,
+        resume: bool,
+        seconds: float,
+    ) -> None:
         self.name, self.file = folder.name, checkpoint_of(folder)
-        self.net, self.run, self.resume, self.seconds = net, run, resume, seconds
-        self.state: TrainingState | None = None
-        self.latest: TrainingState | None = None
+        self.values, self.run, self.state_from_json = values, run, state_from_json
+        self.resume, self.seconds = resume, seconds
+        self.state: AnyState | None = None
+        self.latest: AnyState | None = None
         self.signal: int | None = None
         self.due = time.monotonic() + seconds
 
-    def keep(self, state: TrainingState) -> None:
+    def keep(self, state: AnyState) -> None:
         """Writes a checkpoint if one is due. Where the training was asked to end, it ends here."""
         self.latest = state
         if self.signal is None and time.monotonic() < self.due:
@@ -54,17 +62,16 @@ class Unfinished:
     def keep_last(self) -> None:
         """Saves the end of a training that went well: what fails while its results are written costs no training."""
         if self.latest is not None:
-            history = [record for record in self.latest.history if record.step < self.latest.step]
-            self.write(dataclasses.replace(self.latest, history=history))
+            self.write(self.latest)
 
     def note(self, number: int, _: FrameType | None) -> None:
         """The first Ctrl-C or SIGTERM, for `keep` to see between two updates; a second one does not wait for that."""
         self.signal = number
         interruption.end_at_once()
 
-    def write(self, state: TrainingState) -> None:
+    def write(self, state: AnyState) -> None:
         try:
-            checkpoints.write(self.file, self.net, state, self.run)
+            checkpoints.write(self.file, self.values, state, self.run)
         except OSError as error:
             kept = "the one before it is kept" if self.file.exists() else "there is none before it"
             raise OSError(
@@ -76,7 +83,7 @@ class Unfinished:
             stack.enter_context(locked(self.file.with_suffix(".lock")))
             check_startable(self.file, self.resume)
             if self.file.exists():
-                self.state = checkpoints.read(self.file, self.net, self.run)
+                self.state = checkpoints.read(self.file, self.values, self.run, self.state_from_json)
             stack.enter_context(interruption.handled(self.note))
             self.stack = stack.pop_all()
         return self
