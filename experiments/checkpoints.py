@@ -2,7 +2,7 @@
 
 The tensors of one network are its parameters and buffers under torch's names, so `safetensors.torch.load_file` gives a
 state dict that the twin loads as it is. What else a training needs stands in the file's metadata as JSON: its state -
-updates made, the generator's state, what was recorded - and of what run it is.
+updates made, the generator's state, what was recorded -, of what run it is, and what its last bits depend on.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from run_folder import arithmetic
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -47,7 +48,7 @@ def write(file: Path, values: Values, state: State, run: dict[str, Any]) -> None
     """
     if not all(np.isfinite(value).all() for value in values.values()):
         return
-    metadata = {"training": json.dumps(dataclasses.asdict(state)), "run": json.dumps(run)}
+    metadata = {"training": json.dumps(dataclasses.asdict(state)), "run": json.dumps(run), **arithmetic()}
     new = in_the_making(file)
     try:
         with new.open("wb") as stream:
@@ -108,6 +109,14 @@ def read(
     for name, value in found.items():
         values[name][...] = value
     return state
+
+
+def changed_arithmetic(file: Path) -> str:
+    """What is no longer as it was when the file was written, so that a training may go on to other bits."""
+    with safe_open(file, framework="numpy") as content:
+        before = content.metadata()
+    changed = ((name, before.get(name), now) for name, now in arithmetic().items())
+    return ", ".join(f"{name} {then!r} -> {now!r}" for name, then, now in changed if then != now)
 
 
 def forms(values: Values) -> dict[str, Any]:

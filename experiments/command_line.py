@@ -13,6 +13,8 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import interruption
 import tyro
 
+from manual_mlp.checks import checked_integer
+
 Settings = TypeVar("Settings")
 
 
@@ -91,6 +93,13 @@ def with_options(message: str, settings: type[Any]) -> str:
         option = f"--{field.name.replace('_', '-')}"
         message = re.sub(rf"{start}{field.name}(?= is |[,;:]|$)", option, message)
     return message
+
+
+def checked_seed(seed: int) -> int:
+    """A folder's name holds it, so it must not have hundreds of digits."""
+    if seed >= 2**64:
+        raise ValueError(f"--seed has {len(str(seed))} digits; it must be below 2**64")
+    return checked_integer("--seed", seed, minimum=0)
 
 
 def flush_failure(stream: TextIO) -> OSError | None:

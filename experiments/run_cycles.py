@@ -21,7 +21,7 @@ from typing import Any, Literal
 import checkpoints
 import numpy as np
 import run_folder
-from command_line import run_script
+from command_line import checked_seed, run_script
 from data_sources import load
 from image_data import ImageData, LatestSplits, Splits, check_sizes
 from plot_run import plot_run
@@ -140,7 +140,7 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    checked_integer("--seed", settings.seed, minimum=0)
+    checked_seed(settings.seed)
     checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
     if not settings.runs:
         raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
@@ -150,7 +150,7 @@ def main(settings: Settings) -> None:
         check(run, data)
     parent = run_folder.prepare(settings.results, "run_cycles")
     for name, run in runs.items():
-        check_startable(checkpoint_of(parent / names(name, run, settings, data)[1]), settings.resume)
+        check_checkpoint(name, run, settings, data, parent)
     warn(data)
     print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
     summaries: list[dict[str, Any]] = []
@@ -170,6 +170,20 @@ def check(run: Run, data: ImageData) -> None:
         checked_integer("--hidden", width, minimum=1)
     check_sizes(data, run.n_train, run.n_validation)
     check_batch_size(new_network(run, 1, 2, seed=0), run.n_train, run.batch_size)
+
+
+def check_checkpoint(name: RunName, run: Run, settings: Settings, data: ImageData, parent: Path) -> None:
+    """Finds one that cannot be gone on with before a run in front of it is trained."""
+    file = checkpoint_of(parent / names(name, run, settings, data)[1])
+    check_startable(file, settings.resume)
+    if file.exists():
+        net = new_network(run, data.inputs, data.classes, settings.seed)
+        identity = {**arguments_of(name, run, settings), "data": data.fingerprint}
+        checkpoints.read(file, checkpoints.values_of(net), identity, checkpoints.training_state)
+
+
+def arguments_of(name: RunName, run: Run, settings: Settings) -> dict[str, Any]:
+    return {"run": name, "seed": settings.seed, **dataclasses.asdict(run)}
 
 
 def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:
@@ -194,19 +208,18 @@ def train_and_save(
     """One training, from the first weights to the folder that it leaves."""
     as_published = run == RUNS[name]
     title, folder_name = names(name, run, settings, data)
-    arguments = {"run": name, "seed": settings.seed, **dataclasses.asdict(run)}
+    arguments = arguments_of(name, run, settings)
     config = run_folder.provenance(arguments, data)
     if settings.resume and not checkpoint_of(parent / folder_name).exists():
         earlier = run_folder.finished(parent, folder_name, {**arguments, "data": config["data"]})
         if earlier is not None:
-            return earlier
+            return run_folder.read_summary(earlier)
     net = new_network(run, data.inputs, data.classes, settings.seed)
-    identity = {**arguments, "data": data.fingerprint}
     start = time.perf_counter()
     with Unfinished(
         parent / folder_name,
         checkpoints.values_of(net),
-        identity,
+        {**arguments, "data": data.fingerprint},
         checkpoints.training_state,
         resume=settings.resume,
         seconds=settings.checkpoint_seconds,

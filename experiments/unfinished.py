@@ -9,6 +9,7 @@ Beside the folder its checkpoint is there, as FOLDER.unfinished.safetensors, fro
 well.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,6 +44,7 @@ class Unfinished(Generic[AnyState]):
         self.resume, self.seconds = resume, seconds
         self.state: AnyState | None = None
         self.latest: AnyState | None = None
+        self.ended = False  # and saved
         self.signal: int | None = None
         self.due = time.monotonic() + seconds
 
@@ -63,6 +65,7 @@ class Unfinished(Generic[AnyState]):
         """Saves the end of a training that went well: what fails while its results are written costs no training."""
         if self.latest is not None:
             self.write(self.latest)
+            self.ended = True
 
     def note(self, number: int, _: FrameType | None) -> None:
         """The first Ctrl-C or SIGTERM, for `keep` to see between two updates; a second one does not wait for that."""
@@ -84,6 +87,8 @@ class Unfinished(Generic[AnyState]):
             check_startable(self.file, self.resume)
             if self.file.exists():
                 self.state = checkpoints.read(self.file, self.values, self.run, self.state_from_json)
+                if changed := checkpoints.changed_arithmetic(self.file):
+                    print(f"warning: since {self.file} was written: {changed}; bits may differ", file=sys.stderr)
             stack.enter_context(interruption.handled(self.note))
             self.stack = stack.pop_all()
         return self
@@ -97,6 +102,8 @@ class Unfinished(Generic[AnyState]):
                 f"interrupted; {self.name} has finished, and the same command with --resume makes what is left",
                 self.signal,
             )
+        if isinstance(error, OSError) and self.ended:
+            raise OSError(f"{error}; the training is kept: mend this, then --resume writes the results") from None
         if isinstance(error, FloatingPointError) and self.file.exists():
             raise FloatingPointError(
                 f"{error} ({self.file} holds the last values before; move it away to start anew)"

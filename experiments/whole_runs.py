@@ -19,7 +19,7 @@ import numpy as np
 import run_folder
 import torch
 from benchmark import described, same_environment
-from command_line import run_script
+from command_line import checked_seed, run_script
 from data_sources import load
 from image_data import ImageData, LatestSplits, Splits
 from run_cycles import RUNS, Run, RunName, check, new_network, warn
@@ -50,7 +50,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     checked_integer("--turns", settings.turns, minimum=1)
-    checked_integer("--seed", settings.seed, minimum=0)
+    checked_seed(settings.seed)
     if not settings.runs:
         raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
     data = load(settings.data, settings.data_dir)

@@ -438,5 +438,5 @@ def test_a_finished_folder_that_is_damaged_is_named(tmp_path, summary):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "config.json").write_text('{"seed": 0, "data": "x"}')
     (tmp_path / "a" / "summary.json").write_text(summary)
-    with pytest.raises(ValueError, match=r"a/summary.json .*; make the run again"):
-        run_folder.finished(tmp_path, "a", {"seed": 0, "data": "x"})
+    with pytest.raises(ValueError, match=r"a/summary.json is damaged .*; make the run again"):
+        run_folder.read_summary(run_folder.finished(tmp_path, "a", {"seed": 0, "data": "x"}))
