@@ -11,6 +11,11 @@ JAX jit        one compiled function for the whole update
 scikit-learn   MLPClassifier.partial_fit, which has no batch normalization
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import logging
 import time
 from dataclasses import asdict, dataclass

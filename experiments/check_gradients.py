@@ -8,6 +8,11 @@ any entry is unexplained, or more than 1 % of a parameter lies at kinks.
 Then the errors that reports R2 and R4 published without a reason are made again, and their cause is shown.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 import json
 import sys
@@ -18,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from command_line import run_script
+from command_line import checked_seed, run_script
 from data_sources import load
 from image_data import split
 from numpy.typing import NDArray
@@ -31,7 +36,7 @@ from manual_mlp import (
     measured_rounding,
     numerical_gradients,
 )
-from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.checks import checked_number
 from manual_mlp.gradient_check import GradientComparison
 from torch_reference import autograd_gradients
 
@@ -171,7 +176,7 @@ def main(settings: Settings) -> None:
         raise ValueError("--h is 0.0; the step of a difference must be positive, such as 1e-5")
     if not settings.cases:
         raise ValueError(f"--cases names no case; choose from {', '.join(CASES)}")
-    checked_integer("--seed", settings.seed, minimum=0)
+    checked_seed(settings.seed)
     data = load(settings.data, settings.data_dir)
     if len(data.x_train) < 101 or data.classes > CLASSES:
         raise ValueError(f"--data is {data.name}; the cases need 101 training images and at most {CLASSES} classes")

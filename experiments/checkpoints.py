@@ -1,18 +1,20 @@
 """Checkpoints of a training: one safetensors file that holds all that it takes to go on to the same bits.
 
-The tensors are the network's parameters and buffers under torch's names, so `safetensors.torch.load_file` gives a
-state dict that the twin loads as it is. What else a training needs stands in the file's metadata as JSON: updates made,
-the generator's state, history, and of what run it is.
+The tensors of one network are its parameters and buffers under torch's names, so `safetensors.torch.load_file` gives a
+state dict that the twin loads as it is. What else a training needs stands in the file's metadata as JSON: its state -
+updates made, the generator's state, what was recorded -, of what run it is, and what its last bits depend on.
 """
 
 import dataclasses
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from run_folder import arithmetic
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -23,18 +25,34 @@ AWAY = "move it away to start anew"
 MOST_METADATA = 64 * 2**20  # bytes; a history of a hundred thousand records takes 23 MiB
 
 
-def write(file: Path, net: MLP, state: TrainingState, run: dict[str, Any]) -> None:
+Values = Mapping[str, NDArray[Any]]  # the arrays that change as the training goes on, written and filled in place
+
+
+class State(Protocol):
+    """Where a training stands between two updates: a dataclass that JSON can hold."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def step(self) -> int:
+        """Updates made."""
+
+
+AnyState = TypeVar("AnyState", bound=State)
+
+
+def write(file: Path, values: Values, state: State, run: dict[str, Any]) -> None:
     """Writes a new file and renames it to this one: there is a whole checkpoint at every moment, the old or the new.
 
-    A network whose values are no longer finite is not written, so that the last good checkpoint stays.
+    Values that are no longer finite are not written, so that the last good checkpoint stays.
     """
-    if not (np.isfinite(net.parameters.flat).all() and np.isfinite(net.buffers.flat).all()):
+    if not all(np.isfinite(value).all() for value in values.values()):
         return
-    metadata = {"training": json.dumps(dataclasses.asdict(state)), "run": json.dumps(run)}
+    metadata = {"training": json.dumps(dataclasses.asdict(state)), "run": json.dumps(run), **arithmetic()}
     new = in_the_making(file)
     try:
         with new.open("wb") as stream:
-            stream.write(save(tensors(net), metadata))
+            stream.write(save(contiguous(values), metadata))
             stream.flush()
             os.fsync(stream.fileno())
         new.replace(file)
@@ -55,48 +73,67 @@ def remove(file: Path) -> None:
 
 def write_network(file: Path, net: MLP) -> None:
     """The values of a trained network alone."""
-    file.write_bytes(save(tensors(net)))
+    file.write_bytes(save(contiguous(values_of(net))))
 
 
-def tensors(net: MLP) -> dict[str, NDArray[Any]]:
-    return {name: np.ascontiguousarray(value) for name, value in (*net.parameters.items(), *net.buffers.items())}
+def values_of(net: MLP) -> dict[str, NDArray[Any]]:
+    return {**net.parameters, **net.buffers}
 
 
-def read(file: Path, net: MLP, run: dict[str, Any]) -> TrainingState:
-    """Fills the network and returns the state. Raises ValueError, the network untouched, for another run's file."""
-    arrays = {**net.parameters, **net.buffers}
-    if file.stat().st_size > MOST_METADATA + sum(array.nbytes for array in arrays.values()):
+def contiguous(values: Values) -> dict[str, NDArray[Any]]:
+    return {name: np.ascontiguousarray(value) for name, value in values.items()}
+
+
+def read(
+    file: Path, values: Values, run: dict[str, Any], state_from_json: Callable[[dict[str, Any]], AnyState]
+) -> AnyState:
+    """Fills the values and returns the state. Raises ValueError, the values untouched, for another run's file.
+
+    `state_from_json` raises one of Python's own errors for what no training has written.
+    """
+    if file.stat().st_size > MOST_METADATA + sum(value.nbytes for value in values.values()):
         raise ValueError(f"{file} is too large for this run's checkpoint; {AWAY}")
     try:
         with safe_open(file, framework="numpy") as content:
             metadata = content.metadata() or {}
-            values = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dictionary)
+            found = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dictionary)
         training, other = json.loads(metadata["training"]), json.loads(metadata["run"])
         state = state_from_json(training)
     except DAMAGE as error:
         raise ValueError(f"{file} is no checkpoint or a damaged one ({error}); {AWAY}") from None
     check_same_run(file, other, run)
-    found = {name: (value.shape, value.dtype) for name, value in values.items()}
-    if found != {name: (value.shape, value.dtype) for name, value in arrays.items()}:
+    if forms(found) != forms(values):
         raise ValueError(f"{file} holds another network, {', '.join(found)}; {AWAY}")
-    if not all(np.isfinite(value).all() for value in values.values()):
+    if not all(np.isfinite(value).all() for value in found.values()):
         raise ValueError(f"{file} holds values that are not finite; {AWAY}")
-    for name, value in values.items():
-        arrays[name][...] = value
+    for name, value in found.items():
+        values[name][...] = value
     return state
 
 
-def state_from_json(training: dict[str, Any]) -> TrainingState:
-    """Raises one of Python's own errors for what no training has written."""
+def changed_arithmetic(file: Path) -> str:
+    """What is no longer as it was when the file was written, so that a training may go on to other bits."""
+    with safe_open(file, framework="numpy") as content:
+        before = content.metadata()
+    changed = ((name, before.get(name), now) for name, now in arithmetic().items())
+    return ", ".join(f"{name} {then!r} -> {now!r}" for name, then, now in changed if then != now)
+
+
+def forms(values: Values) -> dict[str, Any]:
+    return {name: (value.shape, value.dtype) for name, value in values.items()}
+
+
+def training_state(training: dict[str, Any]) -> TrainingState:
+    """A TrainingState from JSON. The record of the last update is left out: a training that goes on takes it again."""
     history = [
         Record(step=int(record.pop("step")), **{name: float(value) for name, value in record.items()})
         for record in training["history"]
     ]
     steps = [record.step for record in history]
-    if not steps or steps[0] != 0 or steps != sorted(set(steps)) or not steps[-1] < training["step"]:
+    if steps[:1] != [0] or steps != sorted(set(steps)) or not 0 < training["step"] >= steps[-1]:
         raise ValueError("its history does not fit its updates")
     np.random.PCG64().state = training["epoch"]
-    return TrainingState(training["step"], training["epoch"], history)
+    return TrainingState(training["step"], training["epoch"], [row for row in history if row.step < training["step"]])
 
 
 def check_same_run(file: Path, other: object, run: dict[str, Any]) -> None:

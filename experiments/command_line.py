@@ -1,13 +1,19 @@
 """How every script here begins and ends: a dataclass becomes the command line, an error becomes one sentence."""
 
 import contextlib
+import dataclasses
+import io
 import os
+import re
 import sys
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from pathlib import Path
+from typing import Any, NoReturn, TextIO, TypeVar
 
+import interruption
 import tyro
-from unfinished import Interrupted
+
+from manual_mlp.checks import checked_integer
 
 Settings = TypeVar("Settings")
 
@@ -16,29 +22,91 @@ def run_script(main: Callable[[Settings], None], settings: type[Settings]) -> No
     """Reads the settings from the command line, runs main, exits.
 
     0 all done; 2 a wrong setting, file or folder; 3 the training diverged; 130 or 143 interrupted. What goes wrong is
-    one line on stderr: the package's errors are written for the person who reads them.
+    one line on stderr: the package's errors are written for the person who reads them. (Is it a mistake of the script
+    itself? `python -X dev` shows where an error comes from.)
     """
+    open_streams()
+    message, code = "", 0
     try:
-        main(tyro.cli(settings, description=sys.modules[main.__module__].__doc__))
-        if sys.stdout is not None:  # None where the shell closed it
-            sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has closed it, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush cannot fail
-        sys.exit(failed("the output was closed while the script was at work; what had finished is kept", 2))
-    except (ValueError, OSError) as error:
-        sys.exit(failed(str(error), 2))
-    except MemoryError as error:
-        sys.exit(failed(f"not enough memory: {error}; choose a smaller network or less data", 2))
+        with interruption.handled(interruption.unwound):
+            main(parsed(settings, sys.modules[main.__module__].__doc__))
+    except SystemExit as ending:  # --help, or a comparison that failed
+        code = int(ending.code or 0)
+    except interruption.Interrupted as error:
+        message, code = str(error), error.code
     except FloatingPointError as error:
-        sys.exit(failed(str(error), 3))
-    except KeyboardInterrupt:
-        sys.exit(failed("interrupted; what had finished is kept", 130))
-    except Interrupted as error:
-        sys.exit(failed(str(error), error.code))
-    sys.exit(0)
+        message, code = with_options(str(error), settings), 3
+    except (ValueError, OSError, MemoryError) as error:
+        if sys.flags.dev_mode:
+            raise
+        message, code = with_options(sentence(error), settings), 2
+    broken = flush_failure(sys.stdout)
+    if broken and code == 0:
+        message, code = sentence(broken), 2
+    if message:
+        with contextlib.suppress(OSError):  # nobody listens
+            print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    flush_failure(sys.stderr)
+    sys.exit(code)
 
 
-def failed(message: str, code: int) -> int:
-    with contextlib.suppress(OSError):  # nobody listens
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return code
+def open_streams() -> None:
+    """Where the shell closed a standard stream, what is written to it goes nowhere; and no file gets its number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r+"))  # noqa: SIM115 (open as long as the script)
+
+
+def parsed(settings: type[Settings], description: str | None) -> Settings:
+    """tyro draws what it cannot read into a box of several lines; here it becomes one."""
+    with contextlib.redirect_stderr(io.StringIO()) as box:
+        try:
+            return tyro.cli(settings, description=description)
+        except SystemExit as ending:
+            if ending.code != 2:  # --help
+                raise
+    _, *lines = box.getvalue().splitlines()  # the first is the box's title
+    text = " ".join(line.strip("│ ") for line in lines)
+    what, *_ = re.split(r"─{2,}|For full helptext", text)
+    raise ValueError(f"{what.strip().rstrip('.')}; --help shows every setting")
+
+
+def sentence(error: Exception) -> str:
+    """What a person reads. An error of the system that names no file is one of writing the output: where files are
+    written, it is named.
+    """
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}; choose a smaller network or less data"
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}; choose another file or folder, or mend this one"
+    if isinstance(error, BrokenPipeError):  # whoever read the output has closed it, as `| head` does
+        return "the output was closed while the script was at work; what had finished is kept"
+    return f"the output cannot be written ({error.strerror}); what had finished is kept"
+
+
+def with_options(message: str, settings: type[Any]) -> str:
+    """The package names its arguments; who types a command line knows them as options."""
+    for field in dataclasses.fields(settings):
+        start = r"(?<!\S)" if "_" in field.name else "^"  # with an underscore it is no word of a sentence
+        option = f"--{field.name.replace('_', '-')}"
+        message = re.sub(rf"{start}{field.name}(?= is |[,;:]|$)", option, message)
+    return message
+
+
+def checked_seed(seed: int) -> int:
+    """A folder's name holds it, so it must not have hundreds of digits."""
+    if seed >= 2**64:
+        raise ValueError(f"--seed has {len(str(seed))} digits; it must be below 2**64")
+    return checked_integer("--seed", seed, minimum=0)
+
+
+def flush_failure(stream: TextIO) -> OSError | None:
+    """Why the stream cannot be written to, if so. What it still holds is dropped then: the last flush must not fail."""
+    try:
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None

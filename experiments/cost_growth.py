@@ -5,6 +5,11 @@ Beside the manual network stand the floor - the same gather and matrix products 
 as in benchmark.py.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any

@@ -4,6 +4,11 @@ Claim      R1: 45.78 % after one cycle, 46.74 % after three; R2: 48.09 % after t
 Settings   `run_cycles.py`'s 1-cycle (n_s 500) and 3-cycles (n_s 800)
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 from answers import Answer, Published
 from command_line import run_script
 from reproduction import Reproduction, Settings, show

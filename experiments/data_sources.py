@@ -134,7 +134,7 @@ def cifar10(data_dir: Path) -> ImageData:
             f"into {data_dir}, or use --data FILE.npz, or --data synthetic"
         ) from None
     y_train, y_test = np.array(train.targets), np.array(test.targets)
-    return image_data("CIFAR-10", "cifar10", "", train.data, y_train, test.data, y_test)
+    return image_data("CIFAR-10", "cifar10", "", train.data, y_train, test.data, y_test, is_cifar10=True)
 
 
 def download(dataset: Any, data_dir: Path) -> None:

@@ -5,6 +5,11 @@ Settings   hidden layers (50, 50) and (50, 30, 20, 20, 10, 10, 10, 10), 45,000 i
            n_s 2250, He initialization
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 
 from answers import Answer, Published

@@ -26,7 +26,8 @@ def in_parallel(
     while calls:
         try:
             with dask_executor(dask) if dask else process_executor(min(workers, len(calls))) as executor:
-                futures: dict[Future[Value], Call] = {executor.submit(function, *call): call for call in calls}
+                with interrupts_held():  # the first calls start the workers, which inherit this
+                    futures: dict[Future[Value], Call] = {executor.submit(function, *call): call for call in calls}
                 for future in as_completed(futures):
                     value = future.result()
                     call = futures[future]
@@ -57,9 +58,21 @@ def process_executor(workers: int) -> Iterator[Executor]:
             raise
 
 
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended. A process started in it never hears of one: its parent ends it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def end_with_parent() -> None:
-    """A worker leaves Ctrl-C to its parent and ends when that has ended, be it by kill -9."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker ends when its parent has ended, be it by kill -9."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

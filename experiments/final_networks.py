@@ -6,6 +6,11 @@ Settings   50 hidden units, 49,000 images to train on and 1,000 to validate on; 
            the reports' own. R2 does not say how many images it trains on; the course's 49,000 are taken.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 
 from answers import Answer, Published

@@ -5,6 +5,11 @@ Claim      R4, every weight from N(0, sigma): without batch normalization 52.96 
 Settings   3 layers (50, 50), 45,000 images, lambda 0.005, two cycles of n_s 2250
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 
 from answers import Answer, Published, Table

@@ -4,6 +4,11 @@ Claim      R4's ten values, from 1.2e-5 to 1.2e-2, with loss and accuracy on tra
 Settings   hidden layers (50, 50), 45,000 images, two cycles of n_s 2250, He initialization: as R4's other networks
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 
 from answers import Answer, Measure, Published, Table

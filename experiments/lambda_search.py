@@ -7,6 +7,11 @@ Settings   50 hidden units; 45,000 images to train on, 5,000 to validate on. R0 
            numbers. R2 does not say its n_s; R1's 200 gives its numbers.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 
 import numpy as np

@@ -5,6 +5,11 @@ Claim      R2: 100 % of the training images, 21 % of the validation images, 14 %
 Settings   50 hidden units, no penalty, 100 images, batches of one, 200 epochs; eta 1e-5 (R0) and 1e-3 (R2 names none)
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 
 from answers import Answer, Published, Table

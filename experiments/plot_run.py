@@ -3,6 +3,11 @@
 Run it to draw a figure again, without training: python experiments/plot_run.py results/run_cycles/RUN
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +18,8 @@ from command_line import run_script
 from matplotlib.figure import Figure
 
 from manual_mlp import cyclical_learning_rate
+
+MOST_ETAS = 10_000  # points of the learning rate's curve; of a longer training it has every n-th update
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,17 @@ def plot_run(folder: Path) -> Path:
         raise ValueError(
             f"{folder} lacks {', '.join(sorted(missing))} in its summary.json or config.json; make the run again"
         )
+    updates = summary["updates"]
+    if history["step"][-1:] != [updates]:
+        raise ValueError(
+            f"{folder}/history.csv does not end after the {updates} updates of summary.json; make the run again"
+        )
+    steps = range(0, updates + 1, 1 + updates // MOST_ETAS)
+    try:
+        cycle = (config["step_size"], config["eta_min"], config["eta_max"])
+        etas = [cyclical_learning_rate(step, *cycle) for step in steps]
+    except ValueError as error:
+        raise ValueError(f"{folder}/config.json is damaged ({error}); make the run again") from None
     figure = Figure(figsize=(10, 7), layout="constrained")
     figure.suptitle(
         f"{summary['run']} on {summary['data']}: test accuracy {100 * summary['test_accuracy']:.2f} % "
@@ -56,8 +74,6 @@ def plot_run(folder: Path) -> Path:
         axes.set_ylabel(name)
         axes.set_ylim(bottom=0)
         axes.legend()
-    steps = range(summary["updates"] + 1)
-    etas = [cyclical_learning_rate(step, config["step_size"], config["eta_min"], config["eta_max"]) for step in steps]
     panels[1, 1].plot(steps, etas, "k-")
     panels[1, 1].set_ylabel("learning rate eta")
     for axes in panels.flat:

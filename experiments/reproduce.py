@@ -4,6 +4,11 @@ All trainings are kept as they finish, so an interrupted reproduction goes on wh
 half an hour.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import time
 from dataclasses import dataclass
 from pathlib import Path

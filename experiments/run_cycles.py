@@ -7,6 +7,11 @@ published.
 3-layer-bn  the same with batch normalization
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -15,7 +20,7 @@ from typing import Any
 
 import checkpoints
 import run_folder
-from command_line import run_script
+from command_line import checked_seed, run_script
 from data_sources import load
 from image_data import ImageData, LatestSplits, Splits, warn
 from plot_run import plot_run
@@ -24,7 +29,7 @@ from runs import RUNS, Changes, Run, RunName, check, new_network
 from unfinished import Unfinished, check_startable, checkpoint_of
 
 from manual_mlp import evaluate
-from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.checks import checked_number
 
 PUBLISHED: dict[RunName, str] = {  # test accuracy in percent
     "1-cycle": "45.78 (report R1), 45.85 (course)",
@@ -53,7 +58,7 @@ class Settings(Changes):
 
 
 def main(settings: Settings) -> None:
-    checked_integer("--seed", settings.seed, minimum=0)
+    checked_seed(settings.seed)
     checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
     if not settings.runs:
         raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
@@ -63,7 +68,7 @@ def main(settings: Settings) -> None:
         check(run, data)
     parent = run_folder.prepare(settings.results, "run_cycles")
     for name, run in runs.items():
-        check_startable(checkpoint_of(parent / names(name, run, settings, data)[1]), settings.resume)
+        check_checkpoint(name, run, settings, data, parent)
     warn(data)
     print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
     summaries: list[dict[str, Any]] = []
@@ -72,6 +77,20 @@ def main(settings: Settings) -> None:
         summaries.append(train_and_save(name, run, settings, data, latest.split(run.n_train, run.n_validation), parent))
     print(table(summaries))
     warn(data)
+
+
+def check_checkpoint(name: RunName, run: Run, settings: Settings, data: ImageData, parent: Path) -> None:
+    """Finds one that cannot be gone on with before a run in front of it is trained."""
+    file = checkpoint_of(parent / names(name, run, settings, data)[1])
+    check_startable(file, settings.resume)
+    if file.exists():
+        net = new_network(run, data.inputs, data.classes, settings.seed)
+        identity = {**arguments_of(name, run, settings), "data": data.fingerprint}
+        checkpoints.read(file, checkpoints.values_of(net), identity, checkpoints.training_state)
+
+
+def arguments_of(name: RunName, run: Run, settings: Settings) -> dict[str, Any]:
+    return {"run": name, "seed": settings.seed, **dataclasses.asdict(run)}
 
 
 def names(name: RunName, run: Run, settings: Settings, data: ImageData) -> tuple[str, str]:
@@ -86,19 +105,19 @@ def train_and_save(
     """One training, from the first weights to the folder that it leaves."""
     as_published = run == RUNS[name]
     title, folder_name = names(name, run, settings, data)
-    arguments = {"run": name, "seed": settings.seed, **dataclasses.asdict(run)}
+    arguments = arguments_of(name, run, settings)
     config = run_folder.provenance(arguments, data)
     if settings.resume and not checkpoint_of(parent / folder_name).exists():
         earlier = run_folder.finished(parent, folder_name, {**arguments, "data": config["data"]})
         if earlier is not None:
-            return earlier
+            return run_folder.read_summary(earlier)
     net = new_network(run, data.inputs, data.classes, settings.seed)
-    identity = {**arguments, "data": data.fingerprint}
     start = time.perf_counter()
     with Unfinished(
         parent / folder_name,
-        net,
-        identity,
+        checkpoints.values_of(net),
+        {**arguments, "data": data.fingerprint},
+        checkpoints.training_state,
         resume=settings.resume,
         seconds=settings.checkpoint_seconds,
     ) as unfinished:

@@ -2,23 +2,27 @@
 
 import csv
 import dataclasses
+import functools
 import glob
 import itertools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from image_data import ImageData
 
 from manual_mlp import Record
+from manual_mlp.checks import checked_integer, checked_number
 
 
 def prepare(results: Path, experiment: str) -> Path:
@@ -38,18 +42,34 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
     """A folder to fill. It gets its name when all is written; an earlier one of that name stays, this one is
     numbered.
     """
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=parent) as scratch:
-        unfinished = Path(scratch) / name
-        unfinished.mkdir()
-        yield unfinished
-        for number in itertools.count(1):
-            final = parent / (name if number == 1 else f"{name}-{number}")
-            try:
-                unfinished.rename(final)
-                return
-            except OSError:
+    unfinished = parent / f".unfinished-{name}"
+    with alone_in(parent):
+        shutil.rmtree(unfinished, ignore_errors=True)  # what a process left that was killed at this point
+        try:
+            unfinished.mkdir()
+            yield unfinished
+            for number in itertools.count(1):
+                final = parent / (name if number == 1 else f"{name}-{number}")
                 if not final.exists():
-                    raise
+                    unfinished.rename(final)
+                    return
+        except OSError as error:
+            raise OSError(f"cannot write the results {parent / name} ({error.strerror or error})") from None
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time, the others wait. The system lets go of the folder however the process ends."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):  # Windows and some network file systems lock no folder
+            import fcntl
+
+            number = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, number)
+            fcntl.flock(number, fcntl.LOCK_EX)
+        yield
 
 
 def provenance(settings: dict[str, Any], data: ImageData) -> dict[str, Any]:
@@ -59,7 +79,23 @@ def provenance(settings: dict[str, Any], data: ImageData) -> dict[str, Any]:
         "data": {"name": data.name, "fingerprint": data.fingerprint},
         "versions": versions("numpy", "manual-mlp"),
         "commit": commit(),
-        "host": {"system": platform.platform(), "cpu": cpu(), "cores": os.cpu_count()},
+        "host": {"system": platform.platform(), "cores": os.cpu_count(), **arithmetic()},
+    }
+
+
+@functools.cache
+def arithmetic() -> dict[str, str]:
+    """What beside seed and settings decides the last bits, as far as it can be known: in which order a BLAS adds."""
+    variables = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # the first that is set decides
+    available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    blas: Any = np.show_config(mode="dicts")
+    blas = blas["Build Dependencies"]["blas"]
+    return {
+        "cpu": cpu(),
+        "threads": next((os.environ[name] for name in variables if os.environ.get(name)), str(available)),
+        "blas": f"{blas['name']} {blas['version']}",
+        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", ""),
+        "numpy": np.__version__,
     }
 
 
@@ -81,24 +117,27 @@ def cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def finished(parent: Path, name: str, config: dict[str, Any]) -> dict[str, Any] | None:
-    """The summary of an earlier run of this name whose config.json has these entries, if there is one."""
+def finished(parent: Path, name: str, config: dict[str, Any]) -> Path | None:
+    """The folder of an earlier run of this name whose config.json has these entries, if there is one."""
     expected = json.loads(json.dumps(config))
     for folder in sorted(parent.glob(f"{glob.escape(name)}*")):
         if not (folder / "summary.json").exists():
             continue
         earlier = read_json(folder / "config.json")
         if {key: earlier.get(key) for key in expected} == expected:
-            return read_summary(folder)
+            return folder
     return None
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """summary.json, with the numbers that tables and figures show."""
     summary = read_json(folder / "summary.json")
-    shown = ("train_accuracy", "validation_accuracy", "test_accuracy", "updates", "seconds")
-    if wrong := [name for name in shown if not isinstance(summary.get(name), int | float)]:
-        raise ValueError(f"{folder}/summary.json has no number as its {', '.join(wrong)}; make the run again")
+    try:
+        for name in ("train_accuracy", "validation_accuracy", "test_accuracy", "seconds"):
+            checked_number(name, summary.get(name), minimum=0)
+        checked_integer("updates", summary.get("updates"), minimum=1)
+    except ValueError as error:
+        raise ValueError(f"{folder}/summary.json is damaged ({error}); make the run again") from None
     return summary
 
 
@@ -115,6 +154,8 @@ def read_history(folder: Path) -> dict[str, list[float]]:
         with (folder / "history.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         return {field.name: [float(row[field.name]) for row in rows] for field in dataclasses.fields(Record)}
+    except OSError as error:
+        raise unreadable(folder / "history.csv", error) from None
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(f"{folder}/history.csv is damaged ({error!r}); make the run again") from None
 
@@ -137,11 +178,17 @@ def write_text(file: Path, content: str) -> None:
 def read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text())
+    except OSError as error:
+        raise unreadable(file, error) from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} is damaged ({error}); make the run again") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file} is damaged (not an object); make the run again")
     return content
+
+
+def unreadable(file: Path, error: OSError) -> ValueError:
+    return ValueError(f"{file} cannot be read ({error.strerror}); {file.parent} must be the folder of a finished run")
 
 
 def commit() -> str | None:

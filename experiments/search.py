@@ -13,6 +13,11 @@ Values are ranked by their mean validation accuracy; test images are not looked 
 the same command goes on.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +27,7 @@ from typing import Any, Literal
 
 import numpy as np
 import run_folder
-from command_line import run_script
+from command_line import checked_seed, run_script
 from data_sources import load
 from image_data import warn
 from matplotlib.axes import Axes
@@ -143,7 +148,7 @@ class Settings(Changes, Options):
 
 def main(settings: Settings) -> None:
     checked_integer("--seeds", settings.seeds, minimum=1)
-    checked_integer("--seed", settings.seed, minimum=0)
+    checked_seed(settings.seed)
     check_interval((settings.low, settings.high))
     if not settings.values:
         raise ValueError("--values names no stage; give a number of values for each, as in --values 8 8")

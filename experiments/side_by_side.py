@@ -8,23 +8,31 @@ shut with those of the other.
 
 import os
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the thread pools of NumPy and torch get in each other's way
 
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import checkpoints
 import numpy as np
 import run_folder
 import torch
-from command_line import run_script
+from command_line import checked_seed, run_script
 from data_sources import load
-from image_data import Splits, check_sizes, split
+from image_data import ImageData, Splits, check_sizes, split
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
+from unfinished import Unfinished, checkpoint_of
 
 from manual_mlp import MLP, cyclical_learning_rate, minibatches, sgd_update
 from manual_mlp.checks import checked_integer, checked_number
@@ -60,6 +68,10 @@ class Settings:
     """The comparison leaves a folder in RESULTS/side_by_side."""
     seed: int = 0
     """Draws the first weights and the order of the images."""
+    resume: bool = False
+    """Go on with a comparison that was interrupted, and take one that had finished as it is."""
+    checkpoint_seconds: float = 10.0
+    """How often an unfinished comparison is saved; 0 saves after every update."""
 
 
 @dataclass
@@ -82,12 +94,59 @@ class Drift:
         self.losses.append(abs(losses[0] - losses[1]))
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Where the two are between two updates; what else it takes to go on are the arrays of `Pair.values`."""
+
+    step: int  # updates made
+    epoch: Mapping[str, Any]  # the generator's state before it draws the order of the epoch that the next update is in
+    drift: Drift
+
+
+def comparison(content: dict[str, Any]) -> Comparison:
+    """A Comparison from JSON."""
+    drift = drift_of(content["drift"])
+    np.random.PCG64().state = content["epoch"]
+    if not max([0, *drift.steps]) <= content["step"]:
+        raise ValueError("its drift does not fit its updates")
+    return Comparison(content["step"], content["epoch"], drift)
+
+
+def drift_of(content: dict[str, Any]) -> Drift:
+    drift = Drift(**content)
+    rows = list(zip(drift.steps, drift.parameters, drift.buffers, drift.losses, strict=True))
+    if not np.isfinite([*np.array(rows).flat, drift.first_sign or 0]).all():
+        raise ValueError("its drift is not finite")
+    return drift
+
+
+class Pair:
+    """The manual network and its twin, both at the first values, and what is measured at every update."""
+
+    def __init__(self, settings: Settings, inputs: int, classes: int) -> None:
+        self.net = MLP(
+            [inputs, *settings.hidden, classes],
+            batch_norm=settings.batch_norm,
+            rng=np.random.default_rng([settings.seed, 0]),
+            dtype=np.dtype(settings.dtype),
+        )
+        self.twin = mirror(self.net)
+        self.losses, self.seconds = np.zeros((2, settings.updates)), np.zeros((2, settings.updates))
+
+    @property
+    def values(self) -> checkpoints.Values:
+        """The arrays themselves, also the twin's: what is written into them is in the twin."""
+        twin = {f"twin.{name}": value.numpy() for name, value in self.twin.state_dict().items()}
+        return {**checkpoints.values_of(self.net), **twin, "losses": self.losses, "seconds": self.seconds}
+
+
 def main(settings: Settings) -> None:
     cyclical_learning_rate(0, settings.step_size)
     checked_integer("--updates", settings.updates, minimum=1)
     checked_integer("--batch-size", settings.batch_size, minimum=2)
     checked_number("--l2", settings.l2, minimum=0)
-    checked_integer("--seed", settings.seed, minimum=0)
+    checked_seed(settings.seed)
+    checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
     if settings.n_train % settings.batch_size:
         raise ValueError(
             f"--batch-size is {settings.batch_size}; it must divide --n-train, {settings.n_train}: batches of one size"
@@ -97,21 +156,53 @@ def main(settings: Settings) -> None:
         print(f"WARNING: {data.warning}")
     check_sizes(data, settings.n_train, 1)
     parent = run_folder.prepare(settings.results, "side_by_side")
+    name = f"{len(settings.hidden) + 1}-layer{'-bn' if settings.batch_norm else ''}_{settings.dtype}_{data.slug}"
+    folder = parent / f"{name}_seed{settings.seed}"
+    elsewhere = ("data", "data_dir", "results", "resume", "checkpoint_seconds")
+    arguments = {key: value for key, value in asdict(settings).items() if key not in elsewhere}
+    config = run_folder.provenance({**arguments, "torch": torch.__version__}, data)
+    identity = {key: config[key] for key in (*arguments, "torch", "data")}
+    earlier = None
+    if settings.resume and not checkpoint_of(folder).exists():
+        earlier = run_folder.finished(parent, folder.name, identity)
+    summary = read_summary(earlier) if earlier else compare(settings, data, folder, config, identity)
+    print(table(summary))
+    apart = summary["largest_drift"] > BOUND or summary["classified_alike"] < summary["test_images"]
+    if settings.dtype == "float64" and apart:
+        print(
+            f"error: the float64 networks came apart: allowed {BOUND:g} and no image classified otherwise",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def compare(
+    settings: Settings, data: ImageData, folder: Path, config: dict[str, Any], identity: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains both and leaves the folder."""
     splits = split(data, settings.n_train, 1)
-    net = MLP(
-        [data.inputs, *settings.hidden, data.classes],
-        batch_norm=settings.batch_norm,
-        rng=np.random.default_rng([settings.seed, 0]),
-        dtype=np.dtype(settings.dtype),
-    )
-    twin = mirror(net)
-    arguments = {key: str(value) for key, value in asdict(settings).items()}
-    config = run_folder.provenance({"arguments": arguments, "torch": torch.__version__}, data)
-    drift, losses, seconds = train_both(net, twin, splits, settings)
-    if not np.isfinite([*drift.parameters, *drift.buffers]).all():
-        raise FloatingPointError(f"the parameters are no longer finite after {settings.updates} updates")
-    ours, theirs, alike = evaluate_both(net, twin, splits)
-    summary: dict[str, Any] = {
+    pair = Pair(settings, data.inputs, data.classes)
+    with Unfinished(
+        folder,
+        pair.values,
+        identity,
+        comparison,
+        resume=settings.resume,
+        seconds=settings.checkpoint_seconds,
+    ) as unfinished:
+        drift = train_both(pair, splits, settings, unfinished.keep, unfinished.state)
+        unfinished.keep_last()
+        summary = summarized(pair, drift, splits, settings, data)
+        with run_folder.new_folder(folder.parent, folder.name) as new:
+            run_folder.write_json(new / "config.json", config)
+            run_folder.write_json(new / "summary.json", summary)
+            plot(new / "side_by_side.png", summary, pair.losses)
+    return summary
+
+
+def summarized(pair: Pair, drift: Drift, splits: Splits, settings: Settings, data: ImageData) -> dict[str, Any]:
+    ours, theirs, alike = evaluate_both(pair.net, pair.twin, splits)
+    return {
         "data": data.name,
         "warning": data.warning,
         "dtype": settings.dtype,
@@ -123,33 +214,36 @@ def main(settings: Settings) -> None:
         "twin_test_accuracy": theirs,
         "test_images": len(splits.test[1]),
         "classified_alike": alike,
-        "milliseconds_per_update": 1000 * float(np.median(seconds[0])),
-        "twin_milliseconds_per_update": 1000 * float(np.median(seconds[1])),
+        "milliseconds_per_update": 1000 * float(np.median(pair.seconds[0])),
+        "twin_milliseconds_per_update": 1000 * float(np.median(pair.seconds[1])),
         "threads": torch.get_num_threads(),
     }
-    name = f"{len(settings.hidden) + 1}-layer{'-bn' if settings.batch_norm else ''}_{settings.dtype}_{data.slug}"
-    with run_folder.new_folder(parent, f"{name}_seed{settings.seed}") as folder:
-        run_folder.write_json(folder / "config.json", config)
-        run_folder.write_json(folder / "summary.json", summary)
-        plot(folder / "side_by_side.png", summary, losses)
-    print(table(summary))
-    if settings.dtype == "float64" and (summary["largest_drift"] > BOUND or alike < summary["test_images"]):
-        print(
-            f"error: the float64 networks came apart: allowed {BOUND:g} and no image classified otherwise",
-            file=sys.stderr,
-        )
-        sys.exit(1)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    summary = run_folder.read_json(folder / "summary.json")
+    try:
+        drift_of(summary["drift"])
+        table(summary)
+        float(summary["largest_drift"])
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder}/summary.json is damaged ({error!r}); make the comparison again") from None
+    return summary
 
 
 def train_both(
-    net: MLP, twin: Twin, splits: Splits, settings: Settings
-) -> tuple[Drift, NDArray[np.float64], NDArray[np.float64]]:
-    """Trains both, an update of one and then of the other. Returns the drift, and losses and seconds (2, updates)."""
+    pair: Pair,
+    splits: Splits,
+    settings: Settings,
+    on_state: Callable[[Comparison], None],
+    resume: Comparison | None = None,
+) -> Drift:
+    """Trains both, an update of one and then of the other."""
+    net, twin, losses = pair.net, pair.twin, pair.losses
     x, y = splits.train[0].astype(net.dtype, copy=False), splits.train[1].astype(np.int64)
     torch_sgd, gradients = TwinSGD(twin, settings.l2), net.parameters.zeros_like()
     workspace = net.workspace(settings.batch_size)
     shadow = MLP(net.sizes, batch_norm=net.batch_norm, rng=np.random.default_rng(0), dtype=net.dtype)
-    drift, losses, seconds = Drift([], [], [], []), np.zeros((2, settings.updates)), np.zeros((2, settings.updates))
     milestones = {
         1,
         10,
@@ -158,9 +252,17 @@ def train_both(
         settings.updates,
         *np.geomspace(1, settings.updates, 60).round().astype(int).tolist(),
     }
-    batches = minibatches(len(x), settings.batch_size, np.random.default_rng([settings.seed, 1]))
-    bar = tqdm(zip(range(settings.updates), batches, strict=False), total=settings.updates, unit=" updates")
-    for step, rows in bar:
+    rng = np.random.default_rng([settings.seed, 1])
+    batches, batches_per_epoch = minibatches(len(x), settings.batch_size, rng), len(x) // settings.batch_size
+    first, epoch, drift = 0, rng.bit_generator.state, Drift([], [], [], [])
+    if resume is not None:
+        first, epoch, drift = resume.step, resume.epoch, resume.drift
+        rng.bit_generator.state = epoch
+        for _ in range(first % batches_per_epoch):
+            next(batches)
+    bar = tqdm(range(first, settings.updates), initial=first, total=settings.updates, unit=" updates")
+    for step in bar:
+        rows = next(batches)
         eta = cyclical_learning_rate(step, settings.step_size)
         images, labels = x[rows], y[rows]
         if drift.first_sign is None:
@@ -173,13 +275,18 @@ def train_both(
         sgd_update(net.parameters, gradients, eta, settings.l2)
         middle = time.perf_counter()
         losses[1, step] = torch_sgd.update(torch.from_numpy(images), torch.from_numpy(labels), eta)
-        seconds[:, step] = middle - start, time.perf_counter() - middle
+        pair.seconds[:, step] = middle - start, time.perf_counter() - middle
         if not np.isfinite(losses[:, step]).all():
             raise FloatingPointError(f"the losses are {losses[:, step]} at update {step}, where eta is {eta:g}")
         if step + 1 in milestones:
             drift.add(step + 1, net, twin, (losses[0, step], losses[1, step]))
+            if not np.isfinite([drift.parameters[-1], drift.buffers[-1]]).all():
+                raise FloatingPointError(f"the parameters are no longer finite after {step + 1} updates")
             bar.set_postfix_str(f"loss {losses[0, step]:.3f}, drift {drift.parameters[-1]:.0e}")
-    return drift, losses, seconds
+        if (step + 1) % batches_per_epoch == 0:
+            epoch = rng.bit_generator.state
+        on_state(Comparison(step + 1, epoch, drift))
+    return drift
 
 
 def evaluate_both(net: MLP, twin: Twin, splits: Splits) -> tuple[float, float, int]:

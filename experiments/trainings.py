@@ -108,8 +108,8 @@ class Trainings:
     def results(self, wanted: list[Training]) -> list[Result]:
         """Makes those that are missing, and returns all in the order in which they were asked for."""
         missing = {training.key: training for training in wanted if training.key not in self.done}
-        for training in missing.values():
-            check(training.run, self.data)
+        for one in missing.values():
+            check(one.run, self.data)
         # The longest first, so that no worker is left alone with one at the end; a split is opened once, not in turns.
         order = sorted(missing.values(), key=lambda one: (one.run.n_train, one.run.updates), reverse=True)
         calls = [(self.splits(training.run), training.key) for training in order]

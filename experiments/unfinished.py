@@ -1,6 +1,6 @@
 """A training that may be stopped at any moment: its checkpoint, its lock, and how it ends when asked to.
 
-    with Unfinished(folder, net, run, resume=..., seconds=...) as unfinished:
+    with Unfinished(folder, values_of(net), run, training_state, resume=..., seconds=...) as unfinished:
         train(net, ..., on_state=unfinished.keep, resume=unfinished.state)
         unfinished.keep_last()
         ...  # write the results into the folder
@@ -9,43 +9,46 @@ Beside the folder its checkpoint is there, as FOLDER.unfinished.safetensors, fro
 well.
 """
 
-import dataclasses
-import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 import checkpoints
-
-from manual_mlp import MLP, TrainingState
-
-
-class Interrupted(Exception):
-    """A training was asked to end and can go on. `code` is the exit code that shells know: 128 + the signal."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
+import interruption
+from checkpoints import AnyState, Values
+from interruption import Interrupted
 
 
-class Unfinished:
+class Unfinished(Generic[AnyState]):
     """`run` says what the file is of: a checkpoint with another one is refused.
 
     state   where to go on; None at the start of a training
     """
 
-    def __init__(self, folder: Path, net: MLP, run: dict[str, Any], *, resume: bool, seconds: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        values: Values,
+        run: dict[str, Any],
+        state_from_json: Callable[[dict[str, Any]], AnyState],
+        *,
+        resume: bool,
+        seconds: float,
+    ) -> None:
         self.name, self.file = folder.name, checkpoint_of(folder)
-        self.net, self.run, self.resume, self.seconds = net, run, resume, seconds
-        self.state: TrainingState | None = None
-        self.latest: TrainingState | None = None
+        self.values, self.run, self.state_from_json = values, run, state_from_json
+        self.resume, self.seconds = resume, seconds
+        self.state: AnyState | None = None
+        self.latest: AnyState | None = None
+        self.ended = False  # and saved
         self.signal: int | None = None
         self.due = time.monotonic() + seconds
 
-    def keep(self, state: TrainingState) -> None:
+    def keep(self, state: AnyState) -> None:
         """Writes a checkpoint if one is due. Where the training was asked to end, it ends here."""
         self.latest = state
         if self.signal is None and time.monotonic() < self.due:
@@ -55,18 +58,23 @@ class Unfinished:
         if self.signal is not None:
             raise Interrupted(
                 f"interrupted after {state.step} updates of {self.name}; the same command with --resume goes on",
-                128 + self.signal,
+                self.signal,
             )
 
     def keep_last(self) -> None:
         """Saves the end of a training that went well: what fails while its results are written costs no training."""
         if self.latest is not None:
-            history = [record for record in self.latest.history if record.step < self.latest.step]
-            self.write(dataclasses.replace(self.latest, history=history))
+            self.write(self.latest)
+            self.ended = True
 
-    def write(self, state: TrainingState) -> None:
+    def note(self, number: int, _: FrameType | None) -> None:
+        """The first Ctrl-C or SIGTERM, for `keep` to see between two updates; a second one does not wait for that."""
+        self.signal = number
+        interruption.end_at_once()
+
+    def write(self, state: AnyState) -> None:
         try:
-            checkpoints.write(self.file, self.net, state, self.run)
+            checkpoints.write(self.file, self.values, state, self.run)
         except OSError as error:
             kept = "the one before it is kept" if self.file.exists() else "there is none before it"
             raise OSError(
@@ -78,8 +86,10 @@ class Unfinished:
             stack.enter_context(locked(self.file.with_suffix(".lock")))
             check_startable(self.file, self.resume)
             if self.file.exists():
-                self.state = checkpoints.read(self.file, self.net, self.run)
-            stack.enter_context(noted_signals(self))
+                self.state = checkpoints.read(self.file, self.values, self.run, self.state_from_json)
+                if changed := checkpoints.changed_arithmetic(self.file):
+                    print(f"warning: since {self.file} was written: {changed}; bits may differ", file=sys.stderr)
+            stack.enter_context(interruption.handled(self.note))
             self.stack = stack.pop_all()
         return self
 
@@ -90,8 +100,10 @@ class Unfinished:
         if kind is None and self.signal is not None:  # it came after the last update
             raise Interrupted(
                 f"interrupted; {self.name} has finished, and the same command with --resume makes what is left",
-                128 + self.signal,
+                self.signal,
             )
+        if isinstance(error, OSError) and self.ended:
+            raise OSError(f"{error}; the training is kept: mend this, then --resume writes the results") from None
         if isinstance(error, FloatingPointError) and self.file.exists():
             raise FloatingPointError(
                 f"{error} ({self.file} holds the last values before; move it away to start anew)"
@@ -105,22 +117,6 @@ def checkpoint_of(folder: Path) -> Path:
 def check_startable(file: Path, resume: bool) -> None:
     if file.exists() and not resume:
         raise ValueError(f"{file} holds an unfinished run: --resume goes on with it, or move it away to start anew")
-
-
-@contextmanager
-def noted_signals(unfinished: Unfinished) -> Iterator[None]:
-    """The first Ctrl-C or request to end is noted, for `keep` to see between two updates; a second one acts as ever."""
-
-    def note(number: int, _: FrameType | None) -> None:
-        unfinished.signal = number
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -5,6 +5,11 @@ images evaluated ten times a cycle - and the test images at the end. The two tak
 slows both; what counts is the median over the turns of the manual network's wall time over the twin's.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +19,7 @@ import numpy as np
 import run_folder
 import torch
 from benchmark import described, same_environment
-from command_line import run_script
+from command_line import checked_seed, run_script
 from data_sources import load
 from image_data import ImageData, LatestSplits, Splits, warn
 from runs import RUNS, Run, RunName, check, new_network
@@ -45,7 +50,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     checked_integer("--turns", settings.turns, minimum=1)
-    checked_integer("--seed", settings.seed, minimum=0)
+    checked_seed(settings.seed)
     if not settings.runs:
         raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
     data = load(settings.data, settings.data_dir)

@@ -135,7 +135,7 @@ def train(
         train_loss, train_accuracy = loss_and_accuracy(net, train_data)
         validation_loss, validation_accuracy = loss_and_accuracy(net, validation_data)
         if not math.isfinite(train_loss + validation_loss + penalty):
-            raise FloatingPointError(f"the cost is no longer finite after {step} updates: lower the learning rate")
+            raise FloatingPointError(f"the cost is not finite after {step} updates: {remedy(step)}")
         return Record(
             step,
             eta,
@@ -173,7 +173,7 @@ def train(
             if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss is {loss} at update {step}, where eta is {eta:g}; the first numbers to break are "
-                    f"{first_not_finite(net, part)}: lower the learning rate"
+                    f"{first_not_finite(net, part)}: {remedy(step)}"
                 )
             sgd_update(net.parameters, gradients, eta, l2)
             on_update(step, eta, loss)
@@ -181,6 +181,10 @@ def train(
                 epoch = rng.bit_generator.state
             on_state(TrainingState(step + 1, epoch, history))
     return history
+
+
+def remedy(step: int) -> str:
+    return "lower the learning rate" if step else "the first weights, the images or l2 are too large"
 
 
 def first_not_finite(net: MLP, x: Array) -> str:

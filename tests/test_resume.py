@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 
 import checkpoints
+import interruption
 import numpy as np
 import pytest
 import run_folder
 import unfinished
+from checkpoints import training_state, values_of
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch_file
@@ -65,7 +67,7 @@ def test_a_training_stopped_after_any_update_goes_on_to_the_same_bits(tmp_path, 
 
     def write_and_stop(state):
         if state.step == stop:
-            checkpoints.write(tmp_path / "a.safetensors", first, state, {"seed": 0})
+            checkpoints.write(tmp_path / "a.safetensors", values_of(first), state, {"seed": 0})
             raise Stop
 
     whole, first = network(), network()
@@ -73,7 +75,7 @@ def test_a_training_stopped_after_any_update_goes_on_to_the_same_bits(tmp_path, 
     with pytest.raises(Stop):
         trained(first, np.random.default_rng(3), write_and_stop)
     second = MLP(first.sizes, batch_norm=True, rng=np.random.default_rng(99))
-    state = checkpoints.read(tmp_path / "a.safetensors", second, {"seed": 0})
+    state = checkpoints.read(tmp_path / "a.safetensors", values_of(second), {"seed": 0}, training_state)
     assert state.step == stop
     assert trained(second, np.random.default_rng(77), resume=state) == history
     np.testing.assert_array_equal(second.parameters.flat, whole.parameters.flat)
@@ -82,7 +84,11 @@ def test_a_training_stopped_after_any_update_goes_on_to_the_same_bits(tmp_path, 
 
 def test_torch_loads_a_checkpoint_straight_into_the_twin(tmp_path):
     net = network()
-    trained(net, np.random.default_rng(3), lambda state: checkpoints.write(tmp_path / "a.safetensors", net, state, {}))
+    trained(
+        net,
+        np.random.default_rng(3),
+        lambda state: checkpoints.write(tmp_path / "a.safetensors", values_of(net), state, {}),
+    )
     twin = Twin(net.sizes, batch_norm=True, dtype=mirror(net).linear1.weight.dtype)
     twin.load_state_dict(load_torch_file(tmp_path / "a.safetensors"))
     for name, value in {**net.parameters, **net.buffers}.items():
@@ -109,7 +115,7 @@ def test_a_state_that_cannot_be_is_refused(state, message):
 def checkpoint(tmp_path):
     file = tmp_path / "a.unfinished.safetensors"
     state = TrainingState(3, np.random.default_rng(0).bit_generator.state, [FIRST])
-    checkpoints.write(file, network(), state, {"seed": 0, "hidden": (8, 6)})
+    checkpoints.write(file, values_of(network()), state, {"seed": 0, "hidden": (8, 6)})
     return file
 
 
@@ -120,7 +126,7 @@ def without_metadata(file):
 def other_network(file):
     state = TrainingState(3, np.random.default_rng(0).bit_generator.state, [FIRST])
     net = MLP([5, 8, 7, 3], batch_norm=True, rng=np.random.default_rng(0))
-    checkpoints.write(file, net, state, {"seed": 0, "hidden": (8, 6)})
+    checkpoints.write(file, values_of(net), state, {"seed": 0, "hidden": (8, 6)})
 
 
 def too_large(file):
@@ -178,13 +184,13 @@ def test_a_file_that_is_no_checkpoint_of_this_network_is_refused(checkpoint, dam
     net = network()
     before = net.parameters.flat.copy()
     with pytest.raises(ValueError, match=message):
-        checkpoints.read(checkpoint, net, {"seed": 0, "hidden": (8, 6)})
+        checkpoints.read(checkpoint, values_of(net), {"seed": 0, "hidden": (8, 6)}, training_state)
     np.testing.assert_array_equal(net.parameters.flat, before)
 
 
 def test_a_checkpoint_of_another_run_is_refused(checkpoint):
     with pytest.raises(ValueError, match=r"is of another run: its seed is 0, here it is 1; go on with the same"):
-        checkpoints.read(checkpoint, network(), {"seed": 1, "hidden": (8, 6)})
+        checkpoints.read(checkpoint, values_of(network()), {"seed": 1, "hidden": (8, 6)}, training_state)
 
 
 def test_a_write_that_fails_leaves_the_checkpoint_before(checkpoint, monkeypatch):
@@ -194,7 +200,9 @@ def test_a_write_that_fails_leaves_the_checkpoint_before(checkpoint, monkeypatch
     before = checkpoint.read_bytes()
     monkeypatch.setattr(os, "fsync", full)
     state = TrainingState(4, np.random.default_rng(0).bit_generator.state, [])
-    run = unfinished.Unfinished(checkpoint.with_name("a"), network(), {}, resume=True, seconds=0)
+    run = unfinished.Unfinished(
+        checkpoint.with_name("a"), values_of(network()), {}, training_state, resume=True, seconds=0
+    )
     with pytest.raises(OSError, match=r"No space left on device.*the one before it is kept"):
         run.keep(state)
     assert checkpoint.read_bytes() == before
@@ -204,7 +212,7 @@ def test_a_write_that_fails_leaves_the_checkpoint_before(checkpoint, monkeypatch
 def test_values_that_are_not_finite_are_not_written(checkpoint):
     before, net = checkpoint.read_bytes(), network()
     net.parameters["linear2.bias"][1] = np.nan
-    checkpoints.write(checkpoint, net, TrainingState(4, {}, []), {})
+    checkpoints.write(checkpoint, values_of(net), TrainingState(4, {}, []), {})
     assert checkpoint.read_bytes() == before
 
 
@@ -358,7 +366,12 @@ def test_a_closed_output_is_one_line(images, tmp_path):
 def test_what_a_killed_writer_left_goes_with_the_checkpoint(checkpoint):
     checkpoint.with_name(checkpoint.name + ".new").write_bytes(b"half a checkp")
     with unfinished.Unfinished(
-        checkpoint.with_name("a"), network(), {"seed": 0, "hidden": (8, 6)}, resume=True, seconds=9
+        checkpoint.with_name("a"),
+        values_of(network()),
+        {"seed": 0, "hidden": (8, 6)},
+        training_state,
+        resume=True,
+        seconds=9,
     ):
         assert checkpoint.exists()
     assert not list(checkpoint.parent.iterdir())
@@ -377,14 +390,14 @@ def test_an_interrupted_repetition_is_resumed_not_the_run_before(images, tmp_pat
 
 
 def test_a_signal_after_the_last_update_ends_the_script_after_that_run(tmp_path):
-    run = unfinished.Unfinished(tmp_path / "a", network(), {}, resume=False, seconds=99)
+    run = unfinished.Unfinished(tmp_path / "a", values_of(network()), {}, training_state, resume=False, seconds=99)
 
     def run_and_be_asked_to_end():
         with run:
             run.keep(TrainingState(3, EPOCH, [FIRST]))
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(unfinished.Interrupted, match="a has finished") as ended:
+    with pytest.raises(interruption.Interrupted, match="a has finished") as ended:
         run_and_be_asked_to_end()
     assert ended.value.code == 143
     assert not list(tmp_path.iterdir())
@@ -394,14 +407,18 @@ def test_results_that_cannot_be_written_cost_no_training(tmp_path):
     """The last checkpoint has the record of the end no more: a resumed training takes it again."""
 
     def run_and_fail():
-        with unfinished.Unfinished(tmp_path / "a", network(), {}, resume=False, seconds=99) as run:
+        with unfinished.Unfinished(
+            tmp_path / "a", values_of(network()), {}, training_state, resume=False, seconds=99
+        ) as run:
             run.keep(TrainingState(3, EPOCH, [FIRST, dataclasses.replace(FIRST, step=3)]))
             run.keep_last()
             raise OSError("full")
 
     with pytest.raises(OSError, match="full"):
         run_and_fail()
-    with unfinished.Unfinished(tmp_path / "a", network(), {}, resume=True, seconds=99) as again:
+    with unfinished.Unfinished(
+        tmp_path / "a", values_of(network()), {}, training_state, resume=True, seconds=99
+    ) as again:
         assert again.state == TrainingState(3, EPOCH, [FIRST])
 
 
@@ -421,5 +438,5 @@ def test_a_finished_folder_that_is_damaged_is_named(tmp_path, summary):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "config.json").write_text('{"seed": 0, "data": "x"}')
     (tmp_path / "a" / "summary.json").write_text(summary)
-    with pytest.raises(ValueError, match=r"a/summary.json .*; make the run again"):
-        run_folder.finished(tmp_path, "a", {"seed": 0, "data": "x"})
+    with pytest.raises(ValueError, match=r"a/summary.json is damaged .*; make the run again"):
+        run_folder.read_summary(run_folder.finished(tmp_path, "a", {"seed": 0, "data": "x"}))

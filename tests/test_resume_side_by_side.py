@@ -1,0 +1,146 @@
+"""The comparison of both networks, too, can be stopped by anything and goes on to the same bits."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import side_by_side
+from data_sources import load
+from image_data import split
+from unfinished import Unfinished, checkpoint_of
+
+from manual_mlp import MLP
+
+SCRIPT = Path(__file__).parent.parent / "experiments" / "side_by_side.py"
+NAME = "3-layer-bn_float32_tiny_seed0"
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    file = tmp_path_factory.mktemp("images") / "tiny.npz"
+    x, y = np.random.default_rng(0).integers(0, 256, (260, 6, 6, 3), np.uint8), np.arange(260) % 4
+    np.savez(file, x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    return file
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("stop", [1, 8, 11, 23, 24], ids=lambda stop: f"after {stop}")
+def test_a_comparison_stopped_after_any_update_goes_on_to_the_same_bits(images, tmp_path, stop, dtype):
+    """Through a file; eight updates are an epoch."""
+    settings = side_by_side.Settings(
+        dtype=dtype, hidden=(9, 8), updates=24, step_size=10, batch_size=20, n_train=160, data=str(images)
+    )
+    splits = split(load(str(images), tmp_path), 160, 1)
+
+    def trained(resume, on_state=lambda _: None):
+        pair = side_by_side.Pair(settings, 108, 4)
+        kept = Unfinished(tmp_path / "a", pair.values, {}, side_by_side.comparison, resume=resume, seconds=0)
+        with kept as unfinished:
+
+            def keep(state):
+                unfinished.keep(state)
+                on_state(state)
+
+            return pair, side_by_side.train_both(pair, splits, settings, keep, unfinished.state)
+
+    def end(state):
+        if state.step == stop:
+            raise Stop
+
+    whole, expected = trained(resume=False)
+    with pytest.raises(Stop):
+        trained(resume=False, on_state=end)
+    pair, drift = trained(resume=True)
+    assert drift == expected
+    for name, value in whole.values.items():
+        if name != "seconds":
+            np.testing.assert_array_equal(pair.values[name], value, err_msg=name)
+    assert all((pair.seconds > 0).flat), "the times before the interruption are kept as well"
+
+
+def test_the_twin_is_filled_from_the_checkpoint_in_place():
+    pair = side_by_side.Pair(side_by_side.Settings(hidden=(9, 8)), 108, 4)
+    for value in pair.values.values():
+        value[...] = 0.5
+    assert all((value == 0.5).all() for value in pair.twin.state_dict().values())
+    assert isinstance(pair.net, MLP)
+    assert (pair.net.parameters.flat == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        {"steps": [1, 9], "parameters": [0.0, 0.0], "buffers": [0.0, 0.0], "losses": [0.0, 0.0]},
+        {"steps": [1], "parameters": [], "buffers": [0.0], "losses": [0.0]},
+        {"steps": [1], "parameters": ["x"], "buffers": [0.0], "losses": [0.0]},
+        {"steps": [1], "parameters": [float("nan")], "buffers": [0.0], "losses": [0.0]},
+        {"steps": [1]},
+        {},
+        [],
+    ],
+    ids=["beyond its updates", "of unequal length", "text", "NaN", "parts missing", "empty", "a list"],
+)
+def test_a_drift_that_no_comparison_has_written_is_refused(drift):
+    with pytest.raises((TypeError, ValueError)):
+        side_by_side.comparison({"step": 8, "epoch": np.random.default_rng(0).bit_generator.state, "drift": drift})
+
+
+def start(images, results, *arguments):
+    settings = ("--dtype", "float32", "--hidden", "9", "8", "--updates", "1500", "--step-size", "500")
+    sizes = ("--batch-size", "20", "--n-train", "160", "--data", images, "--results", results)
+    command = [sys.executable, SCRIPT, *settings, *sizes, *arguments]
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    return output
+
+
+def result(results):
+    summary = json.loads((results / "side_by_side" / NAME / "summary.json").read_text())
+    return {name: value for name, value in summary.items() if "milliseconds" not in name}
+
+
+def test_killed_and_interrupted_a_comparison_ends_in_the_same_summary(images, tmp_path, capsys):
+    whole = start(images, tmp_path / "whole")
+    draw = random.Random(0)
+    file = checkpoint_of(tmp_path / "stopped" / "side_by_side" / NAME)
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        before = file.stat().st_mtime if file.exists() else 0.0
+        process = start(images, tmp_path / "stopped", "--checkpoint-seconds", "0", "--resume")
+        while process.poll() is None and not (file.exists() and file.stat().st_mtime > before):
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.05))
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == code, errors
+        assert "Traceback" not in errors
+    output = finish(start(images, tmp_path / "stopped", "--resume"))
+    finish(whole)
+    assert result(tmp_path / "stopped") == result(tmp_path / "whole")
+    assert [path.name for path in file.parent.iterdir()] == [NAME]
+    again = side_by_side.Settings(
+        *("float32", (9, 8)),
+        updates=1500,
+        step_size=500,
+        batch_size=20,
+        n_train=160,
+        data=str(images),
+        results=tmp_path / "stopped",
+        resume=True,
+    )
+    side_by_side.main(again)
+    assert capsys.readouterr().out == output, "taken as it is"
+    assert [path.name for path in file.parent.iterdir()] == [NAME]
