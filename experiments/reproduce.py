@@ -79,11 +79,12 @@ def header(reproduction: Reproduction, settings: Settings, earlier: int, seconds
     facts = {
         "data": f"{data.name}, fingerprint {data.fingerprint[:16]}. {data.warning}",
         "seeds": f"{settings.seeds} for every published number, {settings.search_seeds} for every value of a search",
-        "machine": f"{host['cpu']}, {host['cores']} cores; {settings.workers} trainings at a time",
+        "machine": f"{host['cpu']}, {host['cores']} cores; {settings.workers} trainings at a time; {host['blas']} "
+        f"with {host['OPENBLAS_CORETYPE'] or 'the kernels that it chooses'}",
         "versions": ", ".join(f"{name} {version}" for name, version in provenance["versions"].items()),
         "commit": str(provenance["commit"]),
         "wall time": f"{seconds / 60:.1f} minutes",
-        "work": f"{len(results)} trainings{resumed}, together {work / 60:.1f} minutes of one core",
+        "work": f"{len(results)} trainings{resumed}, together {work / 60:.1f} minutes of processor time",
     }
     rules = (
         "Made by `python experiments/reproduce.py`. A published number is *reproduced* if it lies within two standard "
