@@ -66,9 +66,9 @@ def parsed(settings: type[Settings], description: str | None) -> Settings:
             if ending.code != 2:  # --help
                 raise
     _, *lines = box.getvalue().splitlines()  # the first is the box's title
-    text = " ".join(line.strip("│ ") for line in lines)
-    what, *_ = re.split(r"─{2,}|For full helptext", text)
-    raise ValueError(f"{what.strip().rstrip('.')}; --help shows every setting")
+    text = " ".join(line.strip("│| ") for line in lines)
+    what = next(part.strip() for part in re.split(r"[─-]{4,}", text) if part.strip())
+    raise ValueError(f"{what.rstrip('.')}; --help shows every setting")
 
 
 def sentence(error: Exception) -> str:

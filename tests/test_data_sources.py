@@ -223,7 +223,7 @@ def no_network(server, monkeypatch):
 
 
 def check_tiny_cifar(data):
-    assert (data.name, data.warning) == ("CIFAR-10", "")
+    assert (data.name, data.warning, data.is_cifar10) == ("CIFAR-10", "", True)
     for images, labels, names in ((data.x_train, data.y_train, BATCHES[:5]), (data.x_test, data.y_test, BATCHES[5:])):
         raw = np.concatenate([TINY[name][0] for name in names])  # all reds, all greens, all blues of an image
         np.testing.assert_array_equal(images, raw.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))

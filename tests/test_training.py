@@ -215,6 +215,12 @@ def test_divergence_in_the_last_update_ends_it_too():
         trained(network(), updates=1, eta=1e300)
 
 
+@pytest.mark.parametrize(("initializer", "l2"), [(1e300, 0.0), ("he", 1e308)], ids=["first weights", "l2"])
+def test_a_cost_that_is_not_finite_from_the_start_is_not_blamed_on_the_learning_rate(initializer, l2):
+    with pytest.raises(FloatingPointError, match=r"after 0 updates: the first weights, the images or l2 are too large"):
+        trained(network(initializer=initializer), l2=l2)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
