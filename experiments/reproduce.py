@@ -20,11 +20,12 @@ import initialization
 import lambda_3_layer
 import lambda_search
 import overfit
+import reproduction
 import run_folder
 from answers import Answer, Claim, Row, aligned, as_text
 from command_line import run_script
 from matplotlib.figure import Figure
-from reproduction import Reproduction, Settings, opened
+from reproduction import Reproduction, opened
 from seed_statistics import mean
 
 SCRIPTS = (overfit, cycles, lambda_search, final_networks, depth, lambda_3_layer, initialization)
@@ -33,27 +34,27 @@ FEWEST_SEEDS = 5  # of a document that speaks for the project
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReproduceSettings(Settings):
+class Settings(reproduction.Settings):
     output: Path = Path()
     """RESULTS.md goes there, its figures into docs/figures below it."""
 
 
-def main(settings: ReproduceSettings) -> None:
+def main(settings: Settings) -> None:
     start = time.perf_counter()
     folder = settings.output / FIGURES
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"--output is {settings.output}: cannot write there ({error.strerror})") from None
-    with opened(settings) as reproduction:
-        if not reproduction.data.is_cifar10 and settings.output == Path():
-            raise ValueError(f"these would be results on {reproduction.data.name}: choose an --output of their own")
-        earlier = len(reproduction.trainings.done)
-        answers = [script.answer(reproduction) for script in SCRIPTS]
+    with opened(settings) as trained:
+        if not trained.data.is_cifar10 and settings.output == Path():
+            raise ValueError(f"these would be results on {trained.data.name}: choose an --output of their own")
+        earlier = len(trained.trainings.done)
+        answers = [script.answer(trained) for script in SCRIPTS]
         document = "\n\n".join(
             [
                 "# The five reports, made again",
-                header(reproduction, settings, earlier, time.perf_counter() - start),
+                header(trained, settings, earlier, time.perf_counter() - start),
                 summary(answers),
                 "![Paired differences of test accuracy with their 95 % intervals](docs/figures/claims.png)",
                 *(section(answer) for answer in answers),
@@ -69,11 +70,11 @@ def main(settings: ReproduceSettings) -> None:
     print(settings.output / "RESULTS.md")
 
 
-def header(reproduction: Reproduction, settings: Settings, earlier: int, seconds: float) -> str:
+def header(trained: Reproduction, settings: Settings, earlier: int, seconds: float) -> str:
     """Where the numbers come from."""
-    data, provenance = reproduction.data, run_folder.provenance({}, reproduction.data)
+    data, provenance = trained.data, run_folder.provenance({}, trained.data)
     host = provenance["host"]
-    results = reproduction.trainings.done.values()
+    results = trained.trainings.done.values()
     work = sum(result["seconds"] for result in results)
     resumed = f", {earlier} of them by earlier processes" if earlier else ""
     facts = {
@@ -133,4 +134,4 @@ def plot_claims(claims: list[Claim]) -> Figure:
 
 
 if __name__ == "__main__":
-    run_script(main, ReproduceSettings)
+    run_script(main, Settings)

@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 import image_data
 import numpy as np
@@ -66,13 +66,13 @@ class Training:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
-def train_once(folder: str, key: str) -> Result:
+def train_once(folder: str, classes: int, key: str) -> Result:
     """One training, in whatever process: the last record of its history, and test images where they are asked for."""
     wanted = json.loads(key)
     run = Run(**{**wanted["run"], "hidden": tuple(wanted["run"]["hidden"])})
     splits = open_splits(folder)
     start = time.process_time()
-    net = new_network(run, splits.train[0].shape[1], int(splits.train[1].max()) + 1, wanted["seed"])
+    net = new_network(run, splits.train[0].shape[1], classes, wanted["seed"])
     try:
         last = run.train(net, splits, wanted["seed"], record_every=run.updates)[-1]
     except FloatingPointError as error:
@@ -98,7 +98,6 @@ class Trainings:
         with ExitStack() as stack:
             stack.enter_context(locked(self.file.with_suffix(".lock")))
             self.done = read_results(self.file, provenance(self.data))
-            self.stream: TextIO = stack.enter_context(self.file.open("a"))
             self.stack = stack.pop_all()
         return self
 
@@ -112,10 +111,10 @@ class Trainings:
             check(one.run, self.data)
         # The longest first, so that no worker is left alone with one at the end; a split is opened once, not in turns.
         order = sorted(missing.values(), key=lambda one: (one.run.n_train, one.run.updates), reverse=True)
-        calls = [(self.splits(training.run), training.key) for training in order]
+        calls = [(self.splits(one.run), self.data.classes, one.key) for one in order]
         made = in_parallel(train_once, calls, self.options.workers, self.options.dask)
         with closing(made), tqdm(total=len(calls), unit=" trainings", leave=False, dynamic_ncols=True) as bar:
-            for (_, key), result in made:
+            for (_, _, key), result in made:
                 self.keep(key, result)
                 bar.update()
         return [self.done[training.key] for training in wanted]
@@ -124,9 +123,12 @@ class Trainings:
         return str(shared_splits(self.data, run.n_train, run.n_validation, self.options.data_dir).resolve())
 
     def keep(self, key: str, result: Result) -> None:
-        self.stream.write(json.dumps({"training": json.loads(key), "result": result}) + "\n")
-        self.stream.flush()
-        os.fsync(self.stream.fileno())
+        with self.file.open("a") as stream:
+            if stream.tell() == 0:
+                stream.write(json.dumps(provenance(self.data)) + "\n")
+            stream.write(json.dumps({"training": json.loads(key), "result": result}) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         self.done[key] = result
 
 
@@ -148,16 +150,16 @@ def fingerprint(files: Iterable[Path]) -> str:
 
 
 def read_results(file: Path, of: dict[str, str]) -> dict[str, Result]:
-    """The results of earlier processes; starts the file where there is none. A last line without its end was being
-    written when the process was killed: it is cut off.
+    """The results of earlier processes. A last line without its end was being written when the process was killed: it
+    is cut off.
     """
-    if not file.exists() or (not file.read_bytes().endswith(b"\n") and file.read_bytes().count(b"\n") == 0):
-        file.write_text(json.dumps(of) + "\n")
-    content = file.read_bytes()
+    content = file.read_bytes() if file.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         with file.open("r+b") as stream:
             stream.truncate(len(whole))
+    if not whole:
+        return {}
     try:
         header, *lines = [json.loads(line) for line in whole.splitlines()]
         results = {json.dumps(line["training"], sort_keys=True): dict(line["result"]) for line in lines}

@@ -89,7 +89,7 @@ def run(arguments, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(argument) for argument in ("reproduce.py", *arguments)])
     monkeypatch.setattr(reproduce, "SCRIPTS", (SimpleNamespace(answer=small_answer),))
     with pytest.raises(SystemExit) as end:
-        run_script(reproduce.main, reproduce.ReproduceSettings)
+        run_script(reproduce.main, reproduce.Settings)
     return end.value.code
 
 
@@ -129,22 +129,6 @@ def test_the_projects_own_document_is_not_replaced_by_results_on_other_data(argu
     assert run(arguments, monkeypatch) == 2
     assert "these would be results on tiny.npz: choose an --output of their own" in capsys.readouterr().err
     assert not (tmp_path / "RESULTS.md").exists()
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (("--seeds", "0"), "--seeds is 0"),
-        (("--search-seeds", "-1"), "--search-seeds is -1"),
-        (("--workers", "0"), "--work"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
-def test_bad_settings_are_answered_in_one_line(more, message, arguments, tmp_path, monkeypatch, capsys):
-    assert run([*arguments, *more, "--output", tmp_path / "out"], monkeypatch) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert message in line
-    assert not (tmp_path / "out" / "RESULTS.md").exists()
 
 
 def test_the_readme_shows_the_summary_of_the_results():

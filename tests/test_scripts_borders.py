@@ -20,6 +20,7 @@ import checkpoints
 import cost_growth
 import numpy as np
 import pytest
+import reproduce
 import run_cycles
 import run_folder
 import unfinished
@@ -131,13 +132,40 @@ WRONG = [
     ("check_gradients", "--cases R9", "'R9' for argument '--cases'"),
     ("check_gradients", "--seed -1", "--seed is -1"),
     ("check_gradients", "--data tiny.npz --cases R1", "--cases R1 needs images of 3072 pixels"),
+    ("search", "--low 0", "--low is 0 and --high 0.1"),
+    ("search", "--low 1e-2 --high 1e-3", "--low is 0.01 and --high 0.001; the lower end must be"),
+    ("search", "--low 1e-3 --high 1e-3", "--low is 0.001 and --high 0.001"),
+    ("search", "--high nan", "--high is nan"),
+    ("search", "--high inf", "--high is inf"),
+    ("search", "--values 0", "--values is 0"),
+    ("search", "--values 4 -1", "--values is -1"),
+    ("search", "--values", "--values names no stage"),
+    ("search", "--seeds 0", "--seeds is 0"),
+    ("search", "--seed -1", "--seed is -1"),
+    ("search", "--l2 0.1", "--l2 is 0.1; it is what is searched for"),
+    ("search", "--rule R9", "'R9' for argument '--rule'"),
+    ("search", "--sampling even", "'even' for argument '--sampling'"),
+    ("reproduce", "--seeds 0", "--seeds is 0"),
+    ("reproduce", "--search-seeds -1", "--search-seeds is -1"),
+    ("reproduce", "--data tiny.npz", "these would be results on tiny.npz: choose an --output"),
+    ("reproduce", "--output tiny.npz", "--output is tiny.npz: cannot write there"),
+    *(
+        (script, arguments, message)
+        for script in (script.__name__ for script in reproduce.SCRIPTS)
+        for arguments, message in (
+            ("--seeds 0", "--seeds is 0"),
+            ("--data tiny.npz --workers 0", "--workers is 0"),
+            ("--data tiny.npz", "--n-train is .* and --n-validation"),
+        )
+    ),
     ("plot_run", "", "Missing from plot_run.py: PATH"),
     ("plot_run", "one two", "Unrecognized options: two"),
     ("plot_run", "nowhere", "nowhere/history.csv cannot be read .*; nowhere must be the folder of a finished run"),
     ("plot_run", "tiny.npz", "tiny.npz must be the folder of a finished run"),
     ("plot_run", "results", "results must be the folder of a finished run"),
 ]
-DEFAULTS = {"run_cycles": CYCLES, "side_by_side": PAIR}
+SEARCH = ("--data", "tiny.npz", "--n-train", "160", "--n-validation", "40")
+DEFAULTS = {"run_cycles": CYCLES, "side_by_side": PAIR, "search": SEARCH}
 
 
 @pytest.mark.parametrize(
@@ -387,6 +415,9 @@ LOADING = {
     "benchmark": "random_images",
     "cost_growth": "random_images",
     "plot_run": "plot_run",
+    "search": "load",
+    "reproduce": "opened",
+    **{script.__name__: "show" for script in reproduce.SCRIPTS},
 }
 
 

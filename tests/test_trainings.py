@@ -123,7 +123,7 @@ def test_results_of_another_data_set_or_version_are_not_mixed(changed, data, opt
 @pytest.mark.parametrize("line", ["[1]", "{}", "nonsense", '{"training": 1}', "[" * 10_000])
 def test_a_damaged_file_is_named(line, data, options):
     with Trainings(data, options) as many:
-        pass
+        many.results([Training(RUN, 0)])
     with many.file.open("a") as file:
         file.write(line + "\n")
     with pytest.raises(ValueError, match=r"trainings\.jsonl is damaged .*: move it away"), Trainings(data, options):
@@ -159,7 +159,7 @@ def test_a_training_that_diverges_is_a_result(data, options):
 def test_what_cannot_be_trained_is_found_before_anything_is(change, message, data, options):
     with Trainings(data, options) as many, pytest.raises(ValueError, match=message):
         many.results([Training(RUN, 0), Training(dataclasses.replace(RUN, **change), 0)])
-    assert len(many.file.read_text().splitlines()) == 1
+    assert not many.file.exists()
 
 
 def test_workers_must_be_a_number_above_0(data, options):
