@@ -2,6 +2,8 @@
 
 Claim      R4, every weight from N(0, sigma): without batch normalization 52.96 % at sigma 1e-1 and 10 % at 1e-3 and
            1e-4; with it 53.78, 53.6 and 53.6 %.
+Measured   52.71 +- 0.25 % without at 1e-1; at 1e-3 13 of 20 seeds learn, to 45.2 %, and 7 stay at 10 %; none learns at
+           1e-4. With batch normalization 53.22 +- 0.21, 53.33 +- 0.32 and 53.10 +- 0.18 %.
 Settings   3 layers (50, 50), 45,000 images, lambda 0.005, two cycles of n_s 2250
 """
 
@@ -46,7 +48,12 @@ LEARNED = 0.11  # test accuracy; a network that has learned nothing is at 10 %
 def answer(reproduction: Reproduction) -> Answer:
     return Answer(
         "Sensitivity to initialization",
-        "3 layers (50, 50), every weight drawn from N(0, sigma), 45,000 images, lambda 0.005, two cycles of n_s 2250.",
+        "3 layers (50, 50), every weight drawn from N(0, sigma), 45,000 images, lambda 0.005, two cycles of n_s 2250. "
+        "At sigma 1e-3 without batch norm it is a toss-up whether a network learns, so mean and interval say little "
+        "there: what is seen is 10 % or about 45 %. With small weights in every layer each layer's gradient is a "
+        "product of the others' small weights, and the network stands still until they have grown. The penalty shrinks "
+        "them meanwhile: without it every seed learns, with it only those that get away before the training ends, "
+        "later seeds if it is longer. (table below)",
         reproduction.beside(PUBLISHED),
         tuple(reproduction.claim(f"batch norm at sigma {sigma:g}", NORMALIZED[sigma], PLAIN[sigma]) for sigma in PLAIN),
         (tosses(reproduction),),
@@ -54,9 +61,7 @@ def answer(reproduction: Reproduction) -> Answer:
 
 
 def tosses(reproduction: Reproduction) -> Table:
-    """With small weights the gradient of each layer is small, too, and the network stands still until they have grown;
-    the penalty shrinks them meanwhile.
-    """
+    reproduction.make(TOSSES.values(), test=True)
     rows = []
     for what, run in TOSSES.items():
         seeds = reproduction.seeds * (MORE_SEEDS if run == TOSS else 1)
@@ -65,7 +70,7 @@ def tosses(reproduction: Reproduction) -> Table:
         reached = f"{100 * mean(learned):.1f}" if learned else "-"
         rows.append((what, f"{len(learned)} of {seeds}", reached))
     return Table(
-        "Without batch norm at sigma 1e-3: how many seeds learn anything, and what those reach",
+        "Without batch norm at sigma 1e-3, or where said 1e-4: how many seeds learn anything, and what those reach",
         ("training", "learn", "test accuracy %"),
         tuple(rows),
     )

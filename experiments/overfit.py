@@ -2,6 +2,7 @@
 
 Claim      R2: 100 % of the training images, 21 % of the validation images, 14 % of the test images. R0 shows that the
            loss falls with 50 hidden units, 200 epochs, batches of one and a constant learning rate of 1e-5.
+Measured   100 %, 20.95 +- 0.49 % and 20.63 +- 0.56 %
 Settings   50 hidden units, no penalty, 100 images, batches of one, 200 epochs; eta 1e-5 (R0) and 1e-3 (R2 names none)
 """
 
@@ -44,12 +45,13 @@ PUBLISHED = (
 
 
 def answer(reproduction: Reproduction) -> Answer:
-    slow = reproduction.measured(R0, "train_accuracy"), reproduction.measured(R0, "train_loss")
+    rows = reproduction.beside(PUBLISHED)
+    slow = [reproduction.measured(R0, measure, test=False) for measure in ("train_accuracy", "train_loss")]
     return Answer(
         "Overfitting 100 images",
         "50 hidden units, lambda 0, 100 images, batches of one, 200 epochs. R2 does not name its learning rate; "
         "ours is 1e-3.",
-        reproduction.beside(PUBLISHED),
+        rows,
         tables=(
             Table(
                 "R0's learning rate of 1e-5: its loss falls, but 200 epochs do not do",

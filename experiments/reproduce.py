@@ -30,7 +30,14 @@ from seed_statistics import mean
 
 SCRIPTS = (overfit, cycles, lambda_search, final_networks, depth, lambda_3_layer, initialization)
 FIGURES = Path("docs", "figures")
-FEWEST_SEEDS = 5  # of a document that speaks for the project
+ROOT = Path(__file__).parent.parent
+OPEN = (
+    "Their gradient checks, the reports' other numbers, are made again by `python experiments/check_gradients.py`. R4's "
+    "table of lambdas is the one section that does not come out at all: it is not of the settings that R4 gives, as its "
+    "section below shows."
+)
+LARGE = 0.1  # ten points: a panel of its own
+FEWEST = (5, 3)  # seeds and search seeds of a document that speaks for the project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +54,16 @@ def main(settings: Settings) -> None:
     except OSError as error:
         raise OSError(f"--output is {settings.output}: cannot write there ({error.strerror})") from None
     with opened(settings) as trained:
-        if not trained.data.is_cifar10 and settings.output == Path():
-            raise ValueError(f"these would be results on {trained.data.name}: choose an --output of their own")
-        earlier = len(trained.trainings.done)
+        if settings.output.resolve() == ROOT.resolve():
+            check_worthy(trained)
+        earlier = set(trained.trainings.done)
         answers = [script.answer(trained) for script in SCRIPTS]
         document = "\n\n".join(
             [
                 "# The five reports, made again",
                 header(trained, settings, earlier, time.perf_counter() - start),
                 summary(answers),
+                OPEN,
                 "![Paired differences of test accuracy with their 95 % intervals](docs/figures/claims.png)",
                 *(section(answer) for answer in answers),
             ]
@@ -70,22 +78,34 @@ def main(settings: Settings) -> None:
     print(settings.output / "RESULTS.md")
 
 
-def header(trained: Reproduction, settings: Settings, earlier: int, seconds: float) -> str:
+def check_worthy(trained: Reproduction) -> None:
+    """The project's own document is not replaced by less than it is."""
+    if not trained.data.is_cifar10:
+        raise ValueError(f"these would be results on {trained.data.name}: choose an --output of their own")
+    if trained.seeds < FEWEST[0] or trained.search_seeds < FEWEST[1]:
+        raise ValueError(
+            f"--seeds is {trained.seeds} and --search-seeds {trained.search_seeds}; the project's own document has at "
+            f"least {FEWEST[0]} and {FEWEST[1]}: choose another --output"
+        )
+
+
+def header(trained: Reproduction, settings: Settings, earlier: set[str], seconds: float) -> str:
     """Where the numbers come from."""
     data, provenance = trained.data, run_folder.provenance({}, trained.data)
     host = provenance["host"]
-    results = trained.trainings.done.values()
-    work = sum(result["seconds"] for result in results)
-    resumed = f", {earlier} of them by earlier processes" if earlier else ""
+    asked = trained.trainings.asked
+    work = sum(trained.trainings.done[key]["seconds"] for key in asked)
+    resumed = f", {len(asked & earlier)} of them by earlier processes" if asked & earlier else ""
+    workers = f"workers of {settings.dask}" if settings.dask else f"{settings.workers} trainings at a time"
     facts = {
         "data": f"{data.name}, fingerprint {data.fingerprint[:16]}. {data.warning}",
         "seeds": f"{settings.seeds} for every published number, {settings.search_seeds} for every value of a search",
-        "machine": f"{host['cpu']}, {host['cores']} cores; {settings.workers} trainings at a time; {host['blas']} "
+        "machine": f"{host['cpu']}, {host['cores']} cores; {workers}; {host['blas']} "
         f"with {host['OPENBLAS_CORETYPE'] or 'the kernels that it chooses'}",
         "versions": ", ".join(f"{name} {version}" for name, version in provenance["versions"].items()),
         "commit": str(provenance["commit"]),
         "wall time": f"{seconds / 60:.1f} minutes",
-        "work": f"{len(results)} trainings{resumed}, together {work / 60:.1f} minutes of processor time",
+        "work": f"{len(asked)} trainings{resumed}, together {work / 60:.1f} minutes of processor time",
     }
     rules = (
         "Made by `python experiments/reproduce.py`. A published number is *reproduced* if it lies within two standard "
@@ -114,22 +134,26 @@ def section(answer: Answer) -> str:
 
 
 def plot_claims(claims: list[Claim]) -> Figure:
-    """What one thing instead of another does to test accuracy, with 95 % intervals; a claim holds right of 0."""
-    figure = Figure(figsize=(10, 0.6 + 0.42 * len(claims)), layout="constrained")
-    axes = figure.subplots()
-    for place, claim in enumerate(reversed(claims)):
-        low, high = claim.interval
-        middle = mean(claim.differences)
-        axes.errorbar(
-            100 * middle, place, xerr=[[100 * (middle - low)], [100 * (high - middle)]], fmt="ko", capsize=4,
-            markerfacecolor="black" if claim.holds == "yes" else "white",
-        )  # fmt: skip
-        axes.plot([100 * one for one in claim.differences], [place] * len(claim.differences), "|", color="0.5")
-    axes.set_yticks(range(len(claims)), [claim.what for claim in reversed(claims)], fontsize="small")
-    axes.axvline(0, color="0.6", linewidth=1)
-    axes.set_xscale("symlog", linthresh=3)
-    axes.set_xlabel("points of test accuracy, paired by seed; mean, 95 % interval, single seeds")
-    axes.grid(alpha=0.3, axis="x")
+    """What one thing, not another, does to test accuracy, with 95 % intervals. Large ones have a panel of their own."""
+    small = [claim for claim in claims if abs(mean(claim.differences)) < LARGE]
+    parts = [part for part in (small, [claim for claim in claims if claim not in small]) if part]
+    heights = [len(part) + 1 for part in parts]
+    figure = Figure(figsize=(10, 0.5 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, part in zip(panels, parts, strict=True):
+        for place, claim in enumerate(reversed(part)):
+            low, high = claim.interval
+            axes.plot(
+                [100 * one for one in claim.differences], [place] * len(claim.differences), "|", color="tab:orange"
+            )
+            axes.plot([100 * low, 100 * high], [place, place], "k-", linewidth=1)
+            color = "black" if claim.holds == "yes" else "white"
+            axes.plot(100 * mean(claim.differences), place, "ko", markerfacecolor=color)
+        axes.set_yticks(range(len(part)), [claim.what for claim in reversed(part)])
+        axes.set_ylim(-0.6, len(part) - 0.4)
+        axes.axvline(0, color="0.5", linewidth=1)
+        axes.grid(alpha=0.3, axis="x")
+    panels[-1].set_xlabel("points of test accuracy: mean (filled where surely above 0), 95 % interval, single seeds")
     return figure
 
 

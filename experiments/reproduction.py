@@ -3,15 +3,16 @@
 Each of them has an `answer(reproduction)`; `reproduce.py` asks them all.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from answers import Answer, Claim, Measure, Published, Row, as_text
 from data_sources import load
 from image_data import ImageData, warn
+from one_training import Training
 from runs import Run
-from trainings import Options, Training, Trainings
+from trainings import Options, Trainings
 
 from manual_mlp.checks import checked_integer
 
@@ -32,6 +33,10 @@ class Reproduction:
     trainings: Trainings
     seeds: int
     search_seeds: int
+
+    def make(self, runs: Iterable[Run], *, test: bool) -> None:
+        """All seeds of all runs, side by side; `measured` then finds them made."""
+        self.trainings.results([Training(run, seed, test) for run in runs for seed in range(self.seeds)])
 
     def beside(self, published: Sequence[Published]) -> tuple[Row, ...]:
         """Each with ours. A run whose test accuracy is published is trained for all of its numbers at once."""

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import functools
 import glob
+import hashlib
 import itertools
 import json
 import os
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -97,6 +99,14 @@ def arithmetic() -> dict[str, str]:
         "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", ""),
         "numpy": np.__version__,
     }
+
+
+def code(*modules: ModuleType) -> str:
+    """The SHA-256 of their source: what another version of the code has made is not taken for this one's."""
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ and the next stage's interval follows from the best by one of the rules that the
 R0   from the lowest to the highest of the three best, half a decade wider on each side (it names no rule; this is one
      that holds its values)
 R1   from the one to the other of the two best, a quarter of a decade wider on each side
-R2   from the lowest to the highest of the five best
+R2   from the lowest to the highest of the five best (it says: between the best and the worst of them)
 R3   the whole decades that hold the three best
 
 Values are ranked by their mean validation accuracy; test images are not looked at. Stop the search whenever you like:
@@ -32,13 +32,15 @@ from data_sources import load
 from image_data import warn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from one_training import Result, Training
 from runs import RUNS, Changes, Run, RunName, check
 from seed_statistics import mean, standard_error
-from trainings import Options, Result, Training, Trainings
+from trainings import Options, Trainings
 
 from manual_mlp.checks import checked_integer, checked_number
 
 Interval = tuple[float, float]
+MOST_L2 = 1e6  # far beyond any lambda with which something is learned
 Sampling = Literal["random", "grid"]
 RuleName = Literal["R0", "R1", "R2", "R3"]
 
@@ -68,6 +70,11 @@ class Stage:
 class StageResult:
     interval: Interval
     trials: list[Trial]  # the best first
+
+    @property
+    def finished(self) -> list[Trial]:
+        """Those with accuracies: where a seed diverged there is nothing to rank."""
+        return [trial for trial in self.trials if trial.accuracies]
 
 
 def around(trials: Sequence[Trial], widened: float) -> Interval:
@@ -102,22 +109,26 @@ def coarse_to_fine(
     found: list[StageResult] = []
     for stage in stages:
         if found:
-            interval = RULES[rule](found[-1].trials)
+            interval = RULES[rule](found[-1].finished)
         values = draw(interval, stage.values, stage.sampling, rng)
         runs = [dataclasses.replace(stage.run, l2=value) for value in values]
         made = results([Training(run, seed) for run in runs for seed in range(seeds)])
         trials = [
             Trial(value, accuracies(made[number * seeds : (number + 1) * seeds])) for number, value in enumerate(values)
         ]
+        if not any(trial.accuracies for trial in trials):
+            raise FloatingPointError(
+                f"with every lambda from {interval[0]:.3g} to {interval[1]:.3g} some training diverged: lower --eta-max"
+            )
         found.append(StageResult(interval, sorted(trials, key=lambda trial: trial.mean, reverse=True)))
     return found
 
 
 def draw(interval: Interval, values: int, sampling: Sampling, rng: np.random.Generator) -> list[float]:
-    """Values of the interval on a logarithmic scale, in ascending order."""
+    """Values of the interval on a logarithmic scale, in ascending order; in a narrow one some are the same, once."""
     low, high = (math.log10(end) for end in interval)
     exponents = np.linspace(low, high, values) if sampling == "grid" else np.sort(rng.uniform(low, high, values))
-    return [float(f"{10**exponent:.4g}") for exponent in exponents]  # as it is printed, so that it can be typed again
+    return sorted({float(f"{10**exponent:.4g}") for exponent in exponents})  # as printed, so that they can be typed
 
 
 def accuracies(results: list[Result]) -> tuple[float, ...]:
@@ -186,8 +197,11 @@ def check_interval(interval: Interval) -> None:
     low, high = interval
     checked_number("--low", low, minimum=0)
     checked_number("--high", high, minimum=0)
-    if not 0 < low < high:
-        raise ValueError(f"--low is {low:g} and --high {high:g}; the lower end must be above 0 and below the upper one")
+    if not 0 < low < high <= MOST_L2:
+        raise ValueError(
+            f"--low is {low:g} and --high {high:g}; the lower end must be above 0 and below the upper one, and that at "
+            f"most {MOST_L2:g}"
+        )
 
 
 def json_ready(config: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +231,7 @@ def plot(axes: Axes, found: list[StageResult], title: str) -> None:
     """Validation accuracy against lambda, with standard errors; every stage has a marker of its own."""
     colors, markers = ("0.6", "black", "tab:orange", "tab:blue"), "os^D"
     for number, stage in enumerate(found):
-        trials = sorted((trial for trial in stage.trials if trial.accuracies), key=lambda trial: trial.l2)
+        trials = sorted(stage.finished, key=lambda trial: trial.l2)
         axes.errorbar(
             [trial.l2 for trial in trials],
             [100 * trial.mean for trial in trials],

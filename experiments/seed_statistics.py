@@ -12,8 +12,8 @@ def mean(values: Sequence[float]) -> float:
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """Of a sample (divisor n - 1); 0 for a single value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    """Of a sample (divisor n - 1); NaN for a single value, which tells nothing of it."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def standard_error(values: Sequence[float]) -> float:

@@ -5,11 +5,14 @@ any time: the next script makes them again.
 """
 
 import functools
-import tempfile
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import image_data
 import numpy as np
+import run_folder
 from image_data import ImageData, Splits, split
 from numpy.typing import NDArray
 
@@ -18,22 +21,26 @@ PARTS = ("train", "validation", "test")
 
 def shared_splits(data: ImageData, n_train: int, n_validation: int, data_dir: Path) -> Path:
     """The folder of a split, made where it is not there yet: whole or not at all."""
-    folder = data_dir / "standardized" / f"{data.fingerprint[:16]}-{n_train}-{n_validation}"
+    made_by = run_folder.code(image_data, sys.modules[__name__])
+    folder = data_dir / "standardized" / f"{data.fingerprint[:16]}-{n_train}-{n_validation}-{made_by[:8]}"
     if folder.exists():
         return folder
+    unfinished = folder.with_name(f".unfinished-{folder.name}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as scratch:
-            made = Path(scratch) / folder.name
-            made.mkdir()
+        with run_folder.alone_in(folder.parent):
+            if folder.exists():  # another process was faster
+                return folder
+            shutil.rmtree(unfinished, ignore_errors=True)  # what a process left that was killed at this point
+            unfinished.mkdir()
             splits = split(data, n_train, n_validation)
             for part in PARTS:
                 x, y = getattr(splits, part)
-                np.save(made / f"x_{part}.npy", x)
-                np.save(made / f"y_{part}.npy", y)
-            if not folder.exists():  # another process may have been faster
-                made.rename(folder)
+                np.save(unfinished / f"x_{part}.npy", x)
+                np.save(unfinished / f"y_{part}.npy", y)
+            unfinished.rename(folder)
     except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise OSError(
             f"--data-dir is {data_dir}: cannot write the standardized images there ({error.strerror or error}); "
             "choose a folder with 0.8 GB left for each split"

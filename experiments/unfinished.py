@@ -9,6 +9,7 @@ Beside the folder its checkpoint is there, as FOLDER.unfinished.safetensors, fro
 well.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -130,10 +131,13 @@ def locked(lock: Path) -> Iterator[None]:
     with lock.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = lock.exists() and os.path.samestat(os.fstat(stream.fileno()), lock.stat())
         except BlockingIOError:
+            held = False
+        if not held:  # or it was, and that process has just removed the file
             raise ValueError(
                 f"{lock} is held by another process that trains this run; wait for it, or choose other --results"
-            ) from None
+            )
         try:
             yield
         finally:
