@@ -37,10 +37,11 @@ R4 = {
 }
 REASON = (
     "R4's table is not of the settings that its report gives. At lambda 0.005, between two of these values, R4 "
-    "publishes 53 % of the test images for the same network, as we find, but at most 51.1 % of the validation images here. It "
-    "trained less for this table, and its 'loss' is the cost, penalty included: with one cycle of n_s 1125 on 30,000 "
-    "images the rows below lambda 1e-4 come out, and the training costs of the largest (table below). We found no "
-    "single setting for all ten rows: not one cycle on all images, not other batch sizes, learning rates or first weights."
+    "publishes 53 % of the test images for the same network, as we find, but at most 51.1 % of the validation images "
+    "here. It trained less for this table, and its 'loss' is the cost, penalty included: with one cycle of n_s 1125 on "
+    "30,000 images the rows below lambda 1e-4 come out, and the training costs of the largest (table below). We found "
+    "no single setting for all ten rows: not one cycle on all images, not other batch sizes, learning rates or first "
+    "weights."
 )
 PUBLISHED = tuple(
     Published(

@@ -1,4 +1,4 @@
-"""Can the network learn 100 images by heart? (The first sanity check of reports R0 and R2.)
+"""Can the network learn 100 images by heart?
 
 Claim      R2: 100 % of the training images, 21 % of the validation images, 14 % of the test images. R0 shows that the
            loss falls with 50 hidden units, 200 epochs, batches of one and a constant learning rate of 1e-5.

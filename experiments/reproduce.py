@@ -32,9 +32,9 @@ SCRIPTS = (overfit, cycles, lambda_search, final_networks, depth, lambda_3_layer
 FIGURES = Path("docs", "figures")
 ROOT = Path(__file__).parent.parent
 OPEN = (
-    "Their gradient checks, the reports' other numbers, are made again by `python experiments/check_gradients.py`. R4's "
-    "table of lambdas is the one section that does not come out at all: it is not of the settings that R4 gives, as its "
-    "section below shows."
+    "Their gradient checks, the reports' other numbers, are made again by `python experiments/check_gradients.py`. "
+    "R4's table of lambdas is the one section that does not come out at all: it is not of the settings that R4 gives, "
+    "as its section below shows."
 )
 LARGE = 0.1  # ten points: a panel of its own
 FEWEST = (5, 3)  # seeds and search seeds of a document that speaks for the project

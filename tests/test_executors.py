@@ -9,20 +9,30 @@ from pathlib import Path
 
 import executors
 import pytest
-from executors import in_parallel
+from executors import Workers
+
+
+def made(function, calls, workers=2):
+    with Workers(workers, None) as pool:
+        return list(pool.run(function, calls))
 
 
 def squared(number):
     return number * number
 
 
-def killed_the_first_time(marks, number):
+def killed_the_first_time(marks, number, numbers=(2,)):
     """Kills its own process, unless it has been called with these arguments before."""
     mark = Path(marks) / str(number)
-    if number == 2 and not mark.exists():
+    if number in numbers and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def killed_twice_in_all(marks, number):
+    """Calls 1 and 3 kill their process once each: deaths, but not in a row."""
+    return killed_the_first_time(marks, number, (1, 3))
 
 
 def killed(_):
@@ -39,20 +49,21 @@ def threads(_):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_call_comes_to_its_end_once(workers):
-    found = list(in_parallel(squared, [(number,) for number in range(6)], workers, None))
+    found = made(squared, [(number,) for number in range(6)], workers)
     assert sorted(found) == [((number,), number * number) for number in range(6)]
 
 
 def test_no_calls_need_no_workers():
-    assert list(in_parallel(squared, [], 2, None)) == []
+    assert made(squared, []) == []
 
 
 def test_a_worker_has_one_blas_thread():
-    assert list(in_parallel(threads, [(0,)], 1, None)) == [((0,), ["1", "1"])]
+    assert made(threads, [(0,)], 1) == [((0,), ["1", "1"])]
+    assert os.environ.get("OPENBLAS_NUM_THREADS") != "1", "this process keeps its own"
 
 
 def test_calls_of_a_killed_worker_are_made_again(tmp_path):
-    found = list(in_parallel(killed_the_first_time, [(str(tmp_path), number) for number in range(5)], 2, None))
+    found = made(killed_the_first_time, [(str(tmp_path), number) for number in range(5)])
     assert sorted(number for _, number in found) == list(range(5))
 
 
@@ -61,23 +72,39 @@ def test_workers_that_always_die_end_in_a_sentence(monkeypatch):
     with pytest.raises(
         OSError, match="a worker process died 2 times in a row; where memory is short, use fewer --work"
     ):
-        list(in_parallel(killed, [(0,)], 1, None))
+        made(killed, [(0,)], 1)
+
+
+def test_deaths_with_finished_calls_between_them_are_no_reason_to_give_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "MOST_DEATHS", 2)
+    found = made(killed_twice_in_all, [(str(tmp_path), number) for number in range(5)], 1)
+    assert sorted(number for _, number in found) == list(range(5))
+
+
+def test_workers_stay_for_the_next_calls():
+    with Workers(1, None) as pool:
+        first, second = (list(pool.run(process, [(number,)])) for number in range(2))
+    assert first[0][1] == second[0][1] != os.getpid()
 
 
 def test_an_error_in_a_call_is_raised_here():
     with pytest.raises(ValueError, match="number is 3"):
-        list(in_parallel(failing, [(3,)], 1, None))
+        made(failing, [(3,)], 1)
 
 
 PARENT = """
 import sys, time
-from executors import process_executor
+from executors import processes
 import test_executors
 if __name__ == "__main__":
-    with process_executor(1) as executor:
+    with processes(1) as executor:
         print(executor.submit(test_executors.own_number).result(), flush=True)
         executor.submit(time.sleep, 600).result()
 """
+
+
+def process(_):
+    return os.getpid()
 
 
 def own_number():

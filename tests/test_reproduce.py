@@ -1,5 +1,7 @@
 """The published numbers, the runs that are to give them again, and the document that holds both."""
 
+import dataclasses
+import io
 import re
 import sys
 from pathlib import Path
@@ -15,8 +17,11 @@ import numpy as np
 import overfit
 import pytest
 import reproduce
-from answers import Answer, Published
+import reproduction
+from answers import Answer, Published, as_text
 from command_line import run_script
+from data_sources import from_file
+from reproduction import Reproduction
 from runs import Run
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +65,52 @@ def test_only_final_runs_are_measured_on_test_images(script):
     assert ("test_accuracy" in measures) == (script not in (lambda_search, lambda_3_layer))
 
 
+class Pretended:
+    """Trainings that take no time: their numbers follow from lambda and seed."""
+
+    def __init__(self):
+        self.asked, self.done = [], {}
+
+    def results(self, wanted):
+        self.asked += wanted
+        return [self.result(one) for one in wanted]
+
+    @staticmethod
+    def result(one):
+        accuracy = 0.5 + 0.01 * np.sin(1e3 * one.run.l2) + 0.001 * one.seed + 0.02 * one.run.batch_norm
+        names = [f"{part}_{name}" for part in ("train", "validation") for name in ("loss", "cost", "accuracy")]
+        return dict.fromkeys([*names, *(["test_accuracy"] if one.test else [])], accuracy)
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+@pytest.mark.parametrize("script", reproduce.SCRIPTS, ids=lambda script: script.__name__)
+def test_every_script_answers(script, seeds):
+    trainings = Pretended()
+    answer = script.answer(Reproduction(None, trainings, seeds, 1 + seeds // 2))
+    assert len(answer.rows) == len(script.PUBLISHED)
+    assert answer.title in as_text(answer)
+    for figure in answer.figures.values():
+        figure.savefig(io.BytesIO())
+    chosen_on_validation = {one.run for one in trainings.asked if not one.test}
+    if script is lambda_search:
+        assert len(chosen_on_validation) > 100
+    if script is not lambda_3_layer:  # whose best lambda is then measured
+        assert not chosen_on_validation & {one.run for one in trainings.asked if one.test}
+
+
+def test_a_claim_is_what_the_first_has_more_than_the_second():
+    trained = Reproduction(None, Pretended(), 3, 1)
+    assert trained.claim("", OTHER, RUN).differences == pytest.approx([0.02] * 3)
+
+
+def test_measuring_without_test_images_uses_none():
+    trainings = Pretended()
+    Reproduction(None, trainings, 3, 1).measured(RUN, "validation_accuracy", test=False)
+    Reproduction(None, trainings, 3, 1).make([RUN], test=False)
+    assert len(trainings.asked) == 6
+    assert not any(one.test for one in trainings.asked)
+
+
 @pytest.fixture
 def images(tmp_path):
     rng = np.random.default_rng(0)
@@ -68,19 +119,19 @@ def images(tmp_path):
     return tmp_path / "tiny.npz"
 
 
-def small_answer(reproduction):
+def small_answer(trained):
     published = (
         Published("R1", "plain, test", 0.9, RUN, reason="Random labels."),
         Published("R1", "plain, training", 0.9, RUN, "train_accuracy"),
         Published("R2", "normalized, validation loss", 1.1, OTHER, "validation_loss"),
     )
-    assert reproduction.beside(published[:1])[0].ours == reproduction.measured(RUN)
-    figure = reproduce.plot_claims([reproduction.claim("normalization", OTHER, RUN)])
+    assert trained.beside(published[:1])[0].ours == trained.measured(RUN)
+    figure = reproduce.plot_claims([trained.claim("normalization", OTHER, RUN)])
     return Answer(
         "A small question",
         "Its settings.",
-        reproduction.beside(published),
-        (reproduction.claim("normalization", OTHER, RUN),),
+        trained.beside(published),
+        (trained.claim("normalization", OTHER, RUN),),
         figures={"small": figure},
     )
 
@@ -95,7 +146,19 @@ def run(arguments, monkeypatch):
 
 @pytest.fixture
 def arguments(images, tmp_path):
-    return ["--data", images, "--data-dir", tmp_path, "--results", tmp_path / "kept", "--seeds", "3", "--workers", "1"]
+    (tmp_path / "data").mkdir()
+    return [
+        "--data",
+        images,
+        "--data-dir",
+        tmp_path / "data",
+        "--results",
+        tmp_path / "kept",
+        "--seeds",
+        "3",
+        "--workers",
+        "1",
+    ]
 
 
 def test_the_document_holds_every_number_and_where_it_comes_from(arguments, tmp_path, monkeypatch, capsys):
@@ -124,11 +187,26 @@ def test_a_second_time_nothing_is_trained(arguments, tmp_path, monkeypatch):
     assert first.partition("## A small question")[2] == second.partition("## A small question")[2]
 
 
-def test_the_projects_own_document_is_not_replaced_by_results_on_other_data(arguments, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("is_cifar10", "more", "message"),
+    [
+        (False, ("--seeds", "5"), "these would be results on tiny.npz: choose an --output of their own"),
+        (True, ("--seeds", "4"), "--seeds is 4 and --search-seeds 3; the project's own document has at least 5 and 3"),
+        (True, ("--search-seeds", "2"), "--seeds is 3 and --search-seeds 2; the project's own"),
+    ],
+    ids=["other data", "few seeds", "few search seeds"],
+)
+def test_the_projects_own_document_is_not_replaced_by_less(
+    is_cifar10, more, message, arguments, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "project").mkdir()
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path / "project")
     monkeypatch.chdir(tmp_path)
-    assert run(arguments, monkeypatch) == 2
-    assert "these would be results on tiny.npz: choose an --output of their own" in capsys.readouterr().err
-    assert not (tmp_path / "RESULTS.md").exists()
+    data = dataclasses.replace(from_file(tmp_path / "tiny.npz"), is_cifar10=is_cifar10)
+    monkeypatch.setattr(reproduction, "load", lambda *_: data)
+    assert run([*arguments, *more, "--output", "data/../project"], monkeypatch) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "project" / "RESULTS.md").exists()
 
 
 def test_the_readme_shows_the_summary_of_the_results():

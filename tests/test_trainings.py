@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
+import shared_splits as shared_splits_module
 import trainings
 from data_sources import from_file
 from image_data import split
+from one_training import Training
 from runs import Run, new_network
 from shared_splits import open_splits, shared_splits
-from trainings import Options, Training, Trainings
+from trainings import Options, Trainings
 
 from manual_mlp import evaluate
 
@@ -64,12 +67,12 @@ def test_a_result_is_made_once(data, options, monkeypatch):
         assert first[0] == first[1]
     kept = many.file.read_text()
     assert len(kept.splitlines()) == 2, "what they have in common, and one result"
-    monkeypatch.setattr(trainings, "in_parallel", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(trainings, "train_once", lambda *_: pytest.fail("trained again"))
     with Trainings(data, options) as many:
+        monkeypatch.setattr(many.workers, "run", lambda function, calls: ((call, function(*call)) for call in calls))
+        assert many.results([Training(RUN, 0)]) == first[:1]
         with pytest.raises(pytest.fail.Exception):
             many.results([Training(RUN, 1)])
-        monkeypatch.setattr(trainings, "in_parallel", lambda _, calls, *__: (pair for pair in calls))
-        assert many.results([Training(RUN, 0)]) == first[:1]
     assert many.file.read_text() == kept
 
 
@@ -137,6 +140,39 @@ def test_two_processes_do_not_write_at_once(data, options):
         Trainings(data, options),
     ):
         pass
+
+
+def test_a_result_is_on_the_disk_when_the_next_is_waited_for(data, options, monkeypatch):
+    synced = []
+    monkeypatch.setattr(trainings.os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
+    with Trainings(data, options) as many:
+        for number in range(3):
+            many.keep(Training(RUN, number).key, {"train_loss": 1.0})
+            assert len(many.file.read_text().splitlines()) == 2 + number
+            assert synced[-1] == many.file.stat().st_size
+
+
+def test_a_class_that_no_training_image_has_is_one_all_the_same(tmp_path, options):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (150, 4, 4, 3), np.uint8), np.arange(150) % 3
+    y[70] = 3
+    np.savez(tmp_path / "late.npz", x_train=x[:100], y_train=y[:100], x_test=x[100:], y_test=y[100:])
+    with Trainings(from_file(tmp_path / "late.npz"), options) as many:
+        (result,) = many.results([Training(RUN, 0)])
+    assert np.isfinite(result["validation_loss"])
+
+
+def test_images_standardized_by_other_code_are_made_again(data, tmp_path, monkeypatch):
+    folder = shared_splits_module.shared_splits(data, 60, 40, tmp_path)
+    monkeypatch.setattr(shared_splits_module.run_folder, "code", lambda *_: "another version")
+    assert shared_splits_module.shared_splits(data, 60, 40, tmp_path) != folder
+
+
+def test_images_that_a_killed_process_left_half_are_made_again(data, tmp_path):
+    folder = shared_splits(data, 60, 40, tmp_path)
+    folder.rename(folder.with_name(f".unfinished-{folder.name}"))
+    assert shared_splits(data, 60, 40, tmp_path) == folder
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
 
 
 def test_a_training_that_diverges_is_a_result(data, options):
