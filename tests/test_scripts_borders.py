@@ -147,7 +147,7 @@ WRONG = [
     ("search", "--sampling even", "'even' for argument '--sampling'"),
     ("reproduce", "--seeds 0", "--seeds is 0"),
     ("reproduce", "--search-seeds -1", "--search-seeds is -1"),
-    ("reproduce", "--data tiny.npz", "these would be results on tiny.npz: choose an --output"),
+    ("reproduce", "--data tiny.npz", "--n-train is .* and --n-validation"),
     ("reproduce", "--output tiny.npz", "--output is tiny.npz: cannot write there"),
     *(
         (script, arguments, message)
