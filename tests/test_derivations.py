@@ -156,15 +156,15 @@ def test_the_table_of_learning_rates():
 @pytest.mark.parametrize(("initializer", "kept"), [(he, 1.0), (xavier, 2.0**-8)], ids=["he", "xavier"])
 def test_the_size_of_the_signal_after_eight_hidden_layers_of_relu(rng, initializer, kept):
     ratios = []
-    for _ in range(20):
-        x = rng.normal(size=(50, 400))
-        h = x
-        for _ in range(8):
-            h = np.maximum(h @ rng.normal(0, initializer(400), (400, 400)).T, 0)
-        s = h @ rng.normal(0, initializer(400), (400, 400)).T
+    for _ in range(5):
+        x = h = rng.standard_normal((20, 400), np.float32)
+        for _ in range(9):
+            W = rng.standard_normal((400, 400), np.float32) * np.float32(initializer(400))
+            s = h @ W.T
+            h = np.maximum(s, 0)
         ratios.append((s**2).mean() / (x**2).mean())
     # the last layer's own factor: 2 without a ReLU behind it for He, 1 for Xavier
-    assert np.mean(ratios) == pytest.approx(kept * 400 * initializer(400) ** 2, rel=0.15)
+    assert np.mean(ratios) == pytest.approx(kept * 400 * initializer(400) ** 2, rel=0.3)  # five draws
 
 
 def test_the_gradients_of_an_epochs_batches_average_to_the_whole_gradient(make_case):
