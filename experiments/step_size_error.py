@@ -5,13 +5,18 @@ in float64: |difference - gradient| / |gradient|, norms over all entries, for h 
 carries the input of a ReLU across 0 is counted as at a kink, and the error is given without such entries and with them.
 """
 
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import run_folder
-from command_line import run_script
+from command_line import checked_seed, run_script
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -53,7 +58,7 @@ class Row:
 def main(settings: Settings) -> None:
     checked_integer("--images", settings.images, minimum=2)
     checked_integer("--steps-per-decade", settings.steps_per_decade, minimum=1)
-    checked_integer("--seed", settings.seed, minimum=0)
+    checked_seed(settings.seed)
     parent = run_folder.prepare(settings.results, "step_size_error")
     net, x, y = problem(settings)
     gradient = net.cost_and_gradients(x, y, L2)[1].flat

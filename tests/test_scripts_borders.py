@@ -158,6 +158,9 @@ WRONG = [
             ("--data tiny.npz", "--n-train is .* and --n-validation"),
         )
     ),
+    ("step_size_error", "--images 1", "--images is 1"),
+    ("step_size_error", "--steps-per-decade 0", "--steps-per-decade is 0"),
+    ("step_size_error", "--seed -1", "--seed is -1"),
     ("plot_run", "", "Missing from plot_run.py: PATH"),
     ("plot_run", "one two", "Unrecognized options: two"),
     ("plot_run", "nowhere", "nowhere/history.csv cannot be read .*; nowhere must be the folder of a finished run"),
@@ -416,6 +419,7 @@ LOADING = {
     "cost_growth": "random_images",
     "plot_run": "plot_run",
     "search": "load",
+    "step_size_error": "problem",
     "reproduce": "opened",
     **{script.__name__: "show" for script in reproduce.SCRIPTS},
 }
