@@ -96,6 +96,7 @@ def header(trained: Reproduction, settings: Settings, earlier: set[str], seconds
     asked = trained.trainings.asked
     work = sum(trained.trainings.done[key]["seconds"] for key in asked)
     resumed = f", {len(asked & earlier)} of them by earlier processes" if asked & earlier else ""
+    rest = " for what earlier processes had left to do" if resumed else ""
     workers = f"workers of {settings.dask}" if settings.dask else f"{settings.workers} trainings at a time"
     facts = {
         "data": f"{data.name}, fingerprint {data.fingerprint[:16]}. {data.warning}",
@@ -104,7 +105,7 @@ def header(trained: Reproduction, settings: Settings, earlier: set[str], seconds
         f"with {host['OPENBLAS_CORETYPE'] or 'the kernels that it chooses'}",
         "versions": ", ".join(f"{name} {version}" for name, version in provenance["versions"].items()),
         "commit": str(provenance["commit"]),
-        "wall time": f"{seconds / 60:.1f} minutes",
+        "wall time": f"{seconds / 60:.1f} minutes{rest}",
         "work": f"{len(asked)} trainings{resumed}, together {work / 60:.1f} minutes of processor time",
     }
     rules = (
