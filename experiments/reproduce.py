@@ -154,7 +154,7 @@ def plot_claims(claims: list[Claim]) -> Figure:
         axes.set_ylim(-0.6, len(part) - 0.4)
         axes.axvline(0, color="0.5", linewidth=1)
         axes.grid(alpha=0.3, axis="x")
-    panels[-1].set_xlabel("points of test accuracy: mean (filled where surely above 0), 95 % interval, single seeds")
+    panels[-1].set_xlabel("points of test accuracy: mean, 95 % interval, each seed")
     return figure
 
 
