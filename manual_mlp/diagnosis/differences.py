@@ -1,0 +1,110 @@
+"""What can be said about wrong numbers that no known mistake explains."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from manual_mlp.layers import Array
+
+Pair = tuple[Array, Array, float, Mapping[str, float]]  # observed, expected, scale, circumstances such as n and l2
+
+
+def described(here: Sequence[Pair], everywhere: Sequence[Pair], tolerance: float) -> str:
+    """In words: shape, sign, factor, transposed, which rows, of the problems that show it most plainly; and under which
+    circumstances, of all problems.
+    """
+    start = "wrong, and none of the known mistakes explains the numbers"
+    remarks = [circumstance(everywhere, tolerance)]
+    wrong = [pair for pair in here if not close(*pair[:3], tolerance)]
+    remarks += [
+        shape(wrong)
+        or not_finite(wrong)
+        or factor(wrong, tolerance)
+        or transposed(wrong, tolerance)
+        or part(wrong, tolerance)
+    ]
+    return "; ".join([start, *filter(None, remarks)])
+
+
+def close(observed: Array, expected: Array, scale: float, tolerance: float) -> bool:
+    if observed.shape != expected.shape or not np.isfinite(observed).all():
+        return False
+    return bool(np.abs(observed - expected).max(initial=0.0) <= tolerance * scale)
+
+
+def shape(wrong: Sequence[Pair]) -> str:
+    for observed, expected, _, _ in wrong:
+        if observed.shape != expected.shape:
+            return f"its shape is {observed.shape}, it must be {expected.shape}"
+    return ""
+
+
+def not_finite(wrong: Sequence[Pair]) -> str:
+    if any(not np.isfinite(observed).all() for observed, *_ in wrong):
+        return "it contains NaN or infinity"
+    return ""
+
+
+def factor(wrong: Sequence[Pair], tolerance: float) -> str:
+    """observed = c expected, with one c for all problems, or one that goes with the batch size."""
+    factors, sizes = [], []
+    for observed, expected, scale, at in wrong:
+        norm = float(np.vdot(expected, expected))
+        c = float(np.vdot(expected, observed)) / norm if norm > 0 else 0.0
+        if not close(observed, c * expected, scale * max(1.0, abs(c)), max(tolerance, 1e-9)):
+            return ""
+        factors.append(c)
+        sizes.append(at.get("n", 1.0))
+    for given, name in (
+        (factors, ""),
+        ([c * n for c, n in zip(factors, sizes, strict=True)], " / n"),
+        ([c / n for c, n in zip(factors, sizes, strict=True)], " n"),
+    ):
+        if np.ptp(given) <= 1e-6 * max(np.abs(given)):
+            c = float(np.mean(given))
+            if name == "" and abs(c) < tolerance:
+                return "it is 0"
+            if name == "" and abs(c + 1) < 1e-6:
+                return "it has the wrong sign"
+            if name and len(set(sizes)) == 1:
+                break
+            return f"it is {c:.6g}{name} times what it should be{', n being the batch size' if name else ''}"
+    return f"it is proportional to what it should be, by {', '.join(f'{c:.4g}' for c in factors)}"
+
+
+def transposed(wrong: Sequence[Pair], tolerance: float) -> str:
+    if all(o.ndim == 2 and o.shape[0] == o.shape[1] and close(o.T, e, s, tolerance) for o, e, s, _ in wrong):
+        return "it is transposed"
+    return ""
+
+
+def part(wrong: Sequence[Pair], tolerance: float) -> str:
+    """Whole rows or columns that are wrong while the others are right."""
+    for axis, name in ((1, "rows"), (0, "columns")):
+        shares = []
+        for observed, expected, scale, _ in wrong:
+            off = np.abs(observed - expected) > tolerance * scale
+            lines = off.any(axis=axis) if off.ndim == 2 else off
+            if off.ndim == 0 or lines.all():
+                break
+            shares.append(np.flatnonzero(lines))
+        else:
+            first = ", ".join(map(str, shares[0][:5]))
+            what = name if wrong[0][0].ndim == 2 else "entries"
+            return f"only some {what} are wrong, such as {first}"
+    return ""
+
+
+def circumstance(pairs: Sequence[Pair], tolerance: float) -> str:
+    """Under which circumstances it is right."""
+    right = [at for observed, expected, scale, at in pairs if close(observed, expected, scale, tolerance)]
+    wrong = [at for observed, expected, scale, at in pairs if not close(observed, expected, scale, tolerance)]
+    if not right:
+        return ""
+    if all(at.get("l2", 0) == 0 for at in right) and all(at.get("l2", 0) > 0 for at in wrong):
+        return "only when l2 > 0"
+    sizes = {at.get("n") for at in right}
+    if len(sizes) == 1 and all(at.get("n") not in sizes for at in wrong):
+        (n,) = sizes
+        return f"only when n differs from {n:g}"
+    return "not for every batch"

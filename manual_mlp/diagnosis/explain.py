@@ -1,0 +1,309 @@
+"""From wrong numbers to the mistake: places are compared in order, and at the first that disagrees every known mistake
+is planted into the textbook, to see which of them makes the same numbers.
+
+A planted mistake changes what follows it, too. So a place that is wrong only because an earlier one is wrong agrees as
+soon as the earlier mistake is planted, and is never accused.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from manual_mlp.diagnosis.catalogue import Mistake
+from manual_mlp.diagnosis.differences import described
+from manual_mlp.diagnosis.report import Finding
+from manual_mlp.diagnosis.textbook import Line, is_forward
+from manual_mlp.layers import Array
+
+MOST_FINDINGS = 6
+MOST_PAIRS = 6000  # a second or two
+
+Numbers = Mapping[str, Array]  # by place
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One variant of a mistake, put somewhere."""
+
+    mistake: Mistake
+    lines: Mapping[str, Line]
+    layers: frozenset[object] | None = None  # in these layers alone, or these parameters; None: everywhere
+    where: str = ""
+
+    @property
+    def forward(self) -> bool:
+        """Whether it changes the forward pass."""
+        return any(line == "layer.order" or is_forward(line) for line in self.lines)
+
+
+def lines_at(planted: Iterable[Planted], layer: object = None) -> dict[str, Line]:
+    """The lines that stand in this layer instead of the textbook's."""
+    lines: dict[str, Line] = {}
+    for plan in planted:
+        if plan.layers is None or layer in plan.layers:
+            lines |= plan.lines
+    return lines
+
+
+Predict = Callable[[Sequence[Planted], int], Numbers]  # what the textbook with these mistakes gives for one problem
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the user's code gave for several problems, beside what the textbook predicts.
+
+    places      in the order of computation, then of back-propagation
+    observed    of each problem, the places that it has
+    scales      of each problem and place: the size against which a difference counts
+    titles      how a place is called in the report; several may share a title
+    forward     the places of the forward pass, and what predicts them alone
+    alternative numbers that are right as well, with a tolerance of their own: the derivative of the user's own,
+                wrong, forward pass
+    """
+
+    places: Sequence[str]
+    observed: Sequence[Numbers]
+    scales: Sequence[Mapping[str, float]]
+    predict: Predict
+    tolerance: float
+    titles: Mapping[str, str]
+    circumstances: Sequence[Mapping[str, float]]  # of each problem: n, l2
+    forward: frozenset[str] = frozenset()
+    predict_forward: Predict | None = None
+    alternative: Sequence[Numbers] = ()
+    alternative_tolerance: float = 1e-6
+
+    def residual(self, place: str, problem: int, predicted: Numbers) -> float:
+        """How far the prediction is off at this place; 0 where the problem does not have it."""
+        observed = self.observed[problem].get(place)
+        if observed is None:
+            return 0.0
+        scale = self.scales[problem][place]
+        off = distance(observed, predicted.get(place), scale)
+        if off > self.tolerance and self.alternative:
+            other = distance(observed, self.alternative[problem].get(place), scale)
+            if other <= self.alternative_tolerance:
+                return 0.0
+        return off
+
+    def residuals(self, planted: Sequence[Planted], problems: Iterable[int] | None = None) -> dict[str, float]:
+        """The largest of all problems, place by place."""
+        worst = dict.fromkeys(self.places, 0.0)
+        for problem in range(len(self.observed)) if problems is None else problems:
+            predicted = self.predicted(planted, problem)
+            for place in self.places:
+                worst[place] = max(worst[place], self.residual(place, problem, predicted))
+        return worst
+
+    def residual_at(self, place: str, planted: Sequence[Planted], problem: int) -> float:
+        """At one place of one problem, by the forward pass alone where that is enough."""
+        forward_only = place in self.forward
+        return self.residual(place, problem, self.predicted(planted, problem, forward_only))
+
+    def predicted(self, planted: Sequence[Planted], problem: int, forward_only: bool = False) -> Numbers:
+        """Nothing where the mistaken lines do not go together: shapes that do not fit, numbers that are not there."""
+        predict = self.predict_forward if forward_only and self.predict_forward else self.predict
+        try:
+            with np.errstate(all="ignore"):
+                return predict(planted, problem)
+        except (ValueError, IndexError, TypeError, AttributeError):
+            return {}
+
+    def first_wrong(self, residuals: Mapping[str, float], skipped: Iterable[str] = ()) -> int:
+        """Its number among the places; their count if all agree."""
+        for number, place in enumerate(self.places):
+            if residuals[place] > self.tolerance and place not in skipped:
+                return number
+        return len(self.places)
+
+
+def distance(observed: Array, predicted: Array | None, scale: float) -> float:
+    """The largest difference, relative to the scale, or to the prediction where a mistake has made it larger."""
+    if predicted is None:
+        return np.inf
+    predicted = np.asarray(predicted, dtype=np.float64)
+    if observed.shape != predicted.shape:
+        return np.inf
+    finite = np.isfinite(observed)
+    if not np.array_equal(finite, np.isfinite(predicted)):
+        return np.inf
+    difference = np.abs(observed[finite] - predicted[finite])
+    return float(difference.max(initial=0.0)) / max(scale, float(np.abs(predicted[finite]).max(initial=0.0)))
+
+
+def explain(comparison: Comparison, candidates: Sequence[Planted]) -> tuple[list[Finding], list[str], list[str]]:
+    """The findings, first wrong place first; the titles of the places that agree; those that cannot be judged."""
+    places, titles = comparison.places, comparison.titles
+    planted: list[Planted] = []
+    findings: list[Finding] = []
+    unexplained: set[str] = set()
+    untouched = comparison.residuals([])
+    residuals = untouched
+    before: tuple[list[Planted], list[Finding]] = [], []  # the last step, from where another way may lead further
+    while (first := comparison.first_wrong(residuals, unexplained)) < len(places) and len(findings) < MOST_FINDINGS:
+        found = best_of(comparison, planted, candidates, first, unexplained)
+        if found:
+            before = [*planted], [*findings]
+        elif not unexplained and (found := best_pair(comparison, before[0], candidates, first)):
+            planted, findings = before
+        if found:
+            for choice in found.chosen:
+                place = places[comparison.first_wrong(comparison.residuals(planted), unexplained)]
+                planted.append(choice)
+                findings.append(named(comparison, place, choice, planted, found, unexplained))
+        elif unexplained or any(plan.forward for plan in planted):
+            break  # an earlier place is wrong: what follows may follow from it
+        else:
+            findings.append(unnamed(comparison, planted, first))
+            unexplained |= {place for place in places if titles[place] == titles[places[first]]}
+        residuals = comparison.residuals(planted)
+    wrong = {finding.place for finding in findings}
+    left = [p for p in places if residuals[p] > comparison.tolerance and titles[p] not in wrong]
+    disagreeing = {titles[place] for place in places if untouched[place] > comparison.tolerance}
+    present = {place for observed in comparison.observed for place in observed}
+    agreeing = [titles[place] for place in places if titles[place] not in disagreeing and place in present]
+    return findings, list(dict.fromkeys(agreeing)), list(dict.fromkeys(titles[place] for place in left))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What makes the first wrong place right: one mistake or two; and how the best of all others does."""
+
+    chosen: Sequence[Planted]
+    next_residual: float = np.inf
+    next_mistake: str | None = None
+    equals: Sequence[str] = ()
+
+
+def best_of(
+    comparison: Comparison, planted: list[Planted], candidates: Sequence[Planted], first: int, skipped: set[str]
+) -> Found | None:
+    """The mistake that makes the first wrong place right, and most of what follows."""
+    place = comparison.places[first]
+    problem = most_telling(comparison, planted, place)
+    before = comparison.residuals(planted)
+    rejected: dict[str, float] = {}
+    fitting: list[tuple[int, float, Planted]] = []
+    for candidate in candidates:
+        if place in comparison.forward and not candidate.forward:
+            continue
+        if any(candidate.lines.keys() & other.lines.keys() and candidate.layers == other.layers for other in planted):
+            continue
+        name, trial = candidate.mistake.id, [*planted, candidate]
+        off = comparison.residual_at(place, trial, problem)
+        if off <= comparison.tolerance:
+            residuals = comparison.residuals(trial)
+            reach = comparison.first_wrong(residuals, skipped)
+            if reach > first and not breaks(comparison, before, reach):
+                fitting.append((reach, largest(comparison, residuals, reach, skipped), candidate))
+                continue
+            off = max(residuals[place] for place in comparison.places[: reach + 1])
+        rejected[name] = min(off, rejected.get(name, np.inf))
+    if not fitting:
+        return None
+    # of equals the simplest, then the first in the catalogue
+    reach, _, best = max(fitting, key=lambda fit: (fit[0], -len(fit[2].lines)))
+    equals = {c.mistake.id: off for other, off, c in fitting if other == reach and c.mistake.id != best.mistake.id}
+    others = equals or {name: off for name, off in rejected.items() if name != best.mistake.id}
+    following = min(others, key=lambda name: others[name], default=None)
+    return Found([best], others[following] if following else np.inf, following, list(equals))
+
+
+def breaks(comparison: Comparison, before: Mapping[str, float], reach: int) -> bool:
+    """Whether the next wrong place is one that was right without this mistake: then the mistake was not made."""
+    return reach < len(comparison.places) and before[comparison.places[reach]] <= comparison.tolerance
+
+
+def most_telling(comparison: Comparison, planted: Sequence[Planted], place: str) -> int:
+    """The problem in which this place is most wrong."""
+    residuals = [comparison.residual_at(place, planted, problem) for problem in range(len(comparison.observed))]
+    return int(np.argmax(residuals))
+
+
+def largest(comparison: Comparison, residuals: Mapping[str, float], reach: int, skipped: set[str]) -> float:
+    return max((residuals[place] for place in comparison.places[:reach] if place not in skipped), default=0.0)
+
+
+def best_pair(
+    comparison: Comparison, planted: list[Planted], candidates: Sequence[Planted], first: int
+) -> Found | None:
+    """Two mistakes that only together make the first wrong place right."""
+    place = comparison.places[first]
+    problem, forward_only = most_telling(comparison, planted, place), place in comparison.forward
+    seen = [comparison.predicted(planted, problem, forward_only)[place]]  # two with the same numbers here count once
+    nearly = comparison.tolerance * comparison.scales[problem][place]
+    touching: list[Planted] = []
+    before = comparison.residuals(planted)
+    right = [place for place in comparison.places[:first] if before[place] <= comparison.tolerance]
+    for candidate in candidates:
+        predicted = comparison.predicted([*planted, candidate], problem, forward_only)
+        after = predicted.get(place)
+        if after is None or any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
+            continue  # a mistake that makes wrong what is right is not one of the two
+        if all(distance(np.asarray(after, float), other, 1.0) > nearly for other in seen):
+            touching.append(candidate)
+            seen.append(np.asarray(after, dtype=np.float64))
+    alike = {
+        (one.mistake.id, one.layers): [
+            c for c in candidates if (c.mistake.id, c.layers) == (one.mistake.id, one.layers)
+        ]
+        for one in touching
+    }
+    everywhere = [candidate for candidate in touching if candidate.layers is None]
+    pairs = (
+        pair
+        for pair in itertools.chain(itertools.combinations(everywhere, 2), itertools.combinations(touching, 2))
+        if pair[0].mistake.id != pair[1].mistake.id and not pair[0].lines.keys() & pair[1].lines.keys()
+    )
+    best: tuple[int, list[Planted]] = (first, [])
+    for one, other in itertools.islice(pairs, MOST_PAIRS):
+        if comparison.residual_at(place, [*planted, one, other], problem) > comparison.tolerance:
+            continue
+        for variants in itertools.product(*(alike[c.mistake.id, c.layers] for c in (one, other))):
+            reach = comparison.first_wrong(comparison.residuals([*planted, *variants]))
+            if reach > best[0] and not breaks(comparison, before, reach):
+                best = reach, list(variants)
+        if best[0] == len(comparison.places):
+            break
+    return Found(best[1]) if best[1] else None
+
+
+def named(
+    comparison: Comparison, place: str, choice: Planted, planted: list[Planted], found: Found, skipped: set[str]
+) -> Finding:
+    residuals = comparison.residuals([*planted, *(other for other in found.chosen if other not in planted)])
+    fit = largest(comparison, residuals, comparison.first_wrong(residuals, skipped), skipped)
+    mistake = choice.mistake
+    sentence = mistake.sentence
+    if found.equals:
+        sentence += f" (the same numbers would come from {', '.join(found.equals)})"
+    return Finding(
+        comparison.titles[place],
+        sentence,
+        mistake.id,
+        choice.where,
+        mistake.formula,
+        mistake.link,
+        fit,
+        found.next_residual,
+        found.next_mistake,
+        tuple(found.equals),
+    )
+
+
+def unnamed(comparison: Comparison, planted: list[Planted], first: int) -> Finding:
+    """Wrong, and none of the known mistakes: what can be said about the numbers all the same."""
+    title = comparison.titles[comparison.places[first]]
+    here, everywhere = [], []
+    for problem, observed in enumerate(comparison.observed):
+        predicted = comparison.predicted(planted, problem)
+        for place in comparison.places:
+            if comparison.titles[place] == title and place in observed and place in predicted:
+                scale, expected = comparison.scales[problem][place], np.asarray(predicted[place])
+                everywhere.append((observed[place], expected, scale, comparison.circumstances[problem]))
+                if place == comparison.places[first]:
+                    here.append(everywhere[-1])
+    worst = max(distance(*pair[:3]) for pair in everywhere)
+    return Finding(title, described(here, everywhere, comparison.tolerance), residual=worst)

@@ -1,0 +1,369 @@
+"""A whole network: cost and gradients beside the textbook's, strung together from the same lines."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from manual_mlp.checks import checked_images, checked_labels, checked_number
+from manual_mlp.diagnosis.catalogue import NETWORK, Mistake
+from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, best_of, explain, lines_at
+from manual_mlp.diagnosis.operations import EPS, EXACT, SINGLE, eps_note, measured_eps
+from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
+from manual_mlp.diagnosis.textbook import Values, compute
+from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
+from manual_mlp.network import LayerNames, layer_names
+
+CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[float, Mapping[str, ArrayLike]]]
+
+FAR_FROM_KINKS = 1e-3  # the inputs of every ReLU; nearer, rounding may open it
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One question to the network: parameters, images, labels, l2."""
+
+    parameters: Mapping[str, Array]
+    x: Array
+    y: Labels
+    l2: float
+    buffers: Mapping[str, Array] = field(default_factory=dict)
+
+
+def diagnose(
+    answer: CostAndGradients | tuple[float, Mapping[str, ArrayLike]],
+    parameters: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    y: ArrayLike,
+    l2: float = 0.0,
+    *,
+    eps: float | None = None,
+    tolerance: float | None = None,
+) -> Report:
+    """Are cost and gradients of this network right, and if not, what is wrong first?
+
+    answer      a function (parameters, x, y, l2) -> cost, gradients; or the pair (cost, gradients) for this one batch.
+                A function says far more: it is asked at several batch sizes, with and without l2.
+    parameters  by our names: linear1.weight (out, in), linear1.bias, bn1.weight (gamma), bn1.bias (beta), ...;
+                the network has batch normalization if it has their names. The gradients have the same names.
+    x, y, l2    images (N, D) as rows, class numbers (N,), cost = mean cross-entropy + l2 sum(W^2)
+    eps         batch normalization's; None: whatever the network has, measured
+    tolerance   of a parameter's largest gradient; None: 1e-9, and 2e-4 for float32
+
+    A function is not asked at biases and betas that are all 0 or gammas that are all 1, where wrong gradients can look
+    right: such parameters are moved first.
+    """
+    parameters, depth = checked_parameters(parameters)
+    names = [layer_names(layer) for layer in range(1, depth + 1)]
+    inputs, classes = parameters[names[0].weight].shape[1], len(parameters[names[-1].weight])
+    x = checked_images(x, inputs, np.dtype(np.float64), batch_statistics=names[0].gamma in parameters)
+    batch = Batch(parameters, x, checked_labels(y, len(x), classes), checked_number("l2", l2, minimum=0))
+    batches = asked(batch, depth) if callable(answer) else [batch]
+    broken: dict[str, Finding] = {}
+    observed: list[dict[str, Array]] = []
+    for question in batches:
+        observed.append({})
+        try:
+            given = call("cost and gradients", answer_to, answer, question)
+            cost, gradients = unpacked("cost and gradients", given, ("cost", "gradients"))
+            observed[-1] |= answered(cost, gradients, question, broken)
+        except Unusable as unusable:
+            broken.setdefault(unusable.finding.place, unusable.finding)
+    if isinstance(answer, tuple | list):
+        broken |= shared_arrays(answer)
+    findings, agreeing, unjudged, notes = settled(batches, observed, names, eps, tolerance)
+    order = {title: number for number, title in enumerate(titles_of(names, parameters).values())}
+    findings = sorted([*broken.values(), *findings], key=lambda f: order.get(f.place, -1))
+    return Report(subject(names, parameters), findings, agreeing, unjudged, notes)
+
+
+def subject(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> str:
+    sizes = [parameters[names[0].weight].shape[1], *(len(parameters[layer.weight]) for layer in names)]
+    return f"network {'-'.join(map(str, sizes))}{' with batch normalization' if names[0].gamma in parameters else ''}"
+
+
+def answer_to(answer: Any, batch: Batch) -> Any:
+    if callable(answer):
+        return answer(
+            {name: v.copy() for name, v in batch.parameters.items()}, batch.x.copy(), batch.y.copy(), batch.l2
+        )
+    return answer
+
+
+def checked_parameters(parameters: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], int]:
+    """The parameters in float64, and how many layers they make."""
+    if not isinstance(parameters, Mapping) or "linear1.weight" not in parameters:
+        raise ValueError(
+            'parameters must be a dictionary by our names: "linear1.weight" (out, in), "linear1.bias", ...'
+        )
+    values = {name: np.array(value, dtype=np.float64) for name, value in parameters.items()}
+    depth = max(number for number in range(1, len(values) + 1) if f"linear{number}.weight" in values)
+    normalized = "bn1.weight" in values
+    shapes: dict[str, tuple[int, ...]] = {}
+    fan_in = values["linear1.weight"].shape[-1]
+    for layer in range(1, depth + 1):
+        names = layer_names(layer)
+        width = len(values.get(names.weight, ()))
+        shapes |= {names.weight: (width, fan_in), names.bias: (width,)}
+        if normalized and layer < depth:
+            shapes |= {names.gamma: (width,), names.beta: (width,)}
+        fan_in = width
+    found = {name: value.shape for name, value in values.items()}
+    if found != shapes:
+        wrong = {
+            name: found.get(name, "missing")
+            for name in shapes.keys() | found.keys()
+            if found.get(name) != shapes.get(name)
+        }
+        raise ValueError(f"parameters has {wrong}; a network of {depth} layers has {shapes}")
+    return {name: values[name] for name in shapes}, depth
+
+
+def asked(batch: Batch, depth: int) -> list[Batch]:
+    """The questions that tell mistakes apart: other batch sizes, with and without l2, parameters off their defaults."""
+    rng = np.random.default_rng(0)
+    parameters = {name: value.copy() for name, value in batch.parameters.items()}
+    for name, value in parameters.items():
+        if name.endswith(".bias") and np.ptp(value) == 0:
+            value += rng.normal(0, 0.3, value.shape)
+        elif name.startswith("bn") and np.ptp(value) == 0:
+            value *= rng.uniform(0.5, 1.5, value.shape) * rng.choice([-1, 1], value.shape)
+    n = len(batch.x)
+    sizes = dict.fromkeys((n, max(3, n // 2 + 1), 100 if batch.x.shape[1] <= 100 else n))
+    classes = len(parameters[layer_names(depth).weight])
+    mean, std = batch.x.mean(axis=0), batch.x.std(axis=0)
+    batches = []
+    for size in sizes:
+        chosen = np.arange(size) % n
+        x, y = batch.x[chosen], batch.y[chosen]
+        if size > n:
+            x, y = rng.normal(mean, std + 0.1, (size, len(mean))), rng.integers(0, classes, size)
+        batches.append(Batch(parameters, *away_from_kinks(parameters, x, y, depth, rng), 0.0))
+    l2 = batch.l2 or 0.1
+    strengths = ((0, 0.0), (0, l2), (1, l2 / 2), (-1, 0.0)) if len(batches) > 1 else ((0, 0.0), (0, l2))
+    return [replace(batches[which], l2=strength) for which, strength in strengths]
+
+
+def away_from_kinks(
+    parameters: Mapping[str, Array], x: Array, y: Labels, depth: int, rng: np.random.Generator
+) -> tuple[Array, Labels]:
+    """x, moved a little where a ReLU's input is so near 0 that rounding could open it."""
+    names = [layer_names(layer) for layer in range(1, depth + 1)]
+    best, farthest = x, -1.0
+    for attempt in range(30):
+        moved = x if attempt == 0 else x + rng.normal(0, 0.02 * (x.std() or 1.0), x.shape)
+        layers = passed(Batch(parameters, moved, y, 0.0), names, (), BATCH_NORM_EPS).layers[:-1]
+        nearest = min((float(np.abs(layer.relu.x).min()) for layer in layers), default=np.inf)
+        if nearest > farthest:
+            best, farthest = moved, nearest
+        if nearest > FAR_FROM_KINKS:
+            break
+    return best, y
+
+
+def titles_of(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> dict[str, str]:
+    """The places in the order of computation and back-propagation. Those without l2 come just before those with it:
+    there the penalty cannot hide what is wrong.
+    """
+    titles = ["cost"]
+    for layer in reversed(names):
+        titles += [name for name in (layer.beta, layer.gamma, layer.bias, layer.weight) if name in parameters]
+    return {f"{title}{l2}": title for title in titles for l2 in (" without l2", "")}
+
+
+def suffix(batch: Batch) -> str:
+    return "" if batch.l2 else " without l2"
+
+
+def answered(cost: Any, gradients: Any, batch: Batch, broken: dict[str, Finding]) -> dict[str, Array]:
+    """The numbers that are there, and a word on those that are not."""
+    observed: dict[str, Array] = {}
+    if not isinstance(gradients, Mapping):
+        raise Unusable(
+            "gradients", "wrong_type", f"gradients are a {type(gradients).__name__}; they must be a dictionary"
+        )
+    shapes: dict[str, tuple[int, ...]] = {name: value.shape for name, value in batch.parameters.items()}
+    for name, shape in {"cost": (), **shapes}.items():
+        if name != "cost" and name not in gradients:
+            broken.setdefault(name, Finding(name, "its gradient is missing", "unfilled"))
+            continue
+        try:
+            observed[name + suffix(batch)], reshaped = numbers(name, cost if name == "cost" else gradients[name], shape)
+        except Unusable as unusable:
+            broken.setdefault(name, unusable.finding)
+            continue
+        if reshaped is not None:
+            broken.setdefault(name, reshaped)
+    return observed
+
+
+def shared_arrays(answer: Any) -> dict[str, Finding]:
+    """Two gradients in one array."""
+    arrays = {name: value for name, value in dict(answer[1]).items() if isinstance(value, np.ndarray)}
+    for one, other in itertools.combinations(arrays, 2):
+        if np.shares_memory(arrays[one], arrays[other]):
+            sentence = f"the gradients of {one} and {other} lie in one array: whoever changes one changes both"
+            return {other: Finding(other, sentence, "shared_array", formula="an array of its own for every parameter")}
+    return {}
+
+
+def forward_pass(
+    batch: Batch, names: Sequence[LayerNames], planted: Sequence[Planted], eps: float, test: bool = False
+) -> Values:
+    """Logits, loss and cost with the planted mistakes; `.layers` holds every operation's values.
+
+    test=True normalizes with the running statistics.
+    """
+    n, p = len(batch.x), batch.parameters
+    layers: list[Values] = []
+    h = batch.x
+    for number, layer in enumerate(names, start=1):
+        lines = lines_at(planted, number)
+        v = Values(lines=lines, n=n, below=layers[-1] if layers else None)
+        common = {"n": n, "eps": eps, "layer": v, "below": v.below}
+        v.linear = compute("linear", "forward", Values(x=h, W=p[layer.weight], b=p[layer.bias], **common), lines)
+        h = v.linear.out
+        if layer is names[-1]:
+            v.order = ("linear", "scores")
+            v.scores = compute("scores", "forward", Values(x=h, **common), lines)
+            h = v.scores.out
+        else:
+            v.order = lines.get("layer.order", usual_order)(v)
+            for operation in v.order[1:]:
+                if operation == "batch_norm":
+                    if layer.gamma not in p:
+                        continue
+                    values = Values(x=h, gamma=p[layer.gamma], beta=p[layer.beta], **common)
+                    values.running_mean = batch.buffers.get(layer.running_mean, np.zeros(h.shape[1]))
+                    values.running_var = batch.buffers.get(layer.running_var, np.ones(h.shape[1]))
+                    v.batch_norm = compute("batch_norm_test" if test else "batch_norm", "forward", values, lines)
+                    h = values.out
+                else:
+                    v.relu = compute("relu", "forward", Values(x=h, **common), lines)
+                    h = v.relu.out
+        zero = np.zeros(1)
+        v.l2_penalty = Values(W=p[layer.weight], b=p[layer.bias], l2=batch.l2, n=n)
+        v.l2_penalty.gamma, v.l2_penalty.beta = p.get(layer.gamma, zero), p.get(layer.beta, zero)
+        compute("l2_penalty", "forward", v.l2_penalty, lines)
+        layers.append(v)
+    loss = compute("softmax_cross_entropy", "forward", Values(logits=h, y=batch.y), layers[-1].lines)
+    cost = loss.loss + sum(v.l2_penalty.penalty for v in layers)
+    return Values(layers=layers, logits=h, loss=loss, cost=np.asarray(cost))
+
+
+def passed(batch: Batch, names: Sequence[LayerNames], planted: Sequence[Planted], eps: float) -> Values:
+    """Forward and backward: also `.gradients`, of loss and penalty, by the parameters' names."""
+    result = forward_pass(batch, names, planted, eps)
+    dout = compute("softmax_cross_entropy", "backward", result.loss, result.layers[-1].lines).dlogits
+    result.gradients = {}
+    for layer, v in zip(reversed(names), reversed(result.layers), strict=True):
+        for operation in reversed(v.order):
+            if hasattr(v, operation):
+                values: Values = getattr(v, operation)
+                values.dout = dout
+                dout = compute(operation, "backward", values, v.lines).dx
+        v.l2_penalty.dW = v.linear.dW
+        compute("l2_penalty", "backward", v.l2_penalty, v.lines)
+        result.gradients[layer.weight] = v.linear.dW + v.l2_penalty.on_W
+        result.gradients[layer.bias] = v.linear.db + v.l2_penalty.on_b
+        if hasattr(v, "batch_norm"):
+            result.gradients[layer.gamma] = v.batch_norm.dgamma + v.l2_penalty.on_gamma
+            result.gradients[layer.beta] = v.batch_norm.dbeta + v.l2_penalty.on_beta
+    return result
+
+
+def usual_order(_: Values) -> tuple[str, ...]:
+    return "linear", "batch_norm", "relu"
+
+
+def settled(
+    batches: Sequence[Batch],
+    observed: Sequence[Numbers],
+    names: Sequence[LayerNames],
+    eps: float | None,
+    tolerance: float | None,
+) -> tuple[list[Finding], list[str], list[str], list[str]]:
+    """The explanation; where eps is not given, with the one that explains most."""
+    if tolerance is None:
+        single = any(array.dtype == np.float32 for answer in observed for array in answer.values())
+        tolerance = SINGLE if single else EXACT
+    normalized = names[0].gamma in batches[0].parameters
+    candidates = everywhere(NETWORK, names, normalized)
+    guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
+    best, comparison = measured_eps(lambda guess: comparison_of(batches, observed, names, guess, tolerance), guesses)
+    explained = explain(comparison, candidates)
+    if explained[0] and explained[0][0].mistake is None and comparison.first_wrong(comparison.residuals([])) == 0:
+        for guess in guesses:
+            comparison = comparison_of(batches, observed, names, guess, tolerance)
+            if best_of(comparison, [], candidates, 0, set()):
+                explained, best = explain(comparison, candidates), guess
+                break
+    notes = []
+    if normalized and best != BATCH_NORM_EPS:
+        notes.append(eps_note(best))
+    return *explained, notes
+
+
+def everywhere(mistakes: Sequence[Mistake], names: Sequence[LayerNames], normalized: bool) -> list[Planted]:
+    """Every mistake wherever its operations are, then in some layers, then in one alone."""
+    depth = len(names)
+    planted = []
+    for mistake in mistakes:
+        if not normalized and mistake.operations & {"batch_norm", "layer"}:
+            continue
+        hidden = mistake.operations <= {"relu", "batch_norm", "layer"}
+        if hidden and depth == 1:
+            continue
+        groups: dict[frozenset[object] | None, str] = {None: ""}
+        if not mistake.operations & {"softmax_cross_entropy", "scores"}:
+            layers = range(1, depth if hidden else depth + 1)
+            if len(layers) > 1:
+                groups[None] = "every hidden layer" if hidden else "every layer"
+                groups[frozenset(layers[:-1])] = "every layer but the last"
+                groups[frozenset(layers[1:])] = "every layer but the first"
+                groups |= {frozenset({layer}): f"layer {layer} alone" for layer in layers}
+        planted += [
+            Planted(mistake, variant, layers, title) for layers, title in groups.items() for variant in mistake.variants
+        ]
+    return planted
+
+
+def comparison_of(
+    batches: Sequence[Batch], observed: Sequence[Numbers], names: Sequence[LayerNames], eps: float, tolerance: float
+) -> Comparison:
+    titles = titles_of(names, batches[0].parameters)
+
+    def predict(planted: Sequence[Planted], number: int) -> Numbers:
+        result, end = passed(batches[number], names, planted, eps), suffix(batches[number])
+        return {f"cost{end}": result.cost, **{f"{name}{end}": g for name, g in result.gradients.items()}}
+
+    def predict_forward(planted: Sequence[Planted], number: int) -> Numbers:
+        return {f"cost{suffix(batches[number])}": forward_pass(batches[number], names, planted, eps).cost}
+
+    return Comparison(
+        list(titles),
+        observed,
+        [scales_of(predict((), number), names, suffix(batch)) for number, batch in enumerate(batches)],
+        predict,
+        tolerance,
+        titles,
+        [{"n": float(len(batch.x)), "l2": batch.l2} for batch in batches],
+        frozenset({"cost", "cost without l2"}),
+        predict_forward,
+    )
+
+
+def scales_of(numbers: Numbers, names: Sequence[LayerNames], end: str) -> dict[str, float]:
+    """A place's largest entry. Biases count on the scale of their layer's weights where these have larger gradients: in
+    front of batch normalization a bias has the gradient 0, and only rounding is left.
+    """
+    scales = {place: float(np.abs(array).max()) for place, array in numbers.items()}
+    for layer in names:
+        bias, weight = f"{layer.bias}{end}", f"{layer.weight}{end}"
+        if scales[bias] < 1e-6 * scales[weight]:
+            scales[bias] = scales[weight]
+    return {place: scale or 1.0 for place, scale in scales.items()}

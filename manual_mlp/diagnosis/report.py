@@ -1,0 +1,63 @@
+"""What a diagnosis finds, and how it says so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+DERIVATIONS = "docs/derivations.md"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One wrong place and what explains it."""
+
+    place: str  # "batch_norm backward: dx", "linear2.weight", "cost"
+    sentence: str  # what is wrong, in words
+    mistake: str | None = None  # its id in the catalogue; None if none of the known ones explains the numbers
+    where: str = ""  # where the mistake was made, as far as the numbers tell: "layer 2", "every hidden layer"
+    formula: str = ""  # what should stand there
+    link: str = ""  # the page that derives it
+    residual: float = float("nan")  # what the mistake leaves unexplained, relative to the place's largest value
+    next_best: float = float("inf")  # the same for the best of all other mistakes
+    next_mistake: str | None = None
+    equals: tuple[str, ...] = ()  # other mistakes that give the same numbers
+
+    def __str__(self) -> str:
+        lines = [f"{self.place}: {self.sentence}"]
+        if self.where:
+            lines.append(f"    where      {self.where}")
+        if self.formula:
+            lines.append(f"    should be  {self.formula}")
+        if self.mistake is not None and self.residual == self.residual:
+            best = f"; next best, {self.next_mistake}, leaves {self.next_best:.1e}" if self.next_mistake else ""
+            lines.append(f"    fit        {self.mistake} explains the numbers up to {self.residual:.1e}{best}")
+        if self.link:
+            lines.append(f"    why        {self.link}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings about one subject, the first wrong place first; print it."""
+
+    subject: str
+    findings: Sequence[Finding] = ()
+    agreeing: Sequence[str] = ()  # places that were compared and agree
+    unjudged: Sequence[str] = ()  # places that nothing can be said about until the findings are mended
+    notes: Sequence[str] = field(default=())  # conventions that were measured; no mistakes
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    def __str__(self) -> str:
+        lines = [f"{self.subject}: {'all right' if self.ok else 'something is wrong'}"]
+        if self.agreeing:
+            lines.append(f"  agrees: {', '.join(self.agreeing)}")
+        for number, finding in enumerate(self.findings):
+            head = "first wrong place" if number == 0 else "then"
+            first, *rest = str(finding).split("\n")
+            lines += [f"  {head}: {first}", *(f"  {line}" for line in rest)]
+        if self.unjudged:
+            lines.append(f"  cannot be judged before that is mended: {', '.join(self.unjudged)}")
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)

@@ -1,0 +1,95 @@
+"""A whole network at test time: its class scores with the running statistics."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from manual_mlp.checks import checked_images
+from manual_mlp.diagnosis.catalogue import BATCH_NORM_TEST, LINEAR, RELU, SCORES
+from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain
+from manual_mlp.diagnosis.network import Batch, checked_parameters, forward_pass
+from manual_mlp.diagnosis.operations import EPS, eps_note, size, tolerance_for
+from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
+from manual_mlp.diagnosis.strangers import Unusable, call, numbers
+from manual_mlp.layers import BATCH_NORM_EPS, Array
+from manual_mlp.network import layer_names
+
+
+def diagnose_test_mode(
+    answer: Callable[..., Any] | ArrayLike,
+    parameters: Mapping[str, ArrayLike],
+    buffers: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    *,
+    eps: float | None = None,
+) -> Report:
+    """Are these the class scores of the network at test time, and if not, what is wrong?
+
+    answer      logits (N, K), or probabilities; or a function (parameters, buffers, x) that returns them
+    parameters, buffers  by our names: linear1.weight, ..., bn1.running_mean, bn1.running_var, ...
+    eps         batch normalization's; None: whatever the network has, measured
+    """
+    values, depth = checked_parameters(parameters)
+    running = {name: np.array(value, dtype=np.float64) for name, value in buffers.items()}
+    names = [layer_names(layer) for layer in range(1, depth + 1)]
+    x = checked_images(x, values["linear1.weight"].shape[1], np.dtype(np.float64), batch_statistics=False)
+    batch = Batch(values, x, np.zeros(len(x), dtype=int), 0.0, running)
+    place, broken = "logits at test time", []
+    if callable(answer):
+        given_buffers = {name: value.copy() for name, value in running.items()}
+        copies = {name: value.copy() for name, value in values.items()}
+        try:
+            function = answer
+            answer = call(place, lambda images: function(copies, given_buffers, images), x)
+        except Unusable as unusable:
+            return Report("test mode", [unusable.finding])
+        if any(
+            name not in given_buffers or not np.array_equal(given_buffers[name], value)
+            for name, value in running.items()
+        ):
+            sentence = "evaluation changes the running averages; only training may"
+            link = f"{DERIVATIONS}#batch-normalization"
+            broken.append(Finding("running averages", sentence, "running_advanced_by_evaluation", link=link))
+    try:
+        logits, reshaped = numbers(place, answer, (len(x), len(values[names[-1].weight])))
+    except Unusable as unusable:
+        return Report("test mode", [*broken, unusable.finding])
+    if reshaped is not None:
+        broken.append(reshaped)
+    probabilities = logits.ndim == 2 and bool((logits >= 0).all()) and np.allclose(logits.sum(axis=1), 1, atol=1e-4)
+
+    def comparison_at(eps: float) -> Comparison:
+        def predict(planted: Sequence[Planted], _: int) -> Numbers:
+            result = forward_pass(batch, names, planted, eps, test=True)
+            return {"logits": np.asarray(result.loss.p if probabilities else result.logits)}
+
+        observed: dict[str, Array] = {"logits": logits}
+        scales = {"logits": size(predict((), 0)["logits"])}
+        return Comparison(["logits"], [observed], [scales], predict, tolerance_for([observed]), {"logits": place}, [{}])
+
+    candidates = [
+        Planted(
+            mistake, variant, frozenset({layer}) if layer else None, f"layer {layer} alone" if layer else "every layer"
+        )
+        for layer in (None, *range(1, depth + 1))
+        for mistake in [*BATCH_NORM_TEST, *RELU, *SCORES, *LINEAR]
+        for variant in mistake.variants
+        if any(line.endswith((".out", "batch_norm_test.inv_std")) for line in variant)
+    ]
+    guesses = (eps,) if eps is not None else EPS if "bn1.weight" in values else (BATCH_NORM_EPS,)
+    first: Report | None = None
+    for guess in guesses:
+        comparison = comparison_at(guess)
+        if comparison.first_wrong(comparison.residuals([])) == 1:
+            notes = [] if guess == BATCH_NORM_EPS else [eps_note(guess)]
+            return Report("test mode", broken, [place], notes=notes)
+    for guess in guesses:
+        findings, agreeing, unjudged = explain(comparison_at(guess), candidates)
+        report = Report("test mode", [*broken, *findings], agreeing, unjudged)
+        first = first or report
+        if findings[0].mistake is not None:
+            return report
+    assert first is not None  # there is at least one guess
+    return first

@@ -1,0 +1,166 @@
+"""The textbook, line by line: every operation as a table of named lines, so that one of them can be exchanged.
+
+A line is a function of what the lines above it have computed. A mistake is another function in its place; the
+numbers of everything that follows then come out as they would in a program that makes this mistake. Nothing here is
+fast and nothing is shared with `layers.py`: it is the same mathematics, written a second time.
+"""
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Values = SimpleNamespace
+Line = Callable[[Any], Any]
+
+
+class Operation(NamedTuple):
+    """The lines of a forward and of a backward pass, in the order of computation."""
+
+    forward: Mapping[str, Line]
+    backward: Mapping[str, Line]
+
+
+def one_hot(y: Any, classes: int) -> Any:
+    return np.eye(classes)[y]
+
+
+OPERATIONS = {
+    # v: x (N, D), W (M, D), b (M,), dout (N, M)
+    "linear": Operation(
+        forward={"out": lambda v: v.x @ v.W.T + v.b},
+        backward={
+            "db": lambda v: v.dout.sum(axis=0),
+            "dW": lambda v: v.dout.T @ v.x,
+            "dx": lambda v: v.dout @ v.W,
+        },
+    ),
+    # v: x (N, H), dout (N, H)
+    "relu": Operation(
+        forward={"out": lambda v: np.maximum(v.x, 0)},
+        backward={"mask": lambda v: v.x > 0, "dx": lambda v: v.dout * v.mask},
+    ),
+    # v: x (N, H), gamma (H,), beta (H,), eps, dout (N, H). The backward pass follows the graph node by node.
+    "batch_norm": Operation(
+        forward={
+            "mean": lambda v: v.x.mean(axis=0),
+            "centered": lambda v: v.x - v.mean,
+            "var": lambda v: (v.centered**2).mean(axis=0),
+            "inv_std": lambda v: 1 / np.sqrt(v.var + v.eps),
+            "x_hat": lambda v: v.centered * v.inv_std,
+            "out": lambda v: v.gamma * v.x_hat + v.beta,
+        },
+        backward={
+            "dbeta": lambda v: v.dout.sum(axis=0),
+            "dgamma": lambda v: (v.dout * v.x_hat).sum(axis=0),
+            "inv_std_backward": lambda v: v.inv_std,
+            "dx_hat": lambda v: v.dout * v.gamma,
+            "dvar": lambda v: -0.5 * (v.dx_hat * v.centered).sum(axis=0) * v.inv_std_backward**3,
+            "dmean": lambda v: -(v.dx_hat * v.inv_std_backward).sum(axis=0),
+            "through_var": lambda v: v.dvar * 2 * v.centered / len(v.x),
+            "through_mean": lambda v: v.dmean / len(v.x),
+            "dx": lambda v: v.dx_hat * v.inv_std_backward + v.through_var + v.through_mean,
+        },
+    ),
+    # v: x (N, H), gamma, beta, running_mean, running_var, eps
+    "batch_norm_test": Operation(
+        forward={
+            "inv_std": lambda v: 1 / np.sqrt(v.running_var + v.eps),
+            "out": lambda v: v.gamma * (v.x - v.running_mean) * v.inv_std + v.beta,
+        },
+        backward={},
+    ),
+    # v: x (N, H), running_mean, running_var (H,), momentum: the batch's share in the new average
+    "running_average": Operation(
+        forward={
+            "mean": lambda v: v.x.mean(axis=0),
+            "var": lambda v: v.x.var(axis=0, ddof=1),
+            "new_mean": lambda v: (1 - v.momentum) * v.running_mean + v.momentum * v.mean,
+            "new_var": lambda v: (1 - v.momentum) * v.running_var + v.momentum * v.var,
+        },
+        backward={},
+    ),
+    # v: x (N, H), p the probability to drop, kept (N, H) what the user's mask kept, dout (N, H)
+    "dropout": Operation(
+        forward={"out": lambda v: v.x * v.kept / (1 - v.p)},
+        backward={"dx": lambda v: v.dout * v.kept / (1 - v.p)},
+    ),
+    # v: logits (N, K), y (N,)
+    "softmax_cross_entropy": Operation(
+        forward={
+            "shifted": lambda v: v.logits - v.logits.max(axis=1, keepdims=True),
+            "p": lambda v: np.exp(v.shifted) / np.exp(v.shifted).sum(axis=1, keepdims=True),
+            "log_p": lambda v: v.shifted - np.log(np.exp(v.shifted).sum(axis=1, keepdims=True)),
+            "losses": lambda v: -v.log_p[np.arange(len(v.y)), v.y],
+            "loss": lambda v: v.losses.sum() / len(v.y),
+        },
+        backward={
+            "dlosses": lambda v: v.p - one_hot(v.y, v.p.shape[1]),
+            "dlogits": lambda v: v.dlosses / len(v.y),
+        },
+    ),
+    # the class scores as the loss gets them. v: x (N, K), dout (N, K)
+    "scores": Operation(forward={"out": lambda v: v.x}, backward={"dx": lambda v: v.dout}),
+    # of one layer. v: W, b, gamma, beta (0 where there is none), l2, n; backward: dW, db, ... of the loss alone
+    "l2_penalty": Operation(
+        forward={"penalty": lambda v: v.l2 * (v.W**2).sum()},
+        backward={
+            "on_W": lambda v: 2 * v.l2 * v.W,
+            "on_b": lambda _: 0.0,
+            "on_gamma": lambda _: 0.0,
+            "on_beta": lambda _: 0.0,
+        },
+    ),
+    # of one parameter. v: value, gradient of the loss, eta, l2 (0 but for weights)
+    "update": Operation(
+        forward={
+            "penalty": lambda v: 2 * v.l2 * v.value,
+            "step": lambda v: v.eta * (v.gradient + v.penalty),
+        },
+        backward={},
+    ),
+    # of one entry of one parameter. v: h; training_cost, test_cost and loss, functions of how far the entry is moved
+    "numerical": Operation(
+        forward={
+            "cost": lambda v: v.training_cost,
+            "slope": lambda v: (v.cost(v.h) - v.cost(-v.h)) / (2 * v.h),
+            "left_at": lambda _: 0.0,
+        },
+        backward={},
+    ),
+    # v: step (T,) the numbers of the updates, from 0; n_s, eta_min, eta_max
+    "schedule": Operation(
+        forward={
+            "t": lambda v: v.step,
+            "position": lambda v: v.t % (2 * v.n_s),
+            "height": lambda v: 1 - np.abs(v.position / v.n_s - 1),
+            "eta": lambda v: v.eta_min + v.height * (v.eta_max - v.eta_min),
+        },
+        backward={},
+    ),
+    # of one set of images. v: raw (N, D), train (M, D) the raw training images
+    "standardization": Operation(
+        forward={
+            "mean": lambda v: v.train.mean(axis=0),
+            "std": lambda v: v.train.std(axis=0),
+            "out": lambda v: (v.raw - v.mean) / np.where(v.std > 0, v.std, 1),
+        },
+        backward={},
+    ),
+}
+
+
+FORWARD_LINES = frozenset(f"{name}.{line}" for name, operation in OPERATIONS.items() for line in operation.forward)
+
+
+def is_forward(line: str) -> bool:
+    """Whether the line, "operation.line", belongs to a forward pass."""
+    return line in FORWARD_LINES
+
+
+def compute(operation: str, part: str, v: Values, planted: Mapping[str, Line]) -> Values:
+    """Fills in what the lines of `part` ("forward" or "backward") give, with the planted ones in their places."""
+    for line, formula in getattr(OPERATIONS[operation], part).items():
+        setattr(v, line, planted.get(f"{operation}.{line}", formula)(v))
+    return v

@@ -1,0 +1,146 @@
+"""One step of gradient descent: the parameters before and after it."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from manual_mlp.checks import checked_number
+from manual_mlp.diagnosis.catalogue import UPDATE
+from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.network import Batch, checked_parameters, diagnose, passed
+from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.strangers import Unusable, numbers
+from manual_mlp.diagnosis.textbook import Values, compute
+from manual_mlp.layers import BATCH_NORM_EPS, Array
+from manual_mlp.network import layer_names
+
+EXACT = 1e-7  # of a parameter's largest step; what before - after rounds off comes on top
+
+
+def diagnose_update(
+    before: Mapping[str, ArrayLike],
+    after: Mapping[str, ArrayLike],
+    eta: float,
+    *,
+    gradients: Mapping[str, ArrayLike] | None = None,
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    l2: float = 0.0,
+    eps: float = BATCH_NORM_EPS,
+) -> Report:
+    """Is after = before - eta (gradients + 2 l2 W), and if not, what is wrong?
+
+    before, after  the parameters by our names, copies from before and after one step
+    gradients      those of the loss; the penalty is the update's part. Give l2 = 0 where they contain it already.
+    x, y           instead of gradients, where gradient and update are one function: the images and labels of the step.
+                   What the step says about the gradient, (before - after) / eta, is then diagnosed as well.
+    """
+    old, depth = checked_parameters(before)
+    eta, l2 = checked_number("eta", eta, minimum=0), checked_number("l2", l2, minimum=0)
+    if eta == 0:
+        raise ValueError("eta is 0: nothing moves; give the learning rate of the step")
+    fused = gradients is None
+    if gradients is None:
+        if x is None or y is None:
+            raise ValueError("gradients are missing; give them, or x and y of the step")
+        names = [layer_names(layer) for layer in range(1, depth + 1)]
+        gradients = passed(Batch(old, np.asarray(x, np.float64), np.asarray(y), 0.0), names, (), eps).gradients
+    loss = {name: np.asarray(gradients[name], np.float64) for name in old}
+    new, broken = after_step(old, after)
+    comparison = comparison_of(old, new, loss, eta, l2)
+    findings, agreeing, unjudged = explain(comparison, everywhere(old, depth))
+    if (
+        fused
+        and any(finding.mistake is None for finding in findings)
+        and x is not None
+        and y is not None
+        and not broken
+    ):
+        recovered = {name: (old[name] - new[name]) / eta for name in old}
+        cost = passed(Batch(old, np.asarray(x, np.float64), np.asarray(y), l2), names, (), eps).cost
+        inner = diagnose((cost, recovered), old, x, y, l2, eps=eps, tolerance=recovered_tolerance(comparison))
+        if inner.findings and inner.findings[0].mistake is not None:
+            return Report("update", inner.findings, inner.agreeing, inner.unjudged, inner.notes)
+    return Report("update", [*broken, *findings], agreeing, unjudged)
+
+
+def after_step(old: Mapping[str, Array], after: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], list[Finding]]:
+    """The parameters after the step, and what is wrong with them as arrays."""
+    new: dict[str, Array] = {}
+    broken = []
+    for name, value in old.items():
+        try:
+            if name not in after:
+                raise Unusable(name, "unfilled", "it is missing after the step")
+            new[name], reshaped = numbers(name, after[name], value.shape)
+            if reshaped is not None:
+                broken.append(reshaped)
+        except Unusable as unusable:
+            broken.append(unusable.finding)
+    arrays = {name: value for name, value in after.items() if isinstance(value, np.ndarray)}
+    for one, other in itertools.combinations(arrays, 2):
+        if np.shares_memory(arrays[one], arrays[other]):
+            sentence = f"{one} and {other} lie in one array: an update of one moves the other"
+            broken.append(Finding(other, sentence, "shared_array", formula="an array of its own for every parameter"))
+    return new, broken
+
+
+def comparison_of(
+    old: Mapping[str, Array], new: Mapping[str, Array], loss: Mapping[str, Array], eta: float, l2: float
+) -> Comparison:
+    def predict(planted: Sequence[Planted], _: int) -> Numbers:
+        steps = {}
+        for name, value in old.items():
+            lines = lines_at(planted, name)
+            weight = name.startswith("linear") and name.endswith(".weight")
+            v = Values(value=value, gradient=loss[name], eta=eta, l2=l2 if weight else 0.0, weight_l2=l2)
+            if name.startswith("bn"):
+                end = "bias" if name.endswith("weight") else "weight"
+                v.partner = loss[f"{name.split('.')[0]}.{end}"]
+            steps[name] = compute("update", "forward", v, lines).step
+        return steps
+
+    eps = max((np.finfo(value.dtype).eps for value in new.values()), default=np.finfo(np.float64).eps)
+    steps = predict((), 0)
+    scales = {
+        name: max(float(np.abs(steps[name]).max()), 4 * float(eps) * float(np.abs(value).max()) / EXACT) or 1.0
+        for name, value in old.items()
+    }
+    observed = {name: old[name] - value.astype(np.float64) for name, value in new.items()}
+    return Comparison(list(old), [observed], [scales], predict, EXACT, {name: name for name in old}, [{"l2": l2}])
+
+
+def recovered_tolerance(comparison: Comparison) -> float:
+    """(before - after) / eta has lost the digits that before and after share."""
+    steps = {name: float(np.abs(step).max()) for name, step in comparison.predict((), 0).items()}
+    moved = [name for name, step in steps.items() if step > 1e-6 * max(steps.values())]  # not biases before batch norm
+    return EXACT * max((comparison.scales[0][name] / steps[name] for name in moved), default=1.0)
+
+
+def everywhere(old: Mapping[str, Array], depth: int) -> list[Planted]:
+    """Every mistake in one parameter, in a layer, in all of a kind, in all: of two that say the same, the fewest."""
+    groups: dict[str, frozenset[object]] = {"every parameter": frozenset(old)}
+    kinds = {
+        "all weights": ("linear", ".weight"),
+        "all biases": ("linear", ".bias"),
+        "all gammas": ("bn", ".weight"),
+        "all betas": ("bn", ".bias"),
+        "gamma and beta of every layer": ("bn", ""),
+    }
+    for title, (start, end) in kinds.items():
+        groups[title] = frozenset(name for name in old if name.startswith(start) and name.endswith(end))
+    groups["all but the weights"] = frozenset(old) - groups["all weights"]
+    for layer in range(1, depth + 1):
+        names = {name for name in old if name.split(".")[0] in (f"linear{layer}", f"bn{layer}")}
+        groups[f"layer {layer}"] = frozenset(names)
+        groups[f"gamma and beta of layer {layer}"] = frozenset(name for name in names if name.startswith("bn"))
+    groups |= {name: frozenset({name}) for name in old}
+    distinct = {group: title for title, group in groups.items() if group}
+    return [
+        Planted(mistake, variant, group, title)
+        for group, title in sorted(distinct.items(), key=lambda item: len(item[0]))
+        for mistake in UPDATE
+        for variant in mistake.variants
+    ]

@@ -1,0 +1,416 @@
+"""A whole network's diagnosis: mistakes planted into the source of a student's network are found and named."""
+
+import inspect
+import time
+
+import numpy as np
+import pytest
+import student
+
+from manual_mlp import MLP, diagnose
+from manual_mlp.network import layer_names
+from torch_reference import autograd_gradients
+
+SOURCE = inspect.getsource(student)
+ARCHITECTURES = [(6, 5, 4), (6, 7, 5, 4), (5, 6, 8, 7, 3)]
+
+# (the mistake's name, what stands in the source, what stands there instead); `None` for the name: none of the known
+FORWARD = [
+    ("relu_wrong_side", "h = np.maximum(0, s)", "h = np.minimum(0, s)"),
+    ("log2", "np.log(p_right)", "np.log2(p_right)"),
+    ("penalty_averaged", "reg += l2 * np.sum(params", "reg += l2 * np.mean(params"),
+    ("bias_not_added", "s = W @ X[i - 1] + b", "s = W @ X[i - 1]"),
+    ("relu_skipped", "h = np.maximum(0, s)", "h = s"),
+    ("relu_skipped", "h = np.maximum(0, s)", "h = s if i == 1 else np.maximum(0, s)"),
+    ("relu_leaky", "h = np.maximum(0, s)", "h = np.where(s > 0, s, 0.01 * s)"),
+    ("relu_absolute_value", "h = np.maximum(0, s)", "h = np.abs(s)"),
+    ("relu_on_scores", "    return scores, X", "    scores = np.maximum(0, scores)\n    return scores, X"),
+    ("log10", "np.log(p_right)", "np.log10(p_right)"),
+    ("eps_in_log", "np.log(p_right)", "np.log(p_right + 1e-6)"),
+    ("loss_summed", "np.sum(np.log(p_right)) / n", "np.sum(np.log(p_right))"),
+    ("loss_fixed_batch_size", "np.sum(np.log(p_right)) / n", "np.sum(np.log(p_right)) / 100"),
+    ("loss_over_classes", "np.sum(np.log(p_right)) / n", "np.sum(np.log(p_right)) / P.size"),
+    ("loss_sign", "loss = -np.sum", "loss = np.sum"),
+    ("softmax_wrong_axis", "e / np.sum(e, axis=0)", "np.exp(s) / np.sum(np.exp(s), axis=1, keepdims=True)"),
+    ("penalty_missing_in_cost", "return loss + reg", "return loss"),
+    ("penalty_missing_in_cost", "range(1, k + 1):\n        reg", "range(1, k):\n        reg"),
+    ("penalty_missing_in_cost", "range(1, k + 1):\n        reg", "range(2, k + 1):\n        reg"),
+    ("penalty_half_in_cost", "reg += l2 *", "reg += 0.5 * l2 *"),
+    ("penalty_over_n", "reg += l2 *", "reg += l2 / P.shape[1] *"),
+    ("penalty_on_biases", "reg += l2 *", 'reg += l2 * np.sum(params[f"linear{i}.bias"] ** 2) + l2 *'),
+    (
+        "penalty_not_squared",
+        'l2 * np.sum(params[f"linear{i}.weight"] ** 2)',
+        'l2 * np.linalg.norm(params[f"linear{i}.weight"])',
+    ),
+    ("penalty_twice", "return loss + reg", "return loss + 2 * reg"),
+]
+BACKWARD = [
+    ("bias_gradient_missing", 'bias"] = np.sum(g, axis=1)', 'bias"] = np.zeros(len(g))'),
+    ("bias_gradient_of_one_image", 'bias"] = np.sum(g, axis=1)', 'bias"] = g[:, -1]'),
+    ("weight_gradient_missing", "g @ X[i - 1].T", "0 * W"),
+    ("relu_sigmoid_derivative", "g * (X[i - 1] > 0)", "g * X[i - 1] * (1 - X[i - 1])"),
+    ("loss_gradient_over_classes", "(P - Y) / n", "(P - Y) / P.size"),
+    ("loss_gradient_with_softmax_derivative", "(P - Y) / n", "(P - Y) * P * (1 - P) / n"),
+    ("penalty_times_n", " + 2 * l2 * W", " + 2 * l2 * W * n"),
+    ("loss_gradient_summed", "(P - Y) / n", "(P - Y)"),
+    ("loss_gradient_fixed_batch_size", "(P - Y) / n", "(P - Y) / 100"),
+    ("loss_gradient_averaged_twice", "(P - Y) / n", "(P - Y) / n / n"),
+    ("loss_gradient_sign", "(P - Y) / n", "(Y - P) / n"),
+    ("loss_gradient_without_labels", "(P - Y) / n", "P / n"),
+    ("penalty_missing_in_gradient", " + 2 * l2 * W", ""),
+    ("penalty_missing_in_gradient", " + 2 * l2 * W", " + 2 * l2 * W * (i > 1)"),
+    ("penalty_gradient_without_two", " + 2 * l2 * W", " + l2 * W"),
+    ("penalty_over_n", " + 2 * l2 * W", " + 2 * l2 * W / n"),
+    ("penalty_sign", " + 2 * l2 * W", " - 2 * l2 * W"),
+    ("penalty_on_gradient", "g @ X[i - 1].T + 2 * l2 * W", "(1 + 2 * l2) * (g @ X[i - 1].T)"),
+    (
+        "penalty_on_biases",
+        'bias"] = np.sum(g, axis=1)',
+        'bias"] = np.sum(g, axis=1) + 2 * l2 * params[f"linear{i}.bias"]',
+    ),
+    ("bias_gradient_averaged", 'bias"] = np.sum(g, axis=1)', 'bias"] = np.mean(g, axis=1)'),
+    ("bias_gradient_wrong_axis", 'bias"] = np.sum(g, axis=1)', 'bias"] = np.sum(g, axis=0)'),
+    ("bias_gradient_one_sum", 'bias"] = np.sum(g, axis=1)', 'bias"] = np.sum(g) * np.ones(len(g))'),
+    ("weight_gradient_averaged", "g @ X[i - 1].T", "g @ X[i - 1].T / n"),
+    ("weight_gradient_from_preactivation", "g @ X[i - 1].T", "g @ (S[i - 2] if i > 1 else X[0]).T"),
+    ("relu_not_masked", "g = g * (X[i - 1] > 0)", "pass"),
+    ("relu_mask_inverted", "g * (X[i - 1] > 0)", "g * (X[i - 1] <= 0)"),
+    ("relu_mask_from_gradient", "g * (X[i - 1] > 0)", "g * (g > 0)"),
+    ("relu_upstream_ignored", "g * (X[i - 1] > 0)", "1.0 * (X[i - 1] > 0)"),
+    ("relu_multiplied_by_activation", "g * (X[i - 1] > 0)", "g * X[i - 1]"),
+    ("scores_masked", "        W = params", "        if i == k:\n            g = g * (scores > 0)\n        W = params"),
+]
+BATCH_NORM = [
+    ("bn_one_mean_for_all", "mu = np.mean(s, axis=1, keepdims=True)", "mu = np.full((len(s), 1), np.mean(s))"),
+    ("bn_variance_not_averaged", "v = np.mean((s", "v = np.sum((s"),
+    ("bn_dgamma_from_out", "np.sum(g * s_hat, axis=1)", "np.sum(g * s_hat * gamma, axis=1)"),
+    ("bn_parameter_gradients_after_gamma", "np.sum(g, axis=1)\n    g =", "np.sum(g * gamma, axis=1)\n    g ="),
+    ("bn_dbeta_missing", "np.sum(g, axis=1)\n    g =", "np.zeros(len(g))\n    g ="),
+    ("bn_direct_term_dropped", "g = g1 - np.sum(g1", "g = -np.sum(g1"),
+    ("bn_terms_not_averaged", "keepdims=True) / n - d * c / n", "keepdims=True) - d * c"),
+    (  # without batch normalization a gradient of the loss that is divided twice gives the same numbers
+        "averaged_twice",
+        'X[i - 1].T + 2 * l2 * W\n        grads[f"linear{i}.bias"] = np.sum(g, axis=1)',
+        'X[i - 1].T / n + 2 * l2 * W\n        grads[f"linear{i}.bias"] = np.mean(g, axis=1)',
+    ),
+    ("bn_eps_outside_root", "np.sqrt(v + EPS)", "(np.sqrt(v) + EPS)"),
+    ("bn_variance_for_std", "/ np.sqrt(v + EPS)", "/ (v + EPS)"),
+    (
+        "bn_variance_unbiased",
+        "v = np.mean((s - mu) ** 2, axis=1, keepdims=True)",
+        "v = np.var(s, axis=1, keepdims=True, ddof=1)",
+    ),
+    (
+        "bn_one_variance_for_all",
+        "v = np.mean((s - mu) ** 2, axis=1, keepdims=True)",
+        "v = np.var(s, axis=1, keepdims=True)[0] + 0 * mu",
+    ),
+    ("bn_one_variance_for_all", "v = np.mean((s - mu) ** 2, axis=1, keepdims=True)", "v = np.var(s) + 0 * mu"),
+    (
+        "bn_wrong_axis",
+        "mu = np.mean(s, axis=1, keepdims=True)\n            v = np.mean((s - mu) ** 2, axis=1, keepdims=True)",
+        "mu = np.mean(s, axis=0, keepdims=True)\n            v = np.mean((s - mu) ** 2, axis=0, keepdims=True)",
+    ),
+    ("bn_mean_not_subtracted", "s_hat = (s - mu) /", "s_hat = s /"),
+    ("bn_variance_not_centered", "v = np.mean((s - mu) ** 2,", "v = np.mean(s**2,"),
+    ("bn_ones_and_zeros", "s = gamma * s_hat + beta", "s = s_hat"),
+    ("bn_gamma_forgotten", "s = gamma * s_hat + beta", "s = s_hat + beta"),
+    ("bn_beta_forgotten", "s = gamma * s_hat + beta", "s = gamma * s_hat"),
+    ("bn_gamma_beta_exchanged", "s = gamma * s_hat + beta", "s = beta * s_hat + gamma"),
+    (
+        "penalty_on_gamma_and_beta",
+        "reg += l2 *",
+        """for p in ("weight", "bias") if i < k else ():
+            reg += l2 * np.sum(params[f"bn{i}.{p}"] ** 2)
+        reg += l2 *""",
+    ),
+    ("bn_dgamma_from_x", "np.sum(g * s_hat, axis=1)", "np.sum(g * s, axis=1)"),
+    ("bn_dgamma_averaged", "np.sum(g * s_hat, axis=1)", "np.mean(g * s_hat, axis=1)"),
+    ("bn_dbeta_averaged", "grad_beta = np.sum", "grad_beta = np.mean"),
+    ("bn_gradients_exchanged", "return g, grad_gamma, grad_beta", "return g, grad_beta, grad_gamma"),
+    ("bn_gamma_missing_in_dx", "g = g * gamma", "pass"),
+    ("bn_statistics_constant", "g = g1 - np.sum(g1, axis=1, keepdims=True) / n - d * c / n", "g = g1"),
+    ("bn_mean_constant", "g1 - np.sum(g1, axis=1, keepdims=True) / n", "g1"),
+    ("bn_variance_constant", " - d * c / n", ""),
+    ("bn_mean_term_sign", "g1 - np.sum(g1", "g1 + np.sum(g1"),
+    ("bn_variance_term_sign", "- d * c / n", "+ d * c / n"),
+    ("bn_variance_term_not_averaged", "- d * c / n", "- d * c"),
+    ("bn_mean_term_not_averaged", "keepdims=True) / n - d", "keepdims=True) - d"),
+    ("bn_variance_term_power", "** -1.5", "** -1"),
+    ("bn_variance_term_not_halved", "- d * c / n", "- 2 * d * c / n"),
+    ("bn_variance_term_unbiased", "- d * c / n", "- d * c / (n - 1)"),
+    ("bn_dx_hat_for_x_hat", "- d * c / n", "- g * c / n"),
+    ("bn_x_for_x_hat", "- d * c / n", "- s * c / n"),
+    (
+        "bn_eps_outside_root_backward",
+        "sigma1 = (v + EPS) ** -0.5\n    sigma2 = (v + EPS) ** -1.5",
+        "sigma1 = 1 / (np.sqrt(v) + EPS)\n    sigma2 = sigma1**3",
+    ),
+    ("bn_eps_missing_backward", "sigma2 = (v + EPS) ** -1.5", "sigma2 = v**-1.5"),
+    ("bn_inv_std_missing_in_dx", "g = g1 - np.sum", "g = g - np.sum"),
+    ("bn_parameter_gradients_wrong_axis", "grad_beta = np.sum(g, axis=1)", "grad_beta = np.sum(g, axis=0)"),
+    ("relu_mask_before_batch_norm", "g * (X[i - 1] > 0)", "g * ((S[i - 2] if bn else X[i - 1]) > 0)"),
+]
+
+
+def with_mistake(*replacements):
+    """The student's cost_and_gradients with other words in its source."""
+    source = SOURCE
+    for old, new in replacements:
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    namespace = {}
+    exec(compile(source, "<student with a mistake>", "exec"), namespace)
+    return namespace["cost_and_gradients"]
+
+
+def case(sizes, batch_norm, seed=0):
+    """Parameters, a batch and l2, everything off its default."""
+    rng = np.random.default_rng([seed, *sizes, batch_norm])
+    net = MLP(sizes, batch_norm=batch_norm, rng=rng, dtype=np.float64)
+    parameters = {}
+    for name, value in net.parameters.items():
+        parameters[name] = value.copy()
+        if name.endswith("bias"):
+            parameters[name] = rng.normal(0, 0.5, value.shape)
+        elif name.startswith("bn"):
+            parameters[name] = rng.uniform(0.5, 1.5, value.shape) * rng.choice([-1, 1], value.shape)
+    return parameters, rng.normal(size=(9, sizes[0])), rng.integers(0, sizes[-1], 9), 0.1
+
+
+def places(parameters):
+    """In the order of computation and of back-propagation."""
+    depth = sum(name.startswith("linear") for name in parameters) // 2
+    order = ["cost"]
+    for layer in reversed(range(1, depth + 1)):
+        names = layer_names(layer)
+        order += [name for name in (names.beta, names.gamma, names.bias, names.weight) if name in parameters]
+    return order
+
+
+def first_difference(function, parameters, x, y, l2):
+    """The first place at which a planted mistake changes the student's numbers, whichever the batch and l2."""
+    off = set()
+    for rows, strength in ((slice(None), l2), (slice(None), 0.0), (slice(5), l2)):
+        cost, gradients = student.cost_and_gradients(parameters, x[rows], y[rows], strength)
+        with np.errstate(all="ignore"):
+            other_cost, others = function(parameters, x[rows], y[rows], strength)
+        scale = max(np.abs(gradient).max() for gradient in gradients.values())
+        if abs(other_cost - cost) > 1e-9:
+            off.add("cost")
+        for name, gradient in gradients.items():
+            if np.shape(others[name]) != gradient.shape or not np.allclose(
+                others[name], gradient, rtol=0, atol=1e-9 * scale
+            ):
+                off.add(name)
+    return next(place for place in places(parameters) if place in off)
+
+
+# what batch normalization hides: it takes a bias out again, and the sum over all of dlogits is 0, as a missing one is
+HIDDEN = ("bias_not_added", "bias_gradient_one_sum")
+MISTAKES = [(False, *mistake) for mistake in [*FORWARD, *BACKWARD]]
+MISTAKES += [(True, *mistake) for mistake in [*FORWARD, *BACKWARD, *BATCH_NORM] if mistake[0] not in HIDDEN]
+
+
+@pytest.mark.parametrize("sizes", ARCHITECTURES, ids=str)
+@pytest.mark.parametrize(
+    ("batch_norm", "name", "old", "new"),
+    MISTAKES,
+    ids=[f"{m[1]}-{'bn' if m[0] else 'plain'}-{i}" for i, m in enumerate(MISTAKES)],
+)
+def test_a_planted_mistake_is_found_and_named(sizes, batch_norm, name, old, new):
+    mistaken, batch = with_mistake((old, new)), case(sizes, batch_norm)
+    report = diagnose(mistaken, *batch)
+    assert report.findings[0].place == first_difference(mistaken, *batch)
+    assert report.findings[0].mistake == name
+    assert len(report.findings) == 1  # nothing that only follows from it
+
+
+PAIRS = [
+    ("log10", "penalty_missing_in_gradient"),
+    ("loss_summed", "bn_variance_unbiased"),
+    ("bn_one_variance_for_all", "relu_on_scores"),
+    ("eps_in_log", "bn_mean_constant"),
+    ("penalty_half_in_cost", "penalty_missing_in_gradient"),
+    ("relu_not_masked", "bias_gradient_averaged"),
+    ("bn_dgamma_averaged", "bn_variance_term_sign"),
+    ("bn_mean_constant", "bn_variance_term_not_averaged"),
+    ("loss_gradient_summed", "bn_gamma_missing_in_dx"),
+    ("bn_beta_forgotten", "bn_eps_outside_root"),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+def test_pairs_of_mistakes_are_both_named(pair):
+    replacements = [next(m[1:] for m in [*FORWARD, *BACKWARD, *BATCH_NORM] if m[0] == name) for name in pair]
+    mistaken, batch = with_mistake(*replacements), case((6, 7, 5, 4), batch_norm=True)
+    report = diagnose(mistaken, *batch)
+    assert report.findings[0].place == first_difference(mistaken, *batch)
+    assert {finding.mistake for finding in report.findings} == set(pair)
+
+
+def ours(dtype=np.float64):
+    def cost_and_gradients(parameters, x, y, l2):
+        sizes = [
+            x.shape[1],
+            *(len(value) for name, value in parameters.items() if name.endswith("weight") and "linear" in name),
+        ]
+        net = MLP(sizes, batch_norm="bn1.weight" in parameters, rng=np.random.default_rng(0), dtype=dtype)
+        for name, value in parameters.items():
+            net.parameters[name] = value
+        return net.cost_and_gradients(x, y, l2)
+
+    return cost_and_gradients
+
+
+def torchs(parameters, x, y, l2):
+    sizes = [
+        x.shape[1],
+        *(len(value) for name, value in parameters.items() if name.endswith("weight") and "linear" in name),
+    ]
+    net = MLP(sizes, batch_norm="bn1.weight" in parameters, rng=np.random.default_rng(0), dtype=np.float64)
+    for name, value in parameters.items():
+        net.parameters[name] = value
+    return net.cost(x, y, l2, training=True), autograd_gradients(net, x, y, l2)
+
+
+RIGHT = {
+    "ours": ours(),
+    "ours in float32": ours(np.float32),
+    "torch": torchs,
+    "the student": student.cost_and_gradients,
+}
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
+@pytest.mark.parametrize("sizes", [(6, 4), *ARCHITECTURES], ids=str)
+@pytest.mark.parametrize("right", RIGHT)
+def test_what_is_right_is_never_accused(right, sizes, batch_norm, seed):
+    if batch_norm and len(sizes) == 2:
+        pytest.skip("no hidden layer")
+    report = diagnose(RIGHT[right], *case(sizes, batch_norm, seed))
+    assert report.ok, report
+
+
+@pytest.mark.parametrize(("eps", "words"), [(1e-8, "1e-08"), (1e-3, "0.001"), (2.2e-16, "next to 0"), (0, "next to 0")])
+def test_another_eps_is_a_convention_not_a_mistake(eps, words):
+    mistaken = with_mistake(("EPS = 1e-5", f"EPS = {eps}"))
+    report = diagnose(mistaken, *case((6, 7, 5, 4), batch_norm=True))
+    assert report.ok, report
+    assert report.notes == [f"eps is {words} here, where torch has 1e-05"]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [m for m in [*BACKWARD, *BATCH_NORM] if m[0] in ("relu_not_masked", "penalty_sign", "bn_mean_constant", "log10")],
+)
+def test_the_arrays_of_one_batch_are_enough(name, old, new):
+    batch = case((6, 7, 5, 4), batch_norm=True)
+    mistaken = with_mistake((old, new))
+    report = diagnose(mistaken(*batch), *batch)
+    assert report.findings[0].mistake == name
+    assert report.findings[0].place == first_difference(mistaken, *batch)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("g @ X[i - 1].T", "1.7 * (g @ X[i - 1].T)", "it is 1.7 times what it should be"),
+        ("np.sum(g, axis=1)\n        if", "-np.sum(g, axis=1)\n        if", "it has the wrong sign"),
+        (" + 2 * l2 * W", " + 0.7 * l2 * W**3", "only when l2 > 0"),
+        ("g @ X[i - 1].T", "g @ X[i - 1].T * (100 / n) ** 0.5", "only when n differs from 100"),
+        (
+            "g @ X[i - 1].T",
+            "g @ X[i - 1].T * np.array([3.0] + [1] * (len(g) - 1))[:, None]",
+            "only some rows are wrong, such as 0",
+        ),
+        ("g @ X[i - 1].T", "np.tanh(g @ X[i - 1].T)", "none of the known mistakes"),
+    ],
+    ids=["factor", "sign", "l2", "batch size", "rows", "nothing"],
+)
+def test_what_nothing_explains_is_described_honestly(old, new, words):
+    report = diagnose(with_mistake((old, new)), *case((6, 7, 5, 4), batch_norm=True))
+    assert report.findings[0].mistake is None
+    assert words in report.findings[0].sentence
+
+
+def test_three_layers_take_less_than_five_seconds():
+    start = time.perf_counter()
+    diagnose(with_mistake(("g @ X[i - 1].T", "np.sin(g) @ X[i - 1].T")), *case((6, 7, 5, 4), batch_norm=True))
+    assert time.perf_counter() - start < 5
+
+
+def broken(*_):
+    raise KeyError("W1")
+
+
+def gradients_as(change):
+    def cost_and_gradients(*batch):
+        cost, gradients = student.cost_and_gradients(*batch)
+        return cost, change(gradients)
+
+    return cost_and_gradients
+
+
+@pytest.mark.parametrize(
+    ("answer", "mistake", "place", "words"),
+    [
+        (broken, "raises", "cost and gradients", "KeyError: 'W1'"),
+        (lambda *_: None, "unfilled", "cost and gradients", "returns None"),
+        (lambda *_: 1.0, "wrong_type", "cost and gradients", "must return (cost, gradients)"),
+        (lambda *b: student.cost_and_gradients(*b)[::-1], "wrong_type", "gradients", "must be a dictionary"),
+        (gradients_as(lambda g: {**g, "bn1.bias": g["bn1.bias"][None]}), "wrong_shape", "bn1.bias", "(1, 7)"),
+        (gradients_as(lambda g: {**g, "bn1.bias": None}), "unfilled", "bn1.bias", "None"),
+        (gradients_as(lambda g: {**g, "bn1.bias": "g"}), "wrong_type", "bn1.bias", "str"),
+        (gradients_as(lambda g: {n: v for n, v in g.items() if n != "bn1.bias"}), "unfilled", "bn1.bias", "missing"),
+    ],
+    ids=["raises", "None", "a number", "wrong order", "(1, D)", "None inside", "text", "missing"],
+)
+def test_strange_answers_are_said_in_words(answer, mistake, place, words):
+    report = diagnose(answer, *case((6, 7, 5, 4), batch_norm=True))
+    assert [finding.mistake for finding in report.findings] == [mistake]
+    assert report.findings[0].place == place
+    assert words in report.findings[0].sentence
+
+
+def test_inputs_are_copies():
+    batch = case((6, 7, 5, 4), batch_norm=True)
+
+    def destructive(parameters, x, y, l2):
+        answer = student.cost_and_gradients(parameters, x, y, l2)
+        x[:] = 0
+        for value in parameters.values():
+            value[:] = 0
+        return answer
+
+    assert diagnose(destructive, *batch).ok
+    assert all(np.any(value) for value in batch[0].values())
+
+
+def test_two_gradients_in_one_array_are_said():
+    batch = case((6, 5, 5, 4), batch_norm=True)
+    cost, gradients = student.cost_and_gradients(*batch)
+    gradients["bn2.bias"] = gradients["bn1.bias"]
+    report = diagnose((cost, gradients), *batch)
+    assert any(finding.mistake == "shared_array" for finding in report.findings)
+
+
+def test_a_report_reads_like_a_sentence():
+    report = diagnose(with_mistake(("np.log(p_right)", "np.log10(p_right)")), *case((6, 5, 4), batch_norm=False))
+    assert "first wrong place: cost: the logarithm is that to the base of 10" in str(report)
+    assert "docs/derivations.md#softmax-cross-entropy" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"W1": np.ones((2, 3))}, "linear1.weight"),
+        ({"linear1.weight": np.ones((2, 3))}, "linear1.bias"),
+        ({"linear1.weight": np.ones((2, 3)), "linear1.bias": np.ones((2, 1))}, r"\(2, 1\)"),
+    ],
+)
+def test_parameters_that_make_no_network_are_refused(parameters, words):
+    with pytest.raises(ValueError, match=words):
+        diagnose(student.cost_and_gradients, parameters, np.ones((4, 3)), np.zeros(4, int))

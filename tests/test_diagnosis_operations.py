@@ -1,0 +1,489 @@
+"""One operation's diagnosis: mistakes planted into the source of a student's operations are found and named."""
+
+import inspect
+
+import numpy as np
+import pytest
+import student_layers
+import torch
+
+from manual_mlp import diagnose_operation, layers
+
+SOURCE = inspect.getsource(student_layers)
+SEEDS = [0, 1, 2]  # each draws other shapes
+
+# (operation, first wrong place, the mistake's name, what stands in the source, what stands there instead)
+MISTAKES = [
+    ("linear", "forward: out", "bias_not_added", "np.dot(x, W.T) + b", "np.dot(x, W.T)"),
+    ("linear", "forward: out", "bias_subtracted", "np.dot(x, W.T) + b", "np.dot(x, W.T) - b"),
+    ("linear", "backward: db", "bias_gradient_averaged", "db = np.sum(", "db = np.mean("),
+    (
+        "linear",
+        "backward: db",
+        "bias_gradient_wrong_axis",
+        "np.sum(dout, axis=0)\n    return dx, dW",
+        "np.sum(dout, axis=1)\n    return dx, dW",
+    ),
+    ("linear", "backward: db", "bias_gradient_one_sum", "db = np.sum(dout, axis=0)", "db = np.sum(dout)"),
+    ("linear", "backward: db", "bias_gradient_not_summed", "db = np.sum(dout, axis=0)", "db = dout"),
+    (
+        "linear",
+        "backward: db",
+        "linear_upstream_ignored",
+        "db = np.sum(dout, axis=0)",
+        "db = np.sum(np.ones(dout.shape), axis=0)",
+    ),
+    ("linear", "backward: dW", "weight_gradient_averaged", "np.dot(dout.T, x)", "np.dot(dout.T, x) / len(x)"),
+    ("linear", "backward: dW", "weight_gradient_transposed", "np.dot(dout.T, x)", "np.dot(x.T, dout)"),
+    ("linear", "backward: dx", "linear_upstream_ignored", "np.dot(dout, W)", "np.dot(np.ones(dout.shape), W)"),
+    ("linear", "backward: dx", "input_gradient_averaged", "np.dot(dout, W)", "np.dot(dout, W) / len(x)"),
+    ("relu", "forward: out", "relu_skipped", "np.where(x > 0, x, 0)", "x.copy()"),
+    ("relu", "forward: out", "relu_leaky", "np.where(x > 0, x, 0)", "np.where(x > 0, x, 0.01 * x)"),
+    ("relu", "forward: out", "relu_absolute_value", "np.where(x > 0, x, 0)", "np.abs(x)"),
+    ("relu", "backward: dx", "relu_not_masked", "dout * (x > 0)", "dout"),
+    ("relu", "backward: dx", "relu_mask_from_gradient", "dout * (x > 0)", "dout * (dout > 0)"),
+    ("relu", "backward: dx", "relu_mask_inverted", "dout * (x > 0)", "dout * (x < 0)"),
+    ("relu", "backward: dx", "relu_upstream_ignored", "dout * (x > 0)", "1 * (x > 0)"),
+    ("relu", "backward: dx", "relu_multiplied_by_activation", "dout * (x > 0)", "dout * np.maximum(x, 0)"),
+    ("batch_norm", "forward: out", "bn_eps_outside_root", "std = np.sqrt(var + eps)", "std = np.sqrt(var) + eps"),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_variance_unbiased",
+        "var = np.mean(xmu * xmu, axis=0)",
+        "var = np.var(x, axis=0, ddof=1)",
+    ),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_one_variance_for_all",
+        "var = np.mean(xmu * xmu, axis=0)",
+        "var = np.mean(xmu * xmu)",
+    ),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_one_variance_for_all",
+        "var = np.mean(xmu * xmu, axis=0)",
+        "var = np.mean(xmu * xmu, axis=0)[0]",
+    ),
+    ("batch_norm", "forward: out", "bn_variance_for_std", "std = np.sqrt(var + eps)", "std = var + eps"),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_wrong_axis",
+        "mu = np.mean(x, axis=0)\n    xmu = x - mu\n    var = np.mean(xmu * xmu, axis=0)",
+        "mu = np.mean(x, axis=1, keepdims=True)\n    xmu = x - mu\n    var = np.mean(xmu * xmu, axis=1, keepdims=True)",
+    ),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_variance_not_centered",
+        "var = np.mean(xmu * xmu, axis=0)",
+        "var = np.mean(x * x, axis=0)",
+    ),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_gamma_forgotten",
+        "out = gamma * xhat + beta\n    return out, (x",
+        "out = xhat + beta\n    return out, (x",
+    ),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_beta_forgotten",
+        "out = gamma * xhat + beta\n    return out, (x",
+        "out = gamma * xhat\n    return out, (x",
+    ),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_ones_and_zeros",
+        "out = gamma * xhat + beta\n    return out, (x",
+        "out = xhat\n    return out, (x",
+    ),
+    ("batch_norm", "backward: dgamma", "bn_dgamma_from_x", "np.sum(dout * xhat, axis=0)", "np.sum(dout * x, axis=0)"),
+    ("batch_norm", "backward: dgamma", "bn_dgamma_from_x", "np.sum(dout * xhat, axis=0)", "np.sum(dout * xmu, axis=0)"),
+    (
+        "batch_norm",
+        "backward: dgamma",
+        "bn_dgamma_averaged",
+        "np.sum(dout * xhat, axis=0)",
+        "np.mean(dout * xhat, axis=0)",
+    ),
+    ("batch_norm", "backward: dbeta", "bn_dbeta_averaged", "dbeta = np.sum(", "dbeta = np.mean("),
+    (
+        "batch_norm",
+        "backward: dbeta",
+        "bn_parameter_gradients_wrong_axis",
+        "dbeta = np.sum(dout, axis=0)",
+        "dbeta = np.sum(dout, axis=1)",
+    ),
+    ("batch_norm", "backward: dbeta", "bn_gradients_exchanged", "dgamma, dbeta\n", "dbeta, dgamma\n"),
+    ("batch_norm", "backward: dx", "bn_gamma_missing_in_dx", "dxhat = dout * gamma", "dxhat = dout"),
+    ("batch_norm", "backward: dx", "bn_statistics_constant", "return dx1 + dmu / N", "return dxmu1"),
+    ("batch_norm", "backward: dx", "bn_mean_constant", "return dx1 + dmu / N", "return dx1"),
+    ("batch_norm", "backward: dx", "bn_variance_constant", "dx1 = dxmu1 + dxmu2", "dx1 = dxmu1"),
+    ("batch_norm", "backward: dx", "bn_mean_term_sign", "dmu = -np.sum", "dmu = np.sum"),
+    ("batch_norm", "backward: dx", "bn_variance_term_sign", "dstd = -divar", "dstd = divar"),
+    ("batch_norm", "backward: dx", "bn_variance_term_not_halved", "dvar = 0.5 *", "dvar ="),
+    ("batch_norm", "backward: dx", "bn_variance_term_without_two", "2 * xmu * dvar", "xmu * dvar"),
+    ("batch_norm", "backward: dx", "bn_variance_term_not_averaged", "* dvar / N", "* dvar"),
+    ("batch_norm", "backward: dx", "bn_mean_term_not_averaged", "dmu / N", "dmu"),
+    ("batch_norm", "backward: dx", "bn_variance_term_power", "-divar / std**2", "-divar / std"),
+    ("batch_norm", "backward: dx", "bn_variance_term_unbiased", "* dvar / N", "* dvar / (N - 1)"),
+    ("batch_norm", "backward: dx", "bn_x_for_x_hat", "np.sum(dxhat * xmu", "np.sum(dxhat * x"),
+    ("batch_norm", "backward: dx", "bn_dout_for_dx_hat", "np.sum(dxhat * xmu", "np.sum(dout * xmu"),
+    ("batch_norm", "backward: dx", "bn_inv_std_missing_in_dx", "dxmu1 = dxhat / std", "dxmu1 = dxhat"),
+    ("batch_norm", "test mode: out", "test_gamma_forgotten", "return gamma * xhat + beta", "return xhat + beta"),
+    ("batch_norm", "test mode: out", "test_beta_forgotten", "return gamma * xhat + beta", "return gamma * xhat"),
+    ("batch_norm", "test mode: out", "test_ones_and_zeros", "return gamma * xhat + beta", "return xhat"),
+    ("batch_norm", "test mode: out", "test_variance_for_std", "np.sqrt(running_var + 1e-5)", "(running_var + 1e-5)"),
+    (
+        "batch_norm",
+        "test mode: out",
+        "test_eps_outside_root",
+        "np.sqrt(running_var + 1e-5)",
+        "(np.sqrt(running_var) + 1e-5)",
+    ),
+    (
+        "batch_norm",
+        "test mode: out",
+        "test_batch_statistics",
+        "(x - running_mean) / np.sqrt(running_var + 1e-5)",
+        "(x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)",
+    ),
+    ("batch_norm", "test mode: out", "test_mean_not_subtracted", "(x - running_mean) /", "x /"),
+    (
+        "batch_norm",
+        "test mode: running averages",
+        "running_advanced_by_evaluation",
+        "return gamma * xhat + beta",
+        "running_mean += 0.1 * (x.mean(0) - running_mean)\n    return gamma * xhat + beta",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_mean",
+        "running_restart",
+        "0.9 * running_mean + 0.1 * mean\n    running_var = 0.9 * running_var +",
+        "0.1 * mean\n    running_var =",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_mean",
+        "running_is_last_batch",
+        "return running_mean, running_var",
+        "return mean, var",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_mean",
+        "running_not_advanced",
+        "return running_mean, running_var",
+        "return (running_mean - 0.1 * mean) / 0.9, (running_var - 0.1 * var) / 0.9",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_mean",
+        "running_weights_exchanged",
+        "0.9 * running_mean + 0.1 * mean\n    running_var = 0.9 * running_var + 0.1",
+        "0.1 * running_mean + 0.9 * mean\n    running_var = 0.1 * running_var + 0.9",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_var",
+        "running_var_plus_eps",
+        "x.var(axis=0) * n / (n - 1)",
+        "x.var(axis=0) + 1e-5",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_var",
+        "running_std_for_var",
+        "x.var(axis=0) * n / (n - 1)",
+        "x.std(axis=0)",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_var",
+        "running_var_corrected_upside_down",
+        "* n / (n - 1)",
+        "* (n - 1) / n",
+    ),
+    ("dropout", "forward: out", "dropout_scaled_twice", "out = x * mask", "out = x * mask / (1 - p)"),
+    ("dropout", "forward: out", "dropout_not_scaled", "> p) / (1 - p)", "> p)"),
+    ("dropout", "forward: out", "dropout_scaled_by_wrong_probability", "> p) / (1 - p)", "> p) / p"),
+    ("dropout", "forward: out", "dropout_multiplied", "> p) / (1 - p)", "> p) * (1 - p)"),
+    ("dropout", "forward: mask", "dropout_never_applied", "return out, mask", "return x, mask"),
+    ("dropout", "forward: mask", "dropout_p_keeps", "> p) / (1 - p)", "< p) / p"),
+    ("dropout", "backward: dx", "dropout_gradient_not_masked", "return dout * mask", "return dout"),
+    (
+        "dropout",
+        "test mode: out",
+        "dropout_at_test_time",
+        "    return x\n",
+        "    return dropout_forward(x, _, np.random.default_rng(0))[0]\n",
+    ),
+    ("dropout", "test mode: out", "dropout_scaled_at_test_time", "    return x\n", "    return x * (1 - _)\n"),
+    (
+        "softmax_cross_entropy",
+        "forward: loss",
+        "log10",
+        "log_probs[np.arange(n), y]",
+        "log_probs[np.arange(n), y] / np.log(10)",
+    ),
+    (
+        "softmax_cross_entropy",
+        "forward: loss",
+        "eps_in_log",
+        "log_probs[np.arange(n), y]",
+        "np.log(np.exp(log_probs[np.arange(n), y]) + 1e-8)",
+    ),
+    (
+        "softmax_cross_entropy",
+        "forward: loss",
+        "eps_in_log",
+        "log_probs[np.arange(n), y]",
+        "np.log(np.exp(log_probs[np.arange(n), y]) + 1e-15)",
+    ),
+    ("softmax_cross_entropy", "forward: loss", "loss_summed", "y]) / n\n", "y])\n"),
+    ("softmax_cross_entropy", "forward: loss", "loss_fixed_batch_size", "y]) / n\n", "y]) / 100\n"),
+    (
+        "softmax_cross_entropy",
+        "forward: loss",
+        "softmax_wrong_axis",
+        "shifted - log_z",
+        "logits - np.log(np.sum(np.exp(logits), axis=0))",
+    ),
+    (
+        "softmax_cross_entropy",
+        "forward: loss, large class scores",
+        "softmax_not_shifted",
+        "logits - np.max(logits, axis=1, keepdims=True)",
+        "logits",
+    ),
+    (
+        "softmax_cross_entropy",
+        "forward: loss, large class scores",
+        "softmax_shifted_by_batch_maximum",
+        "np.max(logits, axis=1, keepdims=True)",
+        "np.max(logits)",
+    ),
+    ("softmax_cross_entropy", "backward: dlogits", "loss_gradient_summed", "return dlogits / n", "return dlogits"),
+    (
+        "softmax_cross_entropy",
+        "backward: dlogits",
+        "loss_gradient_fixed_batch_size",
+        "return dlogits / n",
+        "return dlogits / 100",
+    ),
+    ("softmax_cross_entropy", "backward: dlogits", "loss_gradient_sign", "return dlogits / n", "return -dlogits / n"),
+    (
+        "softmax_cross_entropy",
+        "backward: dlogits",
+        "loss_gradient_without_labels",
+        "    dlogits[np.arange(n), y] -= 1\n",
+        "",
+    ),
+    (
+        "softmax_cross_entropy",
+        "backward: dlogits",
+        "loss_gradient_label_subtracted",
+        "dlogits[np.arange(n), y] -= 1",
+        "dlogits -= y[:, None]",
+    ),
+]
+
+
+def functions_of(operation, namespace):
+    """What a namespace has for the operation, as `diagnose_operation` takes it."""
+    parts = {"forward": "forward", "backward": "backward", "test": "test_forward", "advance": "advance"}
+    return {
+        argument: namespace[f"{operation}_{part}"]
+        for part, argument in parts.items()
+        if f"{operation}_{part}" in namespace
+    }
+
+
+def with_mistake(old, new):
+    assert SOURCE.count(old) == 1, old
+    namespace = {}
+    exec(compile(SOURCE.replace(old, new), "<student with a mistake>", "exec"), namespace)
+    return namespace
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("operation", "place", "name", "old", "new"), MISTAKES, ids=[f"{m[0]}-{m[2]}-{i}" for i, m in enumerate(MISTAKES)]
+)
+def test_a_planted_mistake_is_found_and_named(operation, place, name, old, new, seed):
+    report = diagnose_operation(operation, **functions_of(operation, with_mistake(old, new)), seed=seed)
+    assert report.findings[0].place == f"{operation} {place}"
+    assert report.findings[0].mistake == name
+    assert len(report.findings) == 1  # nothing that only follows from it
+
+
+OURS = {
+    "linear": {"forward": layers.linear_forward, "backward": layers.linear_backward},
+    "relu": {"forward": layers.relu_forward, "backward": layers.relu_backward},
+    "batch_norm": {
+        "forward": layers.batch_norm_forward,
+        "backward": layers.batch_norm_backward,
+        "test_forward": layers.batch_norm_inference,
+    },
+    "softmax_cross_entropy": {
+        "forward": layers.softmax_cross_entropy_forward,
+        "backward": lambda cache: layers.softmax_cross_entropy_backward(1.0, cache),
+    },
+}
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("operation", OURS)
+def test_our_layers_are_right(operation, seed):
+    report = diagnose_operation(operation, **OURS[operation], seed=seed)
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("operation", [*OURS, "dropout"])
+def test_the_student_is_right(operation, seed):
+    report = diagnose_operation(operation, **functions_of(operation, vars(student_layers)), seed=seed)
+    assert report.ok, report
+
+
+def in_torch(function):
+    """A torch function as a forward and a backward pass; the cache is torch's graph."""
+
+    def forward(*arguments):
+        inputs = [torch.tensor(a, requires_grad=a.dtype.kind == "f") for a in arguments]
+        out = function(*inputs)
+        return out.detach().numpy(), (out, [value for value in inputs if value.requires_grad])
+
+    def backward(*arguments):
+        *dout, (out, inputs) = arguments
+        gradients = torch.autograd.grad(out, inputs, *(torch.tensor(d) for d in dout))
+        return tuple(gradient.numpy() for gradient in gradients) if len(inputs) > 1 else gradients[0].numpy()
+
+    return {"forward": forward, "backward": backward}
+
+
+TORCH = {
+    "linear": in_torch(torch.nn.functional.linear),
+    "relu": in_torch(torch.relu),
+    "batch_norm": in_torch(
+        lambda x, gamma, beta: torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True)
+    ),
+    "softmax_cross_entropy": in_torch(torch.nn.functional.cross_entropy),
+}
+
+
+@pytest.mark.parametrize("operation", TORCH)
+def test_torch_is_right(operation):
+    report = diagnose_operation(operation, **TORCH[operation])
+    assert report.ok, report
+
+
+def in_single(function):
+    """The function in float32 throughout."""
+
+    def single(*arguments):
+        return function(*(a.astype(np.float32) if getattr(a, "dtype", None) == np.float64 else a for a in arguments))
+
+    return single
+
+
+@pytest.mark.parametrize("operation", OURS)
+def test_float32_is_right_within_its_own_tolerance(operation):
+    report = diagnose_operation(operation, **{part: in_single(f) for part, f in OURS[operation].items()})
+    assert report.ok, report
+
+
+def consistent(x, gamma, beta):
+    """A wrong forward pass: one scale for all features."""
+    centered = x - x.mean(axis=0)
+    scale = np.abs(x).max() ** 0.5
+    return gamma * centered / scale + beta, (x, gamma, scale)
+
+
+def consistent_backward(dout, cache):
+    """Its right derivative."""
+    x, gamma, scale = cache
+    centered, dcentered = x - x.mean(axis=0), dout * gamma / scale
+    dscale = -(dout * gamma * centered).sum() / scale**2
+    dx = dcentered - dcentered.mean(axis=0)
+    largest = np.unravel_index(np.abs(x).argmax(), x.shape)
+    dx[largest] += dscale * 0.5 / scale * np.sign(x[largest])
+    return dx, (dout * centered / scale).sum(axis=0), dout.sum(axis=0)
+
+
+def test_a_backward_pass_that_belongs_to_a_wrong_forward_pass_is_not_accused():
+    report = diagnose_operation("batch_norm", consistent, consistent_backward)
+    assert [finding.place for finding in report.findings] == ["batch_norm forward: out"]
+    assert report.findings[0].mistake is None
+    assert not report.unjudged
+
+
+def linear(**changed):
+    return {"forward": layers.linear_forward, "backward": layers.linear_backward} | changed
+
+
+def raises(*_):
+    raise ZeroDivisionError("division by zero")
+
+
+def unfilled(*_):
+    raise NotImplementedError
+
+
+def backward_as(change):
+    return lambda dout, cache: change(*layers.linear_backward(dout, cache))
+
+
+@pytest.mark.parametrize(
+    ("functions", "place", "mistake", "words"),
+    [
+        (linear(forward=raises), "linear forward", "raises", "ZeroDivisionError: division by zero"),
+        (linear(forward=unfilled), "linear forward", "unfilled", "not written yet"),
+        (linear(forward=lambda *_: None), "linear forward", "unfilled", "returns None"),
+        (linear(forward=lambda x, W, b: x @ W.T + b), "linear forward", "wrong_type", "must return (out, cache)"),
+        (linear(backward=raises), "linear backward", "raises", "ZeroDivisionError"),
+        (linear(backward=backward_as(lambda dx, dW, _: (dx, dW))), "linear backward", "wrong_type", "(dx, dW, db)"),
+        (linear(backward=backward_as(lambda dx, dW, _: (dx, dW, None))), "linear backward: db", "unfilled", "None"),
+        (linear(backward=backward_as(lambda dx, dW, _: (dx, dW, "db"))), "linear backward: db", "wrong_type", "str"),
+        (
+            linear(backward=backward_as(lambda dx, dW, db: (dx, dW, db[None]))),
+            "linear backward: db",
+            "wrong_shape",
+            "it must be",
+        ),
+    ],
+    ids=["raises", "unfilled", "None", "no cache", "backward raises", "two of three", "None inside", "text", "(1, M)"],
+)
+def test_strange_functions_are_said_in_words(functions, place, mistake, words):
+    report = diagnose_operation("linear", **functions)
+    assert [(finding.place, finding.mistake) for finding in report.findings] == [(place, mistake)]
+    assert words in report.findings[0].sentence
+
+
+def test_a_backward_pass_may_write_into_its_upstream_gradient():
+    def backward(dout, mask):
+        dout[~mask] = 0
+        return dout
+
+    assert diagnose_operation("relu", lambda x: (np.maximum(x, 0), x > 0), backward).ok
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"name": "convolution", "forward": layers.relu_forward}, "one of linear, relu"),
+        ({"name": "relu", "backward": layers.relu_backward}, "forward is missing"),
+        ({"name": "relu"}, "at least one function"),
+        ({"name": "relu", "test_forward": layers.relu_forward}, "test mode"),
+    ],
+)
+def test_what_cannot_be_diagnosed_is_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        diagnose_operation(**arguments)
