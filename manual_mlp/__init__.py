@@ -3,6 +3,17 @@
 Start with `layers.py`; it needs nothing else.
 """
 
+from manual_mlp.diagnosis import (
+    diagnose,
+    diagnose_initialization,
+    diagnose_minibatches,
+    diagnose_numerical_gradients,
+    diagnose_operation,
+    diagnose_schedule,
+    diagnose_standardization,
+    diagnose_test_mode,
+    diagnose_update,
+)
 from manual_mlp.finite_differences import directional_gradients, numerical_gradients
 from manual_mlp.gradient_check import compare_gradients, measured_rounding
 from manual_mlp.network import MLP
@@ -15,6 +26,15 @@ __all__ = [
     "TrainingState",
     "compare_gradients",
     "cyclical_learning_rate",
+    "diagnose",
+    "diagnose_initialization",
+    "diagnose_minibatches",
+    "diagnose_numerical_gradients",
+    "diagnose_operation",
+    "diagnose_schedule",
+    "diagnose_standardization",
+    "diagnose_test_mode",
+    "diagnose_update",
     "directional_gradients",
     "evaluate",
     "measured_rounding",

@@ -1,0 +1,206 @@
+"""How a DD2424 program passes its arrays around: lists or W1, W2, columns or rows, (m, 1) or (m,)."""
+
+import itertools
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual_mlp.adapters.parts import Network
+from manual_mlp.adapters.roles import (
+    role_of,
+)
+from manual_mlp.layers import Array
+from manual_mlp.network import MLP
+
+SIZES = {1: (6, 4), 2: (6, 7, 4), 3: (6, 7, 5, 4)}  # inputs, hidden, classes; by depth
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How one program passes its arrays around."""
+
+    depth: int
+    batch_norm: bool
+    weights: str = "list"  # list, array, dict
+    container: str = "named"  # of a `params` argument
+    labels: str = "onehot"  # onehot, numbers
+    biases: str = "(m, 1)"  # (m, 1), (m,), (1, m)
+    x_columns: bool = True
+    y_columns: bool = True
+    turned: bool = False  # W is (in, out)
+    first: int = 1  # the number of the first layer in W1, W2
+
+    def words(self) -> str:
+        weights = "(in, out)" if self.turned else "(out, in)"
+        labels = (
+            "as numbers"
+            if self.labels == "numbers"
+            else "one-hot" + ("" if self.y_columns == self.x_columns else " the other way")
+        )
+        layers = "1 layer" if self.depth == 1 else f"{self.depth} layers"
+        images = "columns" if self.x_columns else "rows"
+        return f"{layers}, images as {images}, W {weights}, b {self.biases}, labels {labels}"
+
+
+class Inputs(NamedTuple):
+    parameters: Mapping[str, Array]  # under our names
+    x: Array  # (N, D)
+    y: Any  # (N,)
+    l2: float
+
+
+def sizes_of(parameters: Mapping[str, Array]) -> list[int]:
+    weights = [value for name, value in parameters.items() if name.startswith("linear") and name.endswith("weight")]
+    return [weights[0].shape[1], *(len(weight) for weight in weights)]
+
+
+def arranged(how: Arrangement, given: Inputs) -> dict[str, list[Array]]:
+    """The parameters in their layout, by letter: a list over the layers."""
+    values: dict[str, list[Array]] = {"W": [], "b": [], "gamma": [], "beta": []}
+    for name, value in given.parameters.items():
+        kind = {"lw": "W", "lb": "b", "bw": "gamma", "bb": "beta"}[name[0] + name.split(".")[1][0]]
+        values[kind].append(np.array(as_weight(how, value) if kind == "W" else as_bias(how, value)))
+    return {kind: found for kind, found in values.items() if found}
+
+
+def as_weight(how: Arrangement, value: Array) -> Array:
+    return value.T if how.turned else value
+
+
+def as_bias(how: Arrangement, value: Array) -> Array:
+    return value.reshape({"(m, 1)": (-1, 1), "(m,)": (-1,), "(1, m)": (1, -1)}[how.biases])
+
+
+def environment(how: Arrangement, given: Inputs, keys: Sequence[str]) -> dict[str, Any]:
+    """What stands for each role."""
+    classes = sizes_of(given.parameters)[-1]
+    onehot = np.eye(classes)[given.y]
+    labels = onehot.T.copy() if how.y_columns else onehot
+    roles: dict[str, Any] = {
+        "X": given.x.T.copy() if how.x_columns else given.x,
+        "Y": labels,
+        "y": given.y if how.labels == "numbers" else labels,
+        "lambda": given.l2,
+        "bn": how.batch_norm,
+        "depth": how.depth,
+        "n": len(given.x),
+        "D": given.x.shape[1],
+        "K": classes,
+        "m": sizes_of(given.parameters)[1] if how.depth > 1 else classes,
+        "trains": True,
+        "tests": False,
+        "eps": 1e-6,
+    }
+    values = arranged(how, given)
+    for kind, found in values.items():
+        roles[kind] = collected(how, kind, found)
+        for number, value in enumerate(found, start=how.first):
+            roles[f"{kind}{number}"] = value
+    roles["params"] = container(how, values, keys)
+    return roles
+
+
+def collected(how: Arrangement, kind: str, values: list[Array]) -> Any:
+    match how.weights:
+        case "array":
+            return values[0]
+        case "dict":
+            return dict(enumerate(values, start=how.first))
+        case "named dict":
+            return {f"{kind}{number}": value for number, value in enumerate(values, start=how.first)}
+    return values
+
+
+CONTAINERS = ("named", "numbered", "layers", "flat", "pairs", "object", "collections")
+
+
+def container(how: Arrangement, values: Mapping[str, list[Array]], keys: Sequence[str]) -> Any:
+    """All parameters in one object, in one of the ways that such objects are made."""
+    key = {kind: kind for kind in values}
+    for text in reversed(keys):
+        role = role_of(text.rstrip("#"))
+        if role is not None and role.kind in key:
+            key[role.kind] = text.rstrip("#0123456789")
+    depth = len(values["W"])
+    match how.container:
+        case "named":
+            return {key[kind]: list(found) for kind, found in values.items()}
+        case "numbered":
+            return {
+                f"{key[kind]}{n}": v for kind, found in values.items() for n, v in enumerate(found, start=how.first)
+            }
+        case "layers":
+            return [{key[kind]: found[n] for kind, found in values.items() if n < len(found)} for n in range(depth)]
+        case "flat":
+            return [found[n] for n in range(depth) for found in values.values() if n < len(found)]
+        case "pairs":
+            return [tuple(found[n] for found in values.values() if n < len(found)) for n in range(depth)]
+        case "object":
+            numbered = {f"{key[kind]}{n}": v for kind, found in values.items() for n, v in enumerate(found, start=1)}
+            return types.SimpleNamespace(**{key[kind]: list(found) for kind, found in values.items()}, **numbered)
+    return [list(found) for found in values.values()]
+
+
+def problem(depth: int, batch_norm: bool) -> Inputs:
+    rng = np.random.default_rng(8)
+    sizes = SIZES[depth]
+    parameters = {}
+    for layer, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
+        parameters[f"linear{layer}.weight"] = rng.normal(0, np.sqrt(2 / fan_in), (width, fan_in))
+        parameters[f"linear{layer}.bias"] = rng.normal(0, 0.3, width)
+        if batch_norm and layer < depth:
+            parameters[f"bn{layer}.weight"] = rng.uniform(0.5, 1.5, width) * rng.choice([-1, 1], width)
+            parameters[f"bn{layer}.bias"] = rng.normal(0, 0.5, width)
+    y = rng.integers(0, sizes[-1], 11)
+    return Inputs(parameters, rng.normal(size=(11, sizes[0])), y, 0.1)
+
+
+def reference(given: Inputs) -> tuple[Array, float, dict[str, Array]]:
+    """Our own probabilities, cost and gradients."""
+    net = MLP(
+        sizes_of(given.parameters),
+        batch_norm="bn1.weight" in given.parameters,
+        rng=np.random.default_rng(0),
+        dtype=np.float64,
+    )
+    for name, value in given.parameters.items():
+        net.parameters[name] = value
+    logits, _ = net.forward_with_caches(given.x, training=True)
+    cost, gradients = net.cost_and_gradients(given.x, given.y, given.l2)
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True), cost, {name: np.array(g) for name, g in gradients.items()}
+
+
+def arrangements(network: Network, batch_norm: bool) -> Iterator[Arrangement]:
+    """All ways that are worth trying, the most usual first."""
+    kinds = set().union(*(part.kinds() for part in network.parts))
+    numbered = {
+        role.layer
+        for part in network.parts
+        for p in part.parameters()
+        if (role := role_of(p.name)) and role.kind == "W"
+    }
+    highest = max((index for index in numbered if index is not None), default=0)
+    depths = [highest] if highest in SIZES else [3, 2, 1]
+    containers = CONTAINERS if "params" in kinds or any(part.method_of for part in network.parts) else ("named",)
+    only_numbers = "y" in kinds and "Y" in kinds
+    usual = [(True, True, False, "(m, 1)"), (True, True, False, "(m,)"), (False, False, False, "(m,)")]
+    usual += [(False, False, True, "(m,)"), (False, False, True, "(1, m)"), (False, False, False, "(m, 1)")]
+    rest = itertools.product((True, False), (True, False), (False, True), ("(m, 1)", "(m,)", "(1, m)"))
+    for x_columns, y_columns, turned, biases in [*usual, *(layout for layout in rest if layout not in usual)]:
+        for depth in depths:
+            for weights in ("array",) if depth == 1 else ("list",):
+                for labels in ("numbers",) if only_numbers else ("onehot", "numbers"):
+                    for form in containers:
+                        normalized = batch_norm and depth > 1
+                        yield Arrangement(
+                            depth, normalized, weights, form, labels, biases, x_columns, y_columns, turned
+                        )
+    if batch_norm:
+        return
+    for weights, first in itertools.product(("dict", "named dict"), (1, 0)):
+        for depth, labels in itertools.product(depths, ("onehot", "numbers")):
+            yield Arrangement(depth, False, weights, "numbered", labels, first=first)

@@ -1,0 +1,229 @@
+"""One call of a whole network: parameters get what their names ask for, results go to the next function."""
+
+import inspect
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, environment, sizes_of
+from manual_mlp.adapters.gradients import gradients_in
+from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.instances import instance_of
+from manual_mlp.adapters.parts import Network, Part, parts_of
+from manual_mlp.adapters.roles import (
+    call_arguments,
+    name_in,
+    plain,
+    returned_names,
+    role_of,
+    unpacked_names,
+)
+from manual_mlp.adapters.stubs import Swallow
+from manual_mlp.layers import Array
+
+
+def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
+    """What to pass for one parameter; `inspect.Parameter.empty` to leave it at its default."""
+    role = role_of(parameter.name)
+    inputs = ("X", "Y", "y", "W", "b", "gamma", "beta", "lambda", "params", "bn")
+    held = bool(part.method_of) and parameter.default is not inspect.Parameter.empty  # by the object itself
+    if role is not None and role.kind in inputs and not (held and role.kind in (*inputs[3:7], "params")):
+        numbered = f"{role.kind}{role.layer}"
+        if role.layer is not None and numbered in env:
+            return env[numbered]
+        if role.kind in env and role.layer is None:
+            return env[role.kind]
+    name = plain(parameter.name)
+    for candidate in (name, *passed.get(("caller", part.name, parameter.name), ())):  # type: ignore[call-overload]
+        if candidate in passed:
+            return passed[candidate]
+    if role is not None and role.kind == "forward" and "whole" in passed:
+        inner = (
+            [v for v in passed["whole"] if isinstance(v, dict | list | tuple)]
+            if isinstance(passed["whole"], tuple)
+            else []
+        )
+        return inner[0] if len(inner) == 1 else passed["whole"]
+    if role is not None and role.kind in passed:
+        return passed[role.kind]
+    if parameter.default is not inspect.Parameter.empty:
+        return inspect.Parameter.empty
+    if role is not None and role.kind in env:
+        return env[role.kind]
+    if role is not None and role.kind == "forward":
+        return None
+    raise Failed(
+        part.title, "missing", f"has a parameter {parameter.name!r} of which it is not clear what belongs there"
+    )
+
+
+def called_part(network: Network, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any], instance: Any) -> Any:
+    keywords = {}
+    for parameter in part.parameters():
+        value = value_for(parameter, part, env, passed)
+        if value is not inspect.Parameter.empty:
+            keywords[parameter.name] = value
+    positional = [keywords.pop(p.name) for p in part.parameters() if p.kind is p.POSITIONAL_ONLY]
+    function = part.function
+    if part.method_of:
+        function = types.MethodType(part.function, instance)
+    return network.program.guard.call(part.title, function, *positional, **keywords)
+
+
+def spread(network: Network, part: Part, result: Any, given: Inputs) -> dict[Any, Any]:
+    """What a forward pass returned, under the names that the file has for it."""
+    trees = network.program.trees
+    passed: dict[Any, Any] = {"whole": result}
+    values = list(result) if isinstance(result, tuple | list) else [result]
+    if isinstance(result, Mapping):
+        for key, value in result.items():
+            passed[plain(str(key))] = value
+            if (role := role_of(str(key))) is not None:
+                passed.setdefault(role.kind, value)
+        values = list(result.values())
+    else:
+        namings = unpacked_names(trees, part.name) + (returned_names(part.tree) if part.tree else [])
+        for naming in reversed(namings):
+            if len(naming) == len(values) and isinstance(result, tuple | list):
+                for name, value in zip(naming, values, strict=True):
+                    if name and name != "_":
+                        passed[plain(name)] = value
+                        if (role := role_of(name)) is not None and role.layer is None:
+                            passed[role.kind] = value
+            elif len(naming) == 1 and naming[0]:
+                passed[plain(naming[0])] = result
+    if (p := probabilities(values, given)) is not None:
+        passed["P"] = p
+        for candidate in ("p", "pred", "probs", "yhat"):
+            passed.setdefault(candidate, p)
+    for gradient in network.parts:
+        for call in call_arguments(trees, gradient.name):
+            names = [p.name for p in gradient.parameters()]
+            for name, argument in zip(names, call.args, strict=False):
+                if label := name_in(argument):
+                    passed.setdefault(("caller", gradient.name, name), []).append(plain(label))
+            for keyword in call.keywords:
+                if keyword.arg and (label := name_in(keyword.value)):
+                    passed.setdefault(("caller", gradient.name, keyword.arg), []).append(plain(label))
+    rest = [value for value in values if value is not passed.get("P")]
+    if "H" not in passed and len(rest) == 1:
+        passed["H"] = rest[0]
+    return passed
+
+
+def probabilities(values: Sequence[Any], given: Inputs) -> Any:
+    """The array among them whose entries are probabilities of the classes; lists are searched from their end."""
+    classes, n = sizes_of(given.parameters)[-1], len(given.x)
+    axis_of = {(classes, n): 0, (n, classes): 1}
+    for value in values:
+        for candidate in [value, *(reversed(value) if isinstance(value, list | tuple) else [])]:
+            try:
+                array = np.asarray(candidate, dtype=np.float64)
+            except (ValueError, TypeError):
+                continue
+            axis = axis_of.get(array.shape)
+            if axis is not None and np.all(array >= 0) and np.allclose(array.sum(axis=axis), 1):
+                return candidate
+    return None
+
+
+class Outcome(NamedTuple):
+    P: Array | None  # (N, K)
+    costs: list[float]
+    gradients: dict[str, Array]
+
+
+def computed(network: Network, how: Arrangement, given: Inputs) -> Outcome:
+    """Everything that the network's functions say about one batch, under our names."""
+    network.failures.clear()
+    env = environment(how, given, network.keys)
+    set_globals(network, env)
+    passed: dict[Any, Any] = {}
+    instance = None
+    owners = [part.method_of for part in network.parts if part.method_of]
+    if owners:
+        instance = instance_of(network, owners[-1], how, env, given)
+    probability = None
+    if network.forward is not None:
+        try:
+            result = called_part(network, network.forward, env, {}, instance)
+            passed = spread(network, network.forward, result, given)
+            if (found := passed.get("P")) is not None:
+                array = np.asarray(found, dtype=np.float64)
+                probability = array if len(array) == len(given.x) else array.T
+            if result is None and not owners:
+                network.failures["forward"] = network.program.guard.failed(
+                    network.forward.title, "unfilled", "returns None: it is not filled in yet"
+                )
+        except Failed as failed:
+            network.failures["forward"] = failed
+    costs: list[float] = []
+    if network.cost is not None:
+        try:
+            costs = numbers_in(called_part(network, network.cost, env, passed, instance), network)
+        except Failed as failed:
+            network.failures["cost"] = failed
+    gradients: dict[str, Array] = {}
+    if network.gradients is not None:
+        try:
+            result = called_part(network, network.gradients, env, passed, instance)
+            gradients = gradients_in(network, result, instance, how, given)
+        except Failed as failed:
+            network.failures["gradients"] = failed
+    return Outcome(probability, costs, gradients)
+
+
+def numbers_in(result: Any, network: Network) -> list[float]:
+    """The scalars of a cost function's result, the most likely one first."""
+    assert network.cost is not None
+    name = network.cost.title
+    if result is None:
+        raise network.program.guard.failed(name, "unfilled", "returns None: it is not filled in yet")
+    values = (
+        list(result.values())
+        if isinstance(result, Mapping)
+        else list(result)
+        if isinstance(result, tuple | list)
+        else [result]
+    )
+    found = []
+    for value in values:
+        try:
+            array = np.asarray(value, dtype=np.float64)
+        except (ValueError, TypeError):
+            continue
+        if array.size == 1:
+            found.append(float(array.reshape(())))
+    if not found:
+        shape = np.shape(values[0]) if values and not isinstance(values[0], Swallow) else ()
+        raise network.program.guard.failed(name, "shape", f"returns the cost with shape {shape}; it must be one number")
+    return found
+
+
+def set_globals(network: Network, env: Mapping[str, Any]) -> None:
+    """Names that the functions take from the script: lambda, the number of layers, a flag for batch normalization."""
+    namespace = network.program.namespace
+    bound = {p.name for part in network.parts for p in part.parameters()}
+    for part in parts_of(network.program):
+        code = getattr(part.function, "__code__", None)
+        if code is None:
+            continue
+        for name in code.co_names:
+            known = name in namespace or name in vars(np) or hasattr(__builtins__, name)
+            role = role_of(name)
+            if role is None or role.kind not in env or callable(namespace.get(name)) or name in bound:
+                continue
+            if inspect.ismodule(namespace.get(name)):
+                continue
+            if role.kind in ("lambda", "bn", "depth") and (
+                not known or isinstance(namespace.get(name), bool | int | float)
+            ):
+                if not (role.kind == "depth" and name.lower() in ("k", "l")):
+                    namespace[name] = env[role.kind]
+            elif name not in namespace and role.kind in ("n", "D", "K", "m", "eps"):
+                namespace[name] = env[role.kind]
+    for name, value in list(namespace.items()):
+        if isinstance(value, list | dict) and role_of(name) is not None and role_of(name).kind in ("mean", "var"):  # type: ignore[union-attr]
+            value.clear()

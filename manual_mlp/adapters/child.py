@@ -1,0 +1,132 @@
+"""The process in which a stranger's file runs: reads it, checks what it knows, sends what came out as lines of JSON."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.adapters import cs231n, dd2424
+from manual_mlp.adapters.guard import Event, Failed, Guard, quiet
+from manual_mlp.adapters.program import Inspection, Program
+from manual_mlp.adapters.source import execute, module_of, read_source
+from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder, Old
+from manual_mlp.diagnosis.report import Report
+
+CONVENTIONS: dict[str, Any] = {"cs231n": cs231n, "dd2424": dd2424}
+FOLDER = ".".join([PACKAGE] * 4)  # what the file's relative imports are relative to
+
+
+def main(settings: Mapping[str, Any]) -> None:
+    send = sender()
+    sys.setrecursionlimit(2000)
+    try:
+        with loaded(settings, send) as program:
+            for event in outcomes(program, CONVENTIONS[settings["convention"]], settings["finished"]):
+                send(event)
+    except (ValueError, OSError) as error:
+        send({"done": True, "faults": [], "notes": [], "stopped": str(error)})
+
+
+def outcomes(program: Program, convention: Any, finished: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+    """One check after the other, at last what is to be said about the file."""
+    inspections = convention.inspections(program)
+    for inspection in inspections:
+        if inspection.title not in finished:
+            result = outcome(inspection, program)
+            if result is not None:
+                yield {"check": result}
+    yield {
+        "done": True,
+        "faults": [fault for _, fault in program.source.faults] + program.old_names_used(),
+        "notes": program.all_notes(),
+        "stopped": "" if inspections else convention.nothing_found(program),
+    }
+
+
+def sender() -> Event:
+    """Our lines get the real standard output; whatever the file prints gets none."""
+    channel = os.dup(1)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+
+    def send(event: dict[str, Any]) -> None:
+        os.write(channel, (json.dumps(event) + "\n").encode())
+
+    return send
+
+
+@contextlib.contextmanager
+def loaded(settings: Mapping[str, Any], send: Event) -> Iterator[Program]:
+    """The file as a program. For as long as it is in use, imports go past our finder and NumPy has its old names."""
+    path, convention = Path(settings["file"]), CONVENTIONS[settings["convention"]]
+    source = read_source(path)
+    finder, old, before = Finder(path, convention.known_helpers), Old(), set(sys.modules)
+    sys.meta_path.insert(0, finder)
+    old.install()
+    try:
+        module = module_of(source, f"{FOLDER}.{path.stem}", FOLDER)
+        module.__dict__.update({name: value for name, (value, _) in GONE_WITH_PYTHON_2.items()})
+        module.__dict__["np"] = np  # which many get from a star import
+        sys.modules[module.__name__] = module
+        np.random.seed(0)  # noqa: NPY002 - the file's own draws come out alike every time
+        with quiet():
+            execute(source, module.__dict__)
+        guard = Guard([source, *finder.sources.values()], send, settings.get("failing", {}))
+        yield Program(source, module.__dict__, guard, dict(settings.get("functions", {})), finder, old)
+    finally:
+        old.uninstall()
+        sys.meta_path.remove(finder)
+        for name in set(sys.modules) - before:
+            if isinstance(getattr(sys.modules[name], "__loader__", None), Finder) or name.startswith(PACKAGE):
+                del sys.modules[name]
+
+
+def outcome(inspection: Inspection, program: Program) -> dict[str, Any] | None:
+    """What to say about one inspection; None where there is nothing to inspect after all."""
+    program.guard.begin()
+    try:
+        report = inspection.run()
+    except Failed as failed:
+        if failed.kind == "absent":
+            return None
+        verdict = {"unfilled": "not filled in", "uncallable": "not run", "missing": "not run"}.get(
+            failed.kind, "FAILED"
+        )
+        return check(inspection, verdict, f"{inspection.title}: {failed}", str(failed))
+    except Exception as error:
+        if os.environ.get("MANUAL_MLP_RAISE"):
+            raise
+        text = f"the diagnosis itself failed ({type(error).__name__}: {error})"
+        return check(inspection, "FAILED", f"{inspection.title}: {text}", text)
+    report = program.guard.explain(dataclasses.replace(report, subject=inspection.title))
+    if report.ok:
+        return check(inspection, "all right", str(report), "")
+    first = report.findings[0]
+    if not report.agreeing and all(finding.mistake == "unfilled" for finding in report.findings):
+        return check(inspection, "not filled in", str(report), str(first.sentence))
+    verdict = "WRONG" if report.agreeing or compared(report) else "FAILED"
+    return check(inspection, verdict, str(report), f"{first.place}: {first.sentence}")
+
+
+def compared(report: Report) -> bool:
+    return any(finding.mistake not in ("raises", "unfilled", "wrong_type") for finding in report.findings)
+
+
+def check(inspection: Inspection, verdict: str, text: str, first: str) -> dict[str, Any]:
+    return {
+        "title": inspection.title,
+        "functions": list(inspection.functions),
+        "verdict": verdict,
+        "text": text,
+        "first": first,
+    }
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

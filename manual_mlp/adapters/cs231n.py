@@ -1,0 +1,321 @@
+"""CS231n's operations (layers.py): weights (in, out), a bn_param that the function updates, p that keeps or drops."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.adapters.cs231n_networks import networks
+from manual_mlp.adapters.cs231n_textbook import (
+    TEXTBOOK,
+    affine_forward,
+    affine_relu_backward,
+    affine_relu_forward,
+    relu_forward,
+)
+from manual_mlp.adapters.cs231n_updates import update
+from manual_mlp.adapters.guard import Failed, Shared
+from manual_mlp.adapters.program import Inspection, Program
+from manual_mlp.diagnosis import diagnose_operation
+from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.layers import Array
+
+NOT_OURS = ("svm_loss", "conv", "max_pool", "spatial", "layernorm", "groupnorm", "rnn", "lstm", "temporal", "im2col")
+
+
+def known_helpers(module: str) -> dict[str, Any]:
+    """What the course's helper files hold, by the last part of their name."""
+    name = module.split(".")[-1]
+    return dict(TEXTBOOK) if "layer" in name else {"xrange": range, "np": np} if name == "builtins" else {}
+
+
+def inspections(program: Program) -> list[Inspection]:
+    pairs = {
+        "linear": ("affine_forward", "affine_backward"),
+        "ReLU": ("relu_forward", "relu_backward"),
+        "batch norm": ("batchnorm_forward", "batchnorm_backward"),
+        "batch norm, simplified": ("batchnorm_forward", "batchnorm_backward_alt"),
+        "dropout": ("dropout_forward", "dropout_backward"),
+        "softmax": ("softmax_loss",),
+        "linear and ReLU": ("affine_relu_forward", "affine_relu_backward"),
+    }
+    operations: dict[str, Callable[[Program, Sequence[str]], Report]] = {
+        "linear": linear,
+        "ReLU": relu,
+        "batch norm": batch_norm,
+        "batch norm, simplified": simplified_batch_norm,
+        "dropout": dropout,
+        "softmax": softmax,
+        "linear and ReLU": linear_and_relu,
+    }
+    found = []
+    for title, names in pairs.items():
+        there = [name for name in names if program.has(name)]
+        if there and not (title == "batch norm, simplified" and len(there) < 2):
+            found.append(inspection(program, title, names, operations[title]))
+    for name in ("sgd", "sgd_momentum", "rmsprop", "adam"):
+        if program.has(name):
+            found.append(Inspection(name, [program.name_of(name)], partial(update, program, name)))
+    for name in program.classes():
+        if hasattr(program.classes()[name], "loss") and name in program.defined:
+            found += networks(program, name)
+    for ours, theirs in program.mapped.items():
+        if ours == "network" and theirs not in program.classes():
+            raise ValueError(f"--functions network={theirs}: {theirs} is not a class of the file")
+    return found
+
+
+def inspection(
+    program: Program, title: str, names: Sequence[str], run: Callable[[Program, Sequence[str]], Report]
+) -> Inspection:
+    theirs = [program.name_of(name) for name in names if program.has(name)]
+    return Inspection(title, theirs, lambda: run(program, names))
+
+
+def nothing_found(program: Program) -> str:
+    names = [name for name in program.defined if not name.startswith("_")]
+    known = "affine_forward, relu_forward, batchnorm_forward, dropout_forward, softmax_loss, sgd, FullyConnectedNet"
+    ignored = [name for name in names if name.startswith(NOT_OURS)]
+    extra = f" ({', '.join(ignored)}: not part of a fully connected network)" if ignored else ""
+    if program.source.broken:
+        extra += "".join(f"; {name}: {why}" for name, why in program.source.broken.items())
+    return (
+        f"{program.source.path.name} defines {', '.join(names[:20]) or 'no function'}{extra}; looked for {known}, ... "
+        "Name yours with --functions, such as affine_forward=my_linear."
+    )
+
+
+def pair(program: Program, title: str, value: Any) -> tuple[Any, Any]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        kind = "None" if value is None else f"a {type(value).__name__}"
+        raise program.guard.failed(
+            title, "unfilled" if value is None else "type", f"returns {kind}; it must be (out, cache)"
+        )
+    return value[0], value[1]
+
+
+def gradients(program: Program, name: str, value: Any, names: Sequence[str]) -> list[Any]:
+    if isinstance(value, Mapping):
+        value = [value.get(key, value.get(key.lower())) for key in names]
+    if not isinstance(value, tuple | list) or len(value) != len(names):
+        kind = "None" if value is None else f"a {type(value).__name__}"
+        wanted = f"({', '.join(names)})"
+        raise program.guard.failed(
+            name, "unfilled" if value is None else "type", f"returns {kind}; it must be {wanted}"
+        )
+    return list(value)
+
+
+def transposed(weight_gradient: Any) -> Any:
+    return weight_gradient.T if isinstance(weight_gradient, np.ndarray) else weight_gradient
+
+
+def if_there(program: Program, name: str, function: Callable[..., Any]) -> Callable[..., Any] | None:
+    return function if program.has(name) else None
+
+
+def linear(program: Program, names: Sequence[str]) -> Report:
+    forward_name, backward_name = names
+
+    def forward(x: Array, W: Array, b: Array) -> Any:
+        if not program.has(forward_name):
+            return affine_forward(x, W.T, b)
+        return pair(program, program.name_of(forward_name), program.call(forward_name, x, W.T.copy(), b))
+
+    def backward(dout: Array, cache: Any) -> Any:
+        answer = program.call(backward_name, dout, cache)
+        dx, dw, db = gradients(program, program.name_of(backward_name), answer, ("dx", "dw", "db"))
+        return dx, transposed(dw), db
+
+    report = diagnose_operation("linear", forward=forward, backward=if_there(program, backward_name, backward))
+    return images_kept(program, report, names) if report.ok else report
+
+
+def images_kept(program: Program, report: Report, names: Sequence[str]) -> Report:
+    """CS231n's affine layer takes images (N, d_1, ..., d_k) as they are and gives dx back in their shape."""
+    forward_name, backward_name = names
+    rng = np.random.default_rng(3)
+    x, w, b = rng.normal(size=(4, 2, 3)), rng.normal(size=(6, 5)), rng.normal(size=5)
+    try:
+        cache = affine_forward(x, w, b)[1]
+        if program.has(forward_name):
+            out, cache = pair(program, program.name_of(forward_name), program.call(forward_name, x, w, b))
+            program.guard.array(program.name_of(forward_name), "out", out, (4, 5))
+        if program.has(backward_name):
+            theirs = program.name_of(backward_name)
+            answer = program.call(backward_name, rng.normal(size=(4, 5)), cache)
+            program.guard.array(theirs, "dx", gradients(program, theirs, answer, ("dx", "dw", "db"))[0], x.shape)
+    except Failed as failed:
+        sentence = f"for images of shape (N, d_1, ..., d_k): {failed}"
+        place = "linear backward: dx" if "dx" in failed.sentence else "linear forward: out"
+        finding = Finding(place, sentence, "wrong_shape", formula="reshape x to (N, D); give dx the shape of x")
+        return Report(report.subject, [finding], report.agreeing, notes=report.notes)
+    return report
+
+
+def relu(program: Program, names: Sequence[str]) -> Report:
+    forward_name, backward_name = names
+
+    def forward(x: Array) -> Any:
+        if not program.has(forward_name):
+            return relu_forward(x)
+        return pair(program, program.name_of(forward_name), program.call(forward_name, x))
+
+    def backward(dout: Array, cache: Any) -> Any:
+        return program.call(backward_name, dout, cache)
+
+    return diagnose_operation("relu", forward=forward, backward=if_there(program, backward_name, backward))
+
+
+def batch_norm(program: Program, names: Sequence[str]) -> Report:
+    forward_name, backward_name = names
+    if not program.has(forward_name):
+        return batch_norm_backward_alone(program, backward_name)
+    theirs = program.name_of(forward_name)
+
+    def forward(x: Array, gamma: Array, beta: Array) -> Any:
+        return pair(program, theirs, program.call(forward_name, x, gamma, beta, {"mode": "train"}))
+
+    def backward(dout: Array, cache: Any) -> Any:
+        answer = program.call(backward_name, dout, cache)
+        return tuple(gradients(program, program.name_of(backward_name), answer, ("dx", "dgamma", "dbeta")))
+
+    def test_forward(x: Array, gamma: Array, beta: Array, mean: Array, var: Array) -> Any:
+        param: dict[str, Any] = {"mode": "test", "running_mean": mean.copy(), "running_var": var.copy()}
+        answer = program.call(forward_name, x, gamma, beta, Shared(param))
+        before = {"running_mean": mean, "running_var": var}
+        changed = [key for key, value in before.items() if not np.array_equal(param[key], value)]
+        if changed:
+            program.guard.note(f"{theirs} changes {', '.join(changed)} in test mode; they must stay as they are")
+        return pair(program, theirs, answer)[0]
+
+    def advance(x: Array, mean: Array, var: Array) -> Any:
+        param = {"mode": "train", "running_mean": mean.copy(), "running_var": var.copy()}
+        gamma, beta = np.full(x.shape[1], 1.3), np.full(x.shape[1], 0.2)
+        program.call(forward_name, x, gamma, beta, Shared(param))
+        return param["running_mean"], param["running_var"]
+
+    return diagnose_operation(
+        "batch_norm",
+        forward=forward,
+        backward=if_there(program, backward_name, backward),
+        test_forward=test_forward,
+        advance=advance,
+    )
+
+
+def simplified_batch_norm(program: Program, names: Sequence[str]) -> Report:
+    forward_name, backward_name = names
+    theirs = program.name_of(forward_name)
+
+    def forward(x: Array, gamma: Array, beta: Array) -> Any:
+        return pair(program, theirs, program.call(forward_name, x, gamma, beta, {"mode": "train"}))
+
+    def backward(dout: Array, cache: Any) -> Any:
+        answer = program.call(backward_name, dout, cache)
+        return tuple(gradients(program, program.name_of(backward_name), answer, ("dx", "dgamma", "dbeta")))
+
+    return diagnose_operation("batch_norm", forward=forward, backward=backward)
+
+
+def batch_norm_backward_alone(program: Program, name: str) -> Report:
+    raise program.guard.failed(
+        program.name_of(name),
+        "missing",
+        "cannot be called: it needs the cache of a batchnorm_forward, which is not here",
+    )
+
+
+def dropout(program: Program, names: Sequence[str]) -> Report:
+    forward_name, backward_name = names
+    if not program.has(forward_name):
+        return batch_norm_backward_alone(program, backward_name)
+    theirs = program.name_of(forward_name)
+    keeps = p_keeps(program, forward_name)
+
+    def their_p(p: float) -> float:
+        return 1 - p if keeps else p
+
+    def forward(x: Array, p: float, rng: Any) -> Any:
+        param = {"mode": "train", "p": their_p(p), "seed": int(rng.integers(2**31))}
+        return pair(program, theirs, program.call(forward_name, x, param))
+
+    def backward(dout: Array, cache: Any) -> Any:
+        return program.call(backward_name, dout, cache)
+
+    def test_forward(x: Array, p: float) -> Any:
+        return pair(program, theirs, program.call(forward_name, x, {"mode": "test", "p": their_p(p), "seed": 1}))[0]
+
+    report = diagnose_operation(
+        "dropout", forward=forward, backward=if_there(program, backward_name, backward), test_forward=test_forward
+    )
+    note = f"p is the probability to {'keep' if keeps else 'drop'} a unit here"
+    return Report(report.subject, report.findings, report.agreeing, report.unjudged, [*report.notes, note])
+
+
+def p_keeps(program: Program, name: str) -> bool:
+    """Measured: at p = 0.8, are most units kept or most dropped?"""
+    out, _ = pair(
+        program,
+        program.name_of(name),
+        program.call(name, np.ones((100, 100)), {"mode": "train", "p": 0.8, "seed": 5}),
+    )
+    return bool(np.mean(program.guard.array(program.name_of(name), "out", out, (100, 100)) != 0) > 0.5)
+
+
+def softmax(program: Program, names: Sequence[str]) -> Report:
+    (name,) = names
+    theirs = program.name_of(name)
+
+    def forward(logits: Array, y: Any) -> Any:
+        answer = program.call(name, logits, y)
+        if not isinstance(answer, tuple | list) or len(answer) != 2:
+            kind = "None" if answer is None else f"a {type(answer).__name__}"
+            raise program.guard.failed(
+                theirs, "unfilled" if answer is None else "type", f"returns {kind}; it must be (loss, dx)"
+            )
+        return answer[0], answer[1]
+
+    def backward(cache: Any) -> Any:
+        return cache
+
+    return diagnose_operation("softmax_cross_entropy", forward=forward, backward=backward)
+
+
+def linear_and_relu(program: Program, names: Sequence[str]) -> Report:
+    """The sandwich of two layers beside ours. (Its own two layers are diagnosed by themselves.)"""
+    forward_name, backward_name = names
+    place, rng = "linear and ReLU", np.random.default_rng(4)
+    x, w, b = rng.normal(size=(9, 6)), rng.normal(size=(6, 5)), rng.normal(size=5)
+    dout = rng.normal(size=(9, 5))
+    right, right_cache = affine_relu_forward(x, w, b)
+    results: list[tuple[str, str, Any, Array]] = []
+    cache: Any = right_cache
+    if program.has(forward_name):
+        theirs = program.name_of(forward_name)
+        out, cache = pair(program, theirs, program.call(forward_name, x, w, b))
+        results.append((f"{place} forward: out", theirs, out, right))
+    if program.has(backward_name):
+        theirs = program.name_of(backward_name)
+        answer = gradients(program, theirs, program.call(backward_name, dout, cache), ("dx", "dw", "db"))
+        expected = affine_relu_backward(dout, right_cache)
+        results += [
+            (f"{place} backward: {key}", theirs, mine, other)
+            for key, mine, other in zip(("dx", "dw", "db"), answer, expected, strict=True)
+        ]
+    return compared_values(program, place, results)
+
+
+def compared_values(program: Program, subject: str, results: Sequence[tuple[str, str, Any, Array]]) -> Report:
+    findings, agreeing = [], []
+    for place, name, mine, right in results:
+        array = program.guard.array(name, place, mine, np.shape(right))
+        difference = float(np.max(np.abs(array - right), initial=0.0)) if np.isfinite(array).all() else np.inf
+        if difference <= 1e-6 * max(float(np.max(np.abs(right), initial=0.0)), 1e-12):
+            agreeing.append(place)
+        else:
+            findings.append(
+                Finding(place, f"{name} is off by up to {difference:.2g}; the values reach {np.abs(right).max():.2g}")
+            )
+    return Report(subject, findings, agreeing)

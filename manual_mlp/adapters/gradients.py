@@ -1,0 +1,173 @@
+"""Gradients in whatever a program returns them: tuples, lists, dictionaries, objects, attributes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged
+from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.instances import every_attribute
+from manual_mlp.adapters.parts import Network, Part
+from manual_mlp.adapters.roles import (
+    gradient_role,
+    returned_names,
+    role_of,
+    unpacked_names,
+)
+from manual_mlp.adapters.stubs import Swallow
+from manual_mlp.layers import Array
+
+
+class Leaf(NamedTuple):
+    path: tuple[str | int, ...]
+    value: Any
+
+
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, key if isinstance(key, int) else str(key)))
+    elif (
+        isinstance(value, list | tuple) and not (value and all(isinstance(v, int | float | np.floating) for v in value))
+    ) or (isinstance(value, np.ndarray) and value.dtype == object):
+        for number, inner in enumerate(value):
+            yield from leaves(inner, (*path, number))
+    elif value is None or isinstance(value, Swallow | str | bool):
+        return
+    elif isinstance(value, np.ndarray | int | float | np.generic | list | tuple):
+        yield Leaf(path, np.asarray(value, dtype=np.float64))
+    elif hasattr(value, "__dict__"):
+        named = {key: inner for key, inner in vars(value).items() if gradient_role(key) is not None}
+        alone = {key: inner for key, inner in named.items() if role_of(key) is None}  # grad_W beside W
+        for key, inner in (alone or named).items():
+            yield from leaves(inner, (*path, key))
+
+
+def gradients_in(network: Network, result: Any, instance: Any, how: Arrangement, given: Inputs) -> dict[str, Array]:
+    """The gradients under our names and in our layout; in the shapes that they have, apart from that."""
+    part = network.gradients
+    assert part is not None
+    named = with_names(network, part, result)
+    found = list(leaves(named))
+    if not any(leaf.value.ndim >= 1 for leaf in found) and instance is not None:
+        found = list(
+            leaves({name: v for name, v in every_attribute(instance) if gradient_role(name) and not role_of(name)})
+        )
+    if not found:
+        if result is not None and not is_empty(result):
+            raise Failed(
+                part.title, "missing", f"returns a {type(result).__name__} in which no gradients were recognized"
+            )
+        raise network.program.guard.failed(part.title, "unfilled", "returns no gradients: it is not filled in yet")
+    expected = arranged(how, given)
+    chosen = matched(found, expected)
+    gradients = {}
+    for (kind, layer), value in chosen.items():
+        ours = {
+            "W": f"linear{layer}.weight",
+            "b": f"linear{layer}.bias",
+            "gamma": f"bn{layer}.weight",
+            "beta": f"bn{layer}.bias",
+        }[kind]
+        gradients[ours] = as_ours(network, how, part, ours, value, expected[kind][layer - 1].shape)
+    return gradients
+
+
+def is_empty(result: Any) -> bool:
+    """Nothing, or containers with nothing in them but None."""
+    values = result.values() if isinstance(result, Mapping) else result
+    return result is None or (isinstance(result, Mapping | list | tuple) and all(is_empty(value) for value in values))
+
+
+def as_ours(network: Network, how: Arrangement, part: Part, ours: str, value: Array, shape: tuple[int, ...]) -> Array:
+    if ours.startswith("linear") and ours.endswith("weight"):
+        return value.T if how.turned else value
+    if value.shape == shape:
+        return value.reshape(-1)
+    if value.size == np.prod(shape) and value.ndim <= 1 and not reshaped_later(network):
+        place = ours
+        network.program.guard.shapes.setdefault(
+            place,
+            f"{part.title} returns it with shape {value.shape}, the bias itself is {shape}: in an update NumPy would "
+            f"broadcast the two to {np.broadcast_shapes(value.shape, shape)}. Sum with keepdims=True",
+        )
+        return value
+    return value
+
+
+def reshaped_later(network: Network) -> bool:
+    """Does the file bring such gradients into shape itself, where it uses them?"""
+    text = "\n".join(network.program.source.lines)
+    used = [line for line in text.split("\n") if "grad" in line.lower() or "db" in line.lower()]
+    return any(word in line for line in used for word in ("reshape", "newaxis", "None]", "expand_dims", "atleast_2d"))
+
+
+def with_names(network: Network, part: Part, result: Any) -> Any:
+    """A tuple as a dictionary, by the names under which its callers take it, or else the function returns it."""
+    if not isinstance(result, tuple | list) or isinstance(result, Mapping):
+        return result
+    namings = unpacked_names(network.program.trees, part.name) + (returned_names(part.tree) if part.tree else [])
+    for naming in namings:
+        known = [gradient_role(name) for name in naming]
+        if len(naming) == len(result) and sum(role is not None for role in known) >= min(2, len(naming)):
+            keys = [name if naming.count(name) == 1 else f"{name}{number}" for number, name in enumerate(naming)]
+            return {key or f"_{n}": value for n, (key, value) in enumerate(zip(keys, result, strict=True))}
+    return result
+
+
+def matched(found: Sequence[Leaf], expected: Mapping[str, list[Array]]) -> dict[tuple[str, int], Array]:
+    """Which leaf is the gradient of which parameter: by name, by number, by shape, by order."""
+    chosen: dict[tuple[str, int], Array] = {}
+    nameless = []
+    by_kind: dict[str, list[tuple[int | None, Array]]] = {}
+    for leaf in found:
+        roles = [gradient_role(str(step)) for step in leaf.path if isinstance(step, str)]
+        role = next((r for r in reversed(roles) if r is not None), None)
+        if role is not None and role.kind in expected:
+            numbers = [step for step in leaf.path if isinstance(step, int)]
+            by_kind.setdefault(role.kind, []).append(
+                (role.layer if role.layer is not None else numbers[-1] if numbers else None, leaf.value)
+            )
+        elif not [r for r in roles if r is not None] and not any(
+            isinstance(step, str) and role_of(step) for step in leaf.path
+        ):
+            nameless.append(leaf)
+    for kind, entries in by_kind.items():
+        place(chosen, kind, [value for _, value in sorted(entries, key=lambda entry: entry[0] or 0)], expected[kind])
+    if not by_kind:
+        order = [kind for kind in ("W", "b", "gamma", "beta") if kind in expected]
+        groups = sorted({leaf.path[:-1] for leaf in nameless if len(leaf.path) > 1})
+        by_group = [[leaf.value for leaf in nameless if leaf.path[:-1] == group] for group in groups]
+        in_kinds = len(groups) == len(order) and sorted(map(size_of, by_group[0])) == sorted(
+            map(size_of, expected["W"])
+        )
+        if in_kinds:
+            for kind, values in zip(order, by_group, strict=True):
+                place(chosen, kind, values, expected[kind])
+        else:
+            for leaf in nameless:
+                for kind in order:
+                    for layer, value in enumerate(expected[kind], start=1):
+                        if (kind, layer) not in chosen and size_of(leaf.value) == size_of(value):
+                            chosen[kind, layer] = leaf.value
+                            break
+                    else:
+                        continue
+                    break
+    return chosen
+
+
+def place(chosen: dict[tuple[str, int], Array], kind: str, values: Sequence[Array], expected: Sequence[Array]) -> None:
+    """One kind's gradients to the layers: in order, or in the order in which they fit."""
+    fits = [size_of(v) == size_of(e) for v, e in zip(values, expected, strict=False)]
+    if not all(fits) and len(values) == len(expected):
+        backward = [size_of(v) == size_of(e) for v, e in zip(reversed(values), expected, strict=True)]
+        if all(backward):
+            values = list(reversed(values))
+    for layer, value in enumerate(values[: len(expected)], start=1):
+        chosen[kind, layer] = value
+
+
+def size_of(value: Array) -> tuple[int, ...]:
+    return tuple(length for length in np.shape(value) if length != 1)

@@ -1,0 +1,194 @@
+"""Objects of a program's classes: made from the names of their constructor's parameters, filled with our values."""
+
+import contextlib
+import inspect
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, sizes_of
+from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.parts import Network
+from manual_mlp.adapters.program import words
+from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.stubs import PACKAGE
+
+
+def every_attribute(instance: Any) -> list[tuple[Any, Any]]:
+    found = list(vars(instance).items()) if hasattr(instance, "__dict__") else []
+    for _, value in list(found):
+        if isinstance(value, list | tuple) and value and all(is_object(v) for v in value):
+            for number, layer in enumerate(value):
+                found += [
+                    (f"{key}{number}" if not key[-1:].isdigit() else key, inner) for key, inner in vars(layer).items()
+                ]
+    return found
+
+
+def instance_of(network: Network, class_name: str, how: Arrangement, env: Mapping[str, Any], given: Inputs) -> Any:
+    """An object of the class that holds these parameters: best, one whose own had just these shapes."""
+    made = network.program.classes()[class_name]
+    failure: Failed | None = None
+    second_best = None
+    for arguments in constructor_arguments(made, how, env, given):
+        try:
+            instance = network.program.guard.call(class_name, made, **arguments)
+            if fill(network, instance, how, env, given):
+                return instance
+            second_best = second_best or instance
+        except Failed as failed:
+            failure = failure or failed
+    if second_best is None:
+        raise failure or Failed(class_name, "missing", "cannot be made: it is not clear what its constructor takes")
+    return second_best
+
+
+def constructor_arguments(
+    made: type, how: Arrangement, env: Mapping[str, Any], given: Inputs
+) -> Iterator[dict[str, Any]]:
+    """Ways to call the constructor, from the names of its parameters."""
+    if "__init__" not in vars(made) and made.__mro__[1] is object:
+        yield {}
+        return
+    accepts = [
+        p for p in inspect.signature(made).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    sizes = sizes_of(given.parameters)
+    hidden = sizes[1:-1]
+    for form in ("all", "hidden", "width", "hidden and classes", "pairs", "everything"):
+        arguments: dict[str, Any] = {}
+        for parameter in accepts:
+            role = role_of(parameter.name)
+            kind = role.kind if role else ""
+            optional = parameter.default is not inspect.Parameter.empty
+            if kind in ("sizes", "m") or (kind == "K" and parameter.name.lower() in ("layers",)):
+                arguments[parameter.name] = {
+                    "all": list(sizes) if kind == "sizes" else list(hidden),
+                    "hidden": list(hidden),
+                    "width": hidden[0] if hidden else sizes[-1],
+                    "hidden and classes": sizes[1:],
+                    "pairs": list(itertools.pairwise(sizes)),
+                    "everything": list(sizes),
+                }[form]
+            elif kind == "depth":
+                arguments[parameter.name] = (
+                    how.depth if not optional or how.depth != parameter.default else parameter.default
+                )
+            elif kind in ("D", "K", "lambda", "bn", "n") or (kind in env and not optional):
+                arguments[parameter.name] = env[kind]
+            elif kind == "rng" and not optional:
+                arguments[parameter.name] = np.random.default_rng(0)
+            elif kind == "seed":
+                arguments[parameter.name] = 0
+            elif not optional:
+                arguments[parameter.name] = 0.01 if kind == "eta" else None
+        yield arguments
+
+
+class Slot(NamedTuple):
+    """A place in an object where an array of a known kind is kept."""
+
+    kind: str  # W, b, gamma, beta
+    number: int | None  # of W1
+    owner: Any  # an object, a dictionary or a list
+    key: Any
+    value: Any
+
+    def put(self, value: Any) -> None:
+        if isinstance(self.owner, dict | list):
+            self.owner[self.key] = value
+        else:
+            setattr(self.owner, self.key, value)
+
+
+def slots(owner: Any, inherited: str = "", depth: int = 0) -> Iterator[Slot]:
+    """Every such place, in the order in which the object keeps them, layer objects and dictionaries included."""
+    items = (
+        enumerate(owner)
+        if isinstance(owner, list)
+        else owner.items()
+        if isinstance(owner, dict)
+        else vars(owner).items()
+    )
+    for key, value in list(items):
+        role = role_of(key) if isinstance(key, str) and "grad" not in key.lower() else None
+        kind = role.kind if role is not None and role.kind in KINDS else inherited if not isinstance(key, str) else ""
+        if isinstance(value, np.ndarray) and value.dtype != object:
+            if kind:
+                yield Slot(kind, role.layer if role is not None else None, owner, key, value)
+        elif depth < 4 and (isinstance(value, list | dict) or is_object(value)):
+            yield from slots(value, kind, depth + 1)
+
+
+KINDS = ("W", "b", "gamma", "beta")
+
+
+def is_object(value: Any) -> bool:
+    """Of a class of the file, such as a layer."""
+    return hasattr(value, "__dict__") and type(value).__module__.startswith(PACKAGE)
+
+
+def fill(network: Network, instance: Any, how: Arrangement, env: Mapping[str, Any], given: Inputs) -> bool:
+    """Puts our values where the object keeps its own. True if they had the same shapes."""
+    filled, fits = put_values(instance, how, env, given)
+    if "W" not in filled:
+        for name in dir(instance):
+            joined = "".join(words(name))
+            if name.startswith("__") or not joined.startswith(("init", "setup", "build", "create")):
+                continue
+            if callable(getattr(instance, name)):
+                with contextlib.suppress(Failed):
+                    network.program.guard.call(f"{type(instance).__name__}.{name}", getattr(instance, name))
+        filled, fits = put_values(instance, how, env, given)
+    takes = {kind for part in network.parts for kind in part.kinds()}
+    if how.batch_norm and "gamma" not in filled and not takes & {"gamma", "params"}:
+        raise Failed(type(instance).__name__, "missing", "keeps no gamma and beta")
+    if "W" not in filled and not takes & {"W", "params"}:
+        raise Failed(type(instance).__name__, "missing", "keeps its weights under no name that is known here")
+    return fits
+
+
+def put_values(instance: Any, how: Arrangement, env: Mapping[str, Any], given: Inputs) -> tuple[set[str], bool]:
+    values, places = arranged(how, given), list(slots(instance))
+    filled, fits = set(), True
+    for kind, ours in values.items():
+        theirs = sorted((slot for slot in places if slot.kind == kind), key=lambda slot: slot.number or 0)
+        extra = len(theirs) - len(ours)  # some make a gamma for the output layer, too
+        if extra == 0 or (extra == 1 and kind in ("gamma", "beta")):
+            for slot, value in zip(theirs, ours, strict=False):
+                fits &= sorted(slot.value.shape) == sorted(value.shape) or slot.value.size == value.size
+                slot.put(like(slot.value, value))
+            filled.add(kind)
+        else:
+            fits = False
+            for name, old in list(vars(instance).items()):
+                role = role_of(name)
+                if role is not None and role == (kind, None) and (old is None or isinstance(old, list | dict)):
+                    setattr(instance, name, list(ours))
+                    filled.add(kind)
+    for name, old in list(vars(instance).items()):
+        role = role_of(name)
+        if role is not None and role.kind == "params" and not filled and (old is None or isinstance(old, dict | list)):
+            setattr(instance, name, env["params"])
+            filled |= set(values)
+    put_penalty(instance, env["lambda"])
+    return filled, fits
+
+
+def put_penalty(owner: Any, l2: float, depth: int = 0) -> None:
+    for name, old in list(vars(owner).items()):
+        role = role_of(name)
+        if role is not None and role.kind == "lambda" and isinstance(old, int | float):
+            setattr(owner, name, l2)
+        for inner in old if isinstance(old, list | tuple) else ():
+            if depth < 2 and is_object(inner):
+                put_penalty(inner, l2, depth + 1)
+
+
+def like(old: Any, new: Any) -> Any:
+    """The values in the shape of a vector that stood there."""
+    if old.ndim <= 1 and new.size == old.size:
+        return new.reshape(-1)
+    return new.reshape(old.shape) if 1 in old.shape and new.size == old.size else new

@@ -1,0 +1,240 @@
+"""Which function of a DD2424 program does what, told from its name, its parameters and who calls it."""
+
+import ast
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.roles import (
+    role_of,
+    string_keys,
+)
+
+
+class Part(NamedTuple):
+    """A function of the file, or a method of one of its classes, with a part to play."""
+
+    name: str
+    function: Callable[..., Any]
+    method_of: str  # the class; "" for a function
+    tree: ast.FunctionDef | None
+
+    @property
+    def title(self) -> str:
+        return f"{self.method_of}.{self.name}" if self.method_of else self.name
+
+    def parameters(self) -> list[inspect.Parameter]:
+        try:
+            found = list(inspect.signature(self.function).parameters.values())
+        except (TypeError, ValueError):
+            return []
+        if self.method_of and found and found[0].name in ("self", "cls"):
+            found = found[1:]
+        return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+    def kinds(self) -> set[str]:
+        return {role.kind for p in self.parameters() if (role := role_of(p.name))}
+
+
+def plays(name: str, kinds: Iterable[str] = ()) -> str:
+    """forward, cost, gradients, accuracy, schedule, softmax or nothing, by the function's name (and what it takes)."""
+    parts, joined = words(name), "".join(words(name)).lower()
+    numerical = {
+        "num",
+        "numerical",
+        "numerically",
+        "slow",
+        "check",
+        "compare",
+        "test",
+        "relative",
+        "plot",
+        "print",
+        "fd",
+    }
+    if numerical & set(parts) or any(bad in joined for bad in ("plot", "numeric", "check", "compare", "slow", "svm")):
+        return ""
+    if "accuracy" in joined or joined in ("acc", "computeacc", "getaccuracy"):
+        return "accuracy"
+    if joined in ("softmax", "softmaxfunction", "computesoftmax", "stablesoftmax", "softmaxfunc"):
+        return "softmax"
+    if joined in ("eta", "geteta", "computeeta", "etat", "updateeta", "calculateeta", "calceta", "lr", "getlr"):
+        return "schedule"
+    if "descent" in joined or {"gd", "sgd", "train", "fit", "update", "step", "search"} & set(parts):
+        return "schedule" if "learningrate" in joined else ""
+    if any(word in joined for word in ("cyclic", "learningrate", "cyclelr", "etaschedule", "triangular", "clr")):
+        return "schedule"
+    single = ("relu", "linear", "affine", "softmax", "batchnorm", "batchnormalize", "normalize")
+    backward = ("grad", "backward", "backprop", "backpass", "bprop")
+    if any(word in joined for word in backward):
+        of_one = any(word in joined for word in ("relu", "batchnorm", "bn", "linear", "softmax"))
+        return "operation" if of_one and not set(kinds) & {"X", "Y", "y", "P", "W"} else "gradients"
+    if any(word in joined for word in ("cost", "objective")):
+        return "cost"
+    if "loss" in joined:
+        return "loss"
+    forward = "evaluateclassifier applynetwork forward feedforward evaluatenetwork fprop classify evaluate applynet"
+    forward += " evalclassifier networkoutput runnetwork applymodel predictproba"
+    if any(word in joined for word in forward.split()):
+        return (
+            "operation"
+            if joined.startswith(("batchnorm", "bn", "relu", "linear")) and "pass" not in joined
+            else "forward"
+        )
+    if joined.startswith(single):
+        return "operation"
+    return "predict" if joined in ("predict", "computep", "getp", "probabilities", "computeprobabilities") else ""
+
+
+@dataclass
+class Network:
+    """The functions of one network, and everything that is needed to call them."""
+
+    program: Program
+    forward: Part | None
+    cost: Part | None
+    gradients: Part | None
+    cost_index: int | None = None
+    failures: dict[str, Failed] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+
+    @property
+    def parts(self) -> list[Part]:
+        return [part for part in (self.forward, self.cost, self.gradients) if part is not None]
+
+
+def parts_of(program: Program) -> list[Part]:
+    found = []
+    for name, function in program.functions().items():
+        tree = program.defined.get(name)
+        found.append(Part(name, function, "", tree if isinstance(tree, ast.FunctionDef) else None))
+    for class_name, made in program.classes().items():
+        tree = program.defined.get(class_name)
+        if not isinstance(tree, ast.ClassDef):
+            continue
+        methods = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        for ancestor in reversed(made.__mro__):
+            for name, method in vars(ancestor).items():
+                function = method.__func__ if isinstance(method, staticmethod | classmethod) else method
+                if inspect.isfunction(function) and not name.startswith("__"):
+                    bare = isinstance(method, staticmethod)
+                    tree_of = methods.get(name)
+                    found.append(Part(name, function, "" if bare else class_name, tree_of))
+    return found
+
+
+def networks(program: Program) -> list[Network]:
+    """Each function that computes gradients, with the forward pass and the cost that go with it."""
+    parts = parts_of(program)
+    by_part: dict[str, list[Part]] = {}
+    for part in parts:
+        by_part.setdefault(plays(part.name, part.kinds()), []).append(part)
+    for ours in ("forward", "cost", "gradients"):
+        if theirs := program.mapped.get(ours):
+            by_part[ours] = [part for part in parts if theirs in (part.name, part.title)]
+    costs = by_part.get("cost") or by_part.get("loss", [])
+    costs = [part for part in costs if "history" not in part.name.lower()] or costs
+    forwards = by_part.get("forward") or by_part.get("predict", [])
+    gradients = by_part.get("gradients", [])
+    whole = [
+        part
+        for part in gradients
+        if len(part.kinds() & {"X", "Y", "y", "P", "forward", "W", "params"}) >= 2 or part.method_of
+    ]
+    found = []
+    owners = {part.method_of for part in whole if part.method_of}
+    for gradient in whole or [None] * bool(costs):  # type: ignore[list-item]
+        if gradient is not None and is_a_layer(gradient, whole, owners):
+            continue
+        found.append(
+            Network(
+                program,
+                nearest(gradient, forwards),
+                nearest(gradient, costs),
+                gradient,
+                keys=[key for tree in program.trees for key in string_keys(tree)],
+            )
+        )
+    return found
+
+
+def is_a_layer(part: Part, parts: Sequence[Part], owners: Iterable[str]) -> bool:
+    """Is it the backward pass of one layer among classes, one of which is the network?"""
+    if not part.method_of or len(set(owners)) < 2:
+        return False
+    return not part.kinds() & {"Y", "y", "P"} and any(
+        other.kinds() & {"Y", "y"} for other in parts if other.method_of != part.method_of
+    )
+
+
+def nearest(part: Part | None, candidates: Sequence[Part]) -> Part | None:
+    """The candidate that belongs to it: called by it, of its class, with or without batch normalization as it is."""
+    if not candidates:
+        return None
+    calls = names_called(part.tree) if part is not None else set()
+    normalized = part is not None and is_normalized(part)
+
+    def closeness(candidate: Part) -> tuple[bool, bool, bool, bool]:
+        return (
+            candidate.name in calls,
+            part is not None and candidate.method_of == part.method_of,
+            is_normalized(candidate) == normalized,
+            candidate.kinds() & {"X"} != set(),
+        )
+
+    return max(candidates, key=closeness)
+
+
+def is_normalized(part: Part) -> bool:
+    lowered = part.name.lower()
+    return (
+        "gamma" in part.kinds()
+        or lowered.endswith(("bn", "batchnorm", "batch_norm"))
+        or "batchnorm" in lowered.replace("_", "")
+    )
+
+
+def names_called(tree: ast.AST | None) -> set[str]:
+    if tree is None:
+        return set()
+    return {
+        n.func.id if isinstance(n.func, ast.Name) else n.func.attr
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name | ast.Attribute)
+    }
+
+
+def can_normalize(network: Network) -> tuple[bool, bool]:
+    """Has it batch normalization, and does it need it (gamma without a default)?"""
+    part = network.gradients or network.cost
+    assert part is not None
+    gammas = [p for other in network.parts for p in other.parameters() if (r := role_of(p.name)) and r.kind == "gamma"]
+    if is_normalized(part) and "gamma" not in part.kinds():
+        return True, True
+    if gammas:
+        return True, any(p.default is inspect.Parameter.empty for p in gammas)
+    flags = any("bn" in other.kinds() for other in network.parts)
+    trees = [other.tree for other in network.parts if other.tree is not None]
+    if part.method_of and isinstance(node := network.program.defined.get(part.method_of), ast.ClassDef):
+        trees = [node]  # type: ignore[list-item]
+    mentions = any("gamma" in text.lower() for tree in trees for text in mentioned(tree))
+    choice = flags or any((r := role_of(text)) and r.kind == "bn" for tree in trees for text in mentioned(tree))
+    conditional = choice or any(
+        "gamma" in text.lower() and ("in" in words(text)) for tree in trees for text in mentioned(tree)
+    )
+    return mentions, mentions and not conditional
+
+
+def mentioned(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 30:
+            yield node.value

@@ -1,0 +1,199 @@
+"""The diagnosis of a file in a process of its own, so that nothing it does can stop or change ours.
+
+The child runs every check and sends lines of JSON: which function it is calling, and what came out. A function that
+does not return in time takes the child with it; a new child does the rest, in which calling that function fails.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import manual_mlp
+
+START_SECONDS = 60.0  # to import NumPy and the file, with all that it imports
+OUR_SECONDS = 120.0  # between two calls of the file's functions
+
+
+@dataclass
+class Check:
+    """What came out for one operation."""
+
+    title: str
+    functions: list[str]
+    verdict: str  # "all right", "WRONG", "FAILED", "not run", "not filled in"
+    text: str  # the report
+    first: str  # its first wrong place, in one sentence
+
+
+@dataclass
+class FileReport:
+    """All checks of a file; print it."""
+
+    name: str
+    convention: str
+    checks: list[Check] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)  # Python 2, names that NumPy no longer has
+    notes: list[str] = field(default_factory=list)
+    stopped: str = ""  # why nothing, or nothing more, could be run
+
+    @property
+    def exit_code(self) -> int:
+        verdicts = {check.verdict for check in self.checks}
+        if not verdicts & {"all right", "WRONG"}:
+            return 2
+        if verdicts & {"WRONG", "FAILED"} or self.faults or self.stopped:
+            return 1
+        return (
+            2
+            if "not run" in verdicts and not any(c.verdict == "all right" for c in self.checks if c.title != "softmax")
+            else 0
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}, read as {self.convention.upper()}", ""]
+        width = max((len(check.title) for check in self.checks), default=0)
+        for check in self.checks:
+            lines.append(f"  {check.title:<{width}}  {check.verdict:<13}  {', '.join(check.functions)}".rstrip())
+        for check in self.checks:
+            if check.verdict in ("WRONG", "FAILED", "not run"):
+                lines += ["", check.text]
+        if self.faults:
+            lines += ["", "Python and NumPy have moved on (the rest was diagnosed as if they had not):"]
+            lines += [f"  {fault}" for fault in self.faults]
+        notes = [*self.notes]
+        for check in self.checks:
+            if check.verdict == "all right":
+                notes += [f"{check.title}: {line.strip()[6:]}" for line in check.text.split("\n") if "  note: " in line]
+        if notes:
+            lines += ["", *(f"note: {note}" for note in dict.fromkeys(notes))]
+        return "\n".join([*lines, "", self.conclusion()])
+
+    def conclusion(self) -> str:
+        wrong = [check for check in self.checks if check.verdict in ("WRONG", "FAILED")]
+        ran = [check for check in self.checks if check.verdict in ("all right", "WRONG")]
+        if self.stopped:
+            return f"Nothing more could be run: {self.stopped}" if ran else f"Nothing could be run: {self.stopped}"
+        not_run = [check for check in self.checks if check.verdict == "not run"]
+        if not ran and (wrong or not_run):
+            return f"Nothing could be run. First: {[*wrong, *not_run][0].first}"
+        if not ran:
+            return "Nothing could be run: no function here is filled in that this convention knows."
+        if wrong:
+            return f"{len(wrong)} of {len(self.checks)} wrong. Begin with {wrong[0].title}: {wrong[0].first}"
+        empty = [check.title for check in self.checks if check.verdict == "not filled in"]
+        rest = f"; not filled in yet: {', '.join(empty)}" if empty else ""
+        if not_run:
+            titles = ", ".join(check.title for check in not_run)
+            return f"Nothing wrong was found, but {titles} could not be run: {not_run[0].first}"
+        if self.faults:
+            return f"The mathematics is right, but it does not run as it stands: {self.faults[0]}"
+        return f"All right: {len(ran)} of {len(ran)} checked agree with the reference{rest}."
+
+
+def diagnose_file(file: Path, convention: str, functions: Mapping[str, str], seconds: float) -> FileReport:
+    """Runs child after child until every check has an outcome."""
+    if not file.is_file():
+        raise ValueError(f"{file} is not a file; give the Python file that holds your functions")
+    report = FileReport(file.name, convention)
+    failing: dict[str, str] = {}
+    for _ in range(50):
+        settings = {
+            "file": str(file.resolve()),
+            "convention": convention,
+            "functions": dict(functions),
+            "failing": failing,
+            "finished": [check.title for check in report.checks],
+        }
+        outcome = one_child(settings, seconds, report)
+        if outcome is None:
+            return report
+        name, sentence = outcome
+        if not name or name in failing:
+            report.stopped = sentence
+            return report
+        failing[name] = sentence
+    return report
+
+
+def one_child(settings: Mapping[str, Any], seconds: float, report: FileReport) -> tuple[str, str] | None:
+    """None when it came to its end, else the function it died in and how."""
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "manual_mlp.adapters.child", json.dumps(settings)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=Path(settings["file"]).parent,
+            env=environment(),
+        )
+        assert child.stdout is not None
+        calling, patience = "", {"seconds": START_SECONDS}
+        try:
+            for event in events(child.stdout, patience):
+                if event is None:
+                    if calling:
+                        return calling, f"does not return: it was stopped after {seconds:g} s"
+                    return "", f"importing it takes longer than {START_SECONDS:g} s"
+                if "calling" in event:
+                    calling, patience["seconds"] = event["calling"], seconds
+                elif "returned" in event:
+                    calling, patience["seconds"] = "", OUR_SECONDS
+                elif "check" in event:
+                    report.checks.append(Check(**event["check"]))
+                elif "done" in event:
+                    report.faults, report.notes, report.stopped = event["faults"], event["notes"], event["stopped"]
+                    return None
+            child.wait()
+            if calling:
+                return calling, f"ends the whole process (exit code {child.returncode})"
+            errors.seek(0)
+            last = errors.read().strip().split("\n")[-1]
+            return "", f"the process ended with exit code {child.returncode}. {last}"
+        finally:
+            child.kill()
+            child.wait()
+            child.stdout.close()
+
+
+def environment() -> dict[str, str]:
+    root = str(Path(manual_mlp.__file__).parent.parent)
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return os.environ | {
+        "PYTHONPATH": path,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MPLBACKEND": "Agg",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def events(pipe: IO[str], patience: Mapping[str, float]) -> Iterator[dict[str, Any] | None]:
+    """Each line as it comes; None when none has come for so many seconds."""
+    lines: queue.Queue[str] = queue.Queue()
+
+    def read() -> None:
+        try:
+            for line in pipe:
+                lines.put(line)
+        except ValueError:  # closed under us
+            pass
+        lines.put("")
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=patience["seconds"])
+        except queue.Empty:
+            yield None
+            return
+        if not line:
+            return
+        yield json.loads(line)

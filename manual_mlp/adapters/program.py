@@ -1,0 +1,97 @@
+"""A stranger's program, loaded: its functions by name, and the checks that were found possible."""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from manual_mlp.adapters.guard import Guard
+from manual_mlp.adapters.source import Source
+from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, Finder, Old
+from manual_mlp.diagnosis.report import Report
+
+
+class Inspection(NamedTuple):
+    """One line of the report to come."""
+
+    title: str
+    functions: Sequence[str]  # of the file
+    run: Callable[[], Report]
+
+
+class Program:
+    def __init__(
+        self, source: Source, namespace: dict[str, Any], guard: Guard, mapped: dict[str, str], finder: Finder, old: Old
+    ) -> None:
+        self.source, self.namespace, self.guard, self.mapped = source, namespace, guard, mapped
+        self.finder, self.old = finder, old
+        self.defined: dict[str, ast.FunctionDef | ast.ClassDef] = {}
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                self.defined.setdefault(node.name, node)
+        self.trees: list[ast.AST] = [source.tree, *(other.tree for other in finder.sources.values())]
+        for ours, theirs in mapped.items():
+            if theirs not in namespace and theirs not in source.broken:
+                names = ", ".join(sorted(n for n in namespace if callable(namespace[n]) and not n.startswith("_"))[:30])
+                raise ValueError(f"--functions {ours}={theirs}: {source.path.name} has no {theirs}; it has {names}")
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """The plain functions of the file and of those beside it, not what it imports from libraries."""
+        files = {str(self.source.path), *(str(s.path) for s in self.finder.sources.values())}
+        return {
+            name: value
+            for name, value in self.namespace.items()
+            if inspect.isfunction(value) and value.__code__.co_filename in files
+        }
+
+    def classes(self) -> dict[str, type]:
+        return {
+            name: value
+            for name, value in self.namespace.items()
+            if inspect.isclass(value) and value.__module__ == self.namespace["__name__"]
+        }
+
+    def has(self, name: str) -> bool:
+        """Is it defined in this very file, working or not?"""
+        theirs = self.mapped.get(name, name)
+        return theirs in self.source.broken or theirs in self.defined or name in self.mapped
+
+    def name_of(self, name: str) -> str:
+        return self.mapped.get(name, name)
+
+    def call(self, name: str, *arguments: Any, **keywords: Any) -> Any:
+        theirs = self.mapped.get(name, name)
+        if theirs in self.source.broken:
+            raise self.guard.failed(theirs, "raises", f"could not be read: {self.source.broken[theirs]}")
+        if theirs not in self.namespace:
+            raise self.guard.failed(theirs, "missing", "is not in the file")
+        return self.guard.call(theirs, self.namespace[theirs], *arguments, **keywords)
+
+    def old_names_used(self) -> list[str]:
+        """Where names of Python 2 and of an older NumPy stand in code that ran."""
+        said = [f"line {line}: {text}" for (file, line), text in self.old.used.items() if file == str(self.source.path)]
+        bound = {alias.asname or alias.name for node in ast.walk(self.source.tree) for alias in names_imported(node)}
+        bound |= set(self.defined) | {"*"}
+        stars = any(alias.name == "*" for node in ast.walk(self.source.tree) for alias in names_imported(node))
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                bound.add(node.id)
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Name) and node.id in GONE_WITH_PYTHON_2 and node.id not in bound and not stars:
+                said.append(f"line {node.lineno}: {node.id} is Python 2; write {GONE_WITH_PYTHON_2[node.id][1]}")
+        return list(dict.fromkeys(said))
+
+    def all_notes(self) -> list[str]:
+        notes = [*self.source.notes, *self.guard.notes]
+        notes += [f"{name} could not be read: {why}" for name, why in self.source.broken.items()]
+        return list(dict.fromkeys(notes))
+
+
+def names_imported(node: ast.AST) -> Iterable[ast.alias]:
+    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else ()
+
+
+def words(name: str) -> list[str]:
+    """ComputeGradients, compute_gradients, computeGradsBN -> its words in lower case."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)]

@@ -1,0 +1,192 @@
+"""What a name means: X_batch, Xtrain and images are the images, lamda and reg_lambda the penalty's factor."""
+
+import ast
+import re
+from typing import Any, NamedTuple
+
+from manual_mlp.adapters.program import words
+
+NOISE = {"batch", "train", "trn", "training", "mini", "small", "list", "lst", "dict", "mat", "matrix", "vec", "array"}
+NOISE |= {"arr", "layer", "layers", "values", "val", "current", "curr", "cur", "new", "the", "all", "np", "my", "in"}
+GRADIENT = {"grad", "grads", "gradient", "gradients", "d", "del", "delta", "nabla", "dj", "dl", "g", "j", "dloss"}
+
+MEANINGS = {
+    "X": "x xs image images data input inputs feature features xbatch xtrain trainx batchx xdata datax sample samples",
+    "Y": "yonehot onehot yhot ys hot oneh target targets truth groundtruth onehoty yenc yencoded onehotlabel "
+    "onehotlabels labelsonehot labelonehot yoh yhotencoded ybatch ytrain",
+    "y": "y label labels trueclass classes_of",
+    "P": "p ps prob probs probability probabilities pred preds prediction predictions yhat ypred softmax phat output "
+    "out",
+    "W": "w ws weight weights",
+    "b": "b bs bias biases",
+    "gamma": "gamma gammas gama gam gm",
+    "beta": "beta betas bet bt",
+    "lambda": "lambda lambd lamda lmbda lam lmb lbda labda lda lambdas lamb reg lambdareg reglambda regularization l2 "
+    "regularizationterm regularizationfactor regterm regularizer regfactor lmda lambdaval regparam regstrength "
+    "weightdecay lambdal2 l2reg regularisation regularizationparameter lambdaregularization rho regularizationstrength",
+    "H": "h hs hidden act acts activation activations hiddenlayers xs_hidden a as layeroutputs outputs hiddens",
+    "S": "s ss score scores z zs logits",
+    "S_hat": "shat shats snorm sbn xhat snormalized normalized snormed normscores norms normalizedscores",
+    "mean": "mu mus mean means m_u mulist average mub",
+    "var": "v vs var vars variance variances vb sigma2",
+    "bn": "batchnorm bn usebn usebatchnorm dobn dobatchnorm batchnormalization withbn isbn bnflag "
+    "usebatchnormalization normalize norm batchnormflag",
+    "trains": "istraining istrain train mode_train trainingmode",
+    "tests": "istest testing test testmode useavg inference evalmode istesting",
+    "params": "params parameters param net network netparams networkparams theta model nn initnet weightsandbiases "
+    "parametersdict nets pars",
+    "forward": "fpdata cache caches fwd fp forward forwarddata forwardpass forwardcache memory intermediates fwddata "
+    "activationsdict",
+    "depth": "k nlayers numlayers nlayer numberoflayers l nbrlayers depth noflayers numlayer nrlayers",
+    "n": "n nbatch batchsize nimages nsamples npoints numsamples",
+    "D": "d inputdim inputsize nin nfeatures indim dim dimension dimensions ninputs inputdimension numfeatures ndim "
+    "inputnodes dims_in dimensionality inputnode sizein numinputs insize nrinputs",
+    "m": "m hiddensize hiddendim nhidden hiddennodes nodes numnodes units hiddenunits nnodes numhidden hiddennode "
+    "hiddendims hiddensizes nodesperlayer nodesinhidden hiddenlayersize hiddenlayersizes nbrhidden hidden layerhidden "
+    "numhiddennodes numhiddenunits hiddenlayer hiddendimension hiddendimensions",
+    "K": "c nclasses numclasses outputs outputdim outputsize nout outdim noutputs outputdimension numlabels nlabels "
+    "outputnodes sizeout numoutputs outsize classes numberofclasses",
+    "sizes": "sizes layersizes layerdims dims structure architecture shape shapes layersdims netsizes networksize "
+    "networkstructure layout topology config netstructure networksizes layerstructure size",
+    "eps": "eps epsilon",
+    "eta": "eta lr learningrate etas",
+    "seed": "seed rngseed randomseed",
+    "rng": "rng generator randomstate",
+}
+ROLE_OF = {word: role for role, text in MEANINGS.items() for word in text.split()}
+
+
+class Role(NamedTuple):
+    kind: str
+    layer: int | None  # W1 -> 1
+
+
+def plain(name: str) -> str:
+    """The name without what only decorates it: X_batch -> x, S_batch_norm -> snorm."""
+    kept = [word for word in words(name) if word not in NOISE]
+    return "".join(kept) or "".join(words(name))
+
+
+def role_of(name: str) -> Role | None:
+    """What a parameter, attribute or key of this name holds."""
+    parts = words(name)
+    digits = [int(part) for part in parts if part.isdigit()]
+    letters = [part for part in parts if not part.isdigit()]
+    kept = [part for part in letters if part not in NOISE]
+    index = digits[-1] if digits else None
+    if name.strip("_").startswith("Y") and plain(name)[0] == "y":
+        return Role("Y", index)
+    if name in ("K", "C", "M", "N", "D", "L", "T"):
+        return {"K": Role("K", None), "C": Role("K", None), "M": Role("m", None), "N": Role("n", None)}.get(
+            name, {"D": Role("D", None), "L": Role("depth", None)}.get(name)
+        )
+    for candidate in ("".join(letters), "".join(kept)):
+        if candidate in ROLE_OF:
+            return Role(ROLE_OF[candidate], index)
+        if candidate == "layers":
+            return Role("sizes", index)
+    if any(part.startswith(("lambd", "lamd", "lmbd", "regular")) for part in letters):
+        return Role("lambda", index)
+    if kept and kept[0] == "x":
+        return Role("X", index)
+    if "hot" in kept:
+        return Role("Y", index)
+    return None
+
+
+def gradient_role(name: str) -> Role | None:
+    """What a gradient of this name is the gradient of: grad_W1, dW1, del_w, gradGamma -> W, W, W, gamma."""
+    parts = words(name)
+    digits = [int(part) for part in parts if part.isdigit()]
+    letters = [part for part in parts if not part.isdigit() and part not in NOISE and part not in GRADIENT]
+    joined = "".join(letters)
+    for prefix in ("", "grads", "grad", "delta", "del", "d", "nabla"):
+        rest = joined.removeprefix(prefix)
+        if joined.startswith(prefix) and ROLE_OF.get(rest) in ("W", "b", "gamma", "beta"):
+            return Role(ROLE_OF[rest], digits[-1] if digits else None)
+    return None
+
+
+def returned_names(function: ast.FunctionDef) -> list[list[str]]:
+    """The names in each of a function's return statements, in order: return P, H[1:] -> [P, H]."""
+    found = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            values = node.value.elts if isinstance(node.value, ast.Tuple | ast.List) else [node.value]
+            found.append([name_in(value) for value in values])
+    return found
+
+
+def name_in(value: ast.expr) -> str:
+    """The name that an expression is about: H[1:] -> H, self.P -> P, dict(W=...) -> ''."""
+    while True:
+        match value:
+            case ast.Name():
+                return value.id
+            case ast.Attribute():
+                if isinstance(value.value, ast.Name) and value.value.id == "self":
+                    return value.attr
+                value = value.value
+            case ast.Subscript():
+                if isinstance(value.slice, ast.Constant) and isinstance(value.slice.value, str):
+                    return value.slice.value
+                value = value.value
+            case ast.Call(func=ast.Attribute(value=inner)):
+                value = inner
+            case ast.Starred():
+                value = value.value
+            case _:
+                return ""
+
+
+def unpacked_names(trees: list[ast.AST], function: str) -> list[list[str]]:
+    """Under which names its callers take what it returns: P, H = EvaluateClassifier(X, W, b) -> [P, H]."""
+    found = []
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) == function:
+                for target in node.targets:
+                    values = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+                    found.append([name_in(value) for value in values])
+    return found
+
+
+def call_arguments(trees: list[ast.AST], function: str) -> list[ast.Call]:
+    """Every call of this function, by the file itself."""
+    return [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == function]
+
+
+def called(node: ast.Call) -> str:
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def string_keys(tree: ast.AST) -> list[str]:
+    """Every string that something is indexed with; of f"W{i}" and 'W' + str(i), the text in front of the number."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript):
+            found += key_texts(node.slice)
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "get"
+            and node.args
+        ):
+            found += key_texts(node.args[0])
+    return list(dict.fromkeys(found))
+
+
+def key_texts(key: Any) -> list[str]:
+    match key:
+        case ast.Constant(value=str() as text):
+            return [text]
+        case ast.JoinedStr(values=[ast.Constant(value=str() as text), *_]):
+            return [text + "#"]
+        case ast.BinOp(left=ast.Constant(value=str() as text)):
+            return [re.sub(r"(%[sd]|\{\})", "", text) + "#"]
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
+            return [re.sub(r"\{.*?\}", "", text) + "#"]
+    return []

@@ -1,0 +1,193 @@
+"""A stranger's file becomes a namespace: its imports, functions, classes and constants run, its script does not.
+
+What a script does at its top level (loading data, training, plotting) would take minutes or need files that are not
+here. So of the top level only definitions are executed, and assignments that compute with literals and NumPy.
+"""
+
+import ast
+import json
+import re
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HARMLESS = {"np", "numpy", "math", "range", "list", "dict", "tuple", "set", "len", "int", "float", "bool", "str", "sum"}
+HARMLESS |= {"zip", "enumerate", "min", "max", "abs", "round", "pow", "sqrt", "defaultdict", "namedtuple", "partial"}
+READS_FILES = {"load", "loadtxt", "genfromtxt", "fromfile", "save", "savez", "savetxt", "memmap", "seterr"}
+
+PYTHON_2 = [  # a line that Python 3 cannot parse, and what replaces it
+    (r"^\s*print\s+[^(=\s].*|^\s*print\s*$|^\s*print\s*\(.*\)\s*%.*|^\s*print\s*>>.*", "write print(...)"),
+    (r"^\s*except\s+[\w.()\s]+,\s*\w+\s*:", "write except ERROR as NAME:"),
+    (r"^\s*raise\s+[\w.]+\s*,", "write raise ERROR(...)"),
+    (r"^\s*exec\s+[^(]", "write exec(...)"),
+    (r"<>", "write !="),
+    (r"`[^`]+`", "write repr(...)"),
+]
+
+
+@dataclass
+class Source:
+    """A file as text that parses, and what had to be said about it on the way."""
+
+    path: Path
+    tree: ast.Module
+    lines: list[str]
+    notes: list[str] = field(default_factory=list)  # for the reader; nothing is wrong
+    faults: list[tuple[int, str]] = field(default_factory=list)  # (line, what cannot run under today's Python)
+    broken: dict[str, str] = field(default_factory=dict)  # function: why it could not be read
+
+    def line(self, number: int) -> str:
+        return self.lines[number - 1].strip() if 0 < number <= len(self.lines) else ""
+
+
+def read_source(path: Path) -> Source:
+    """Parses a file; a part that does not parse is named, left out, and the rest is parsed again."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    if path.suffix == ".ipynb":
+        text = notebook_code(text)
+    lines = [re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in text.expandtabs(8).split("\n")]
+    source = Source(path, ast.Module([], []), list(lines))
+    for _ in range(200):
+        try:
+            source.tree = ast.parse("\n".join(lines))
+            return source
+        except SyntaxError as error:
+            leave_out(source, lines, error)
+    raise ValueError(f"{path.name} is not Python: every part of it fails to parse")
+
+
+def notebook_code(text: str) -> str:
+    cells = json.loads(text).get("cells", [])
+    code = ["".join(cell["source"]) for cell in cells if cell.get("cell_type") == "code"]
+    return "\n\n".join(code)
+
+
+def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
+    """Takes out the line that Python 2 alone understands, or else the whole definition that the error is in."""
+    number = min(max(error.lineno or 1, 1), len(lines))
+    line = lines[number - 1]
+    for pattern, advice in PYTHON_2:
+        if re.search(pattern, line):
+            source.faults.append((number, f"line {number}: `{line.strip()}` is Python 2; {advice}"))
+            lines[number - 1] = python_3(line)
+            if lines[number - 1] != line:
+                return
+            break
+    start, end = block_around(lines, number)
+    named = re.match(r"\s*(?:async\s+)?(?:def|class)\s+(\w+)", lines[start])
+    name = named.group(1) if named else f"line {number}"
+    source.broken.setdefault(name, f"line {number}: `{line.strip()}` is not Python: {error.msg}")
+    for place in range(start, end):
+        lines[place] = ""
+
+
+def python_3(line: str) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    if re.match(r"\s*print\b", line):
+        return f"{indent}pass"
+    line = re.sub(r"except\s+([\w.()\s]+),\s*(\w+)\s*:", r"except \1 as \2:", line)
+    return line.replace("<>", "!=")
+
+
+def block_around(lines: list[str], number: int) -> tuple[int, int]:
+    """The top-level block that a line is in; a broken method costs its method alone."""
+    depth = 4 if re.match(r"\s", lines[number - 1]) and method_above(lines, number) else 0
+    opening = re.compile(r"^\S" if depth == 0 else r"^\s{0,4}(def|class|@)\s*")
+    start = number - 1
+    while start > 0 and not opening.match(lines[start]):
+        start -= 1
+    end = number
+    while end < len(lines) and not opening.match(lines[end]) and not re.match(r"^[^\s)\]}#]", lines[end]):
+        end += 1
+    return start, end
+
+
+def method_above(lines: list[str], number: int) -> bool:
+    for line in reversed(lines[: number - 1]):
+        if re.match(r"^ {4}def ", line):
+            return True
+        if re.match(r"^\S", line):
+            return False
+    return False
+
+
+def definitions(tree: ast.Module) -> Iterator[ast.stmt]:
+    """The statements of a module that define something and do no work."""
+    for node in tree.body:
+        if isinstance(node, ast.If):
+            yield from (inner for inner in [*node.body, *node.orelse] if is_definition(inner))
+        elif isinstance(node, ast.Try):
+            yield from definitions(ast.Module([*node.body, *(s for h in node.handlers for s in h.body)], []))
+        elif is_definition(node):
+            yield node
+
+
+def is_definition(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return node.value is not None and is_harmless(node.value)
+    return isinstance(
+        node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Global
+    )
+
+
+def is_harmless(value: ast.expr) -> bool:
+    """Computes with literals and NumPy alone: calls nothing of the file, reads nothing, makes no large array."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.Call):
+            root: ast.expr = node.func
+            if isinstance(root, ast.Attribute) and root.attr in READS_FILES:
+                return False
+            while isinstance(root, ast.Attribute | ast.Call | ast.Subscript):
+                root = root.func if isinstance(root, ast.Call) else root.value
+            if isinstance(root, ast.Name) and root.id not in HARMLESS:
+                return False
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and abs(node.value) > 10**7:
+            return False
+        if isinstance(node, ast.Await | ast.Yield | ast.YieldFrom):
+            return False
+    return True
+
+
+def execute(source: Source, namespace: dict[str, Any]) -> None:
+    """Runs the definitions, one by one: one that fails is noted, the others stand."""
+    for node in definitions(source.tree):
+        code = compile(ast.Module([node], []), str(source.path), "exec", dont_inherit=True)
+        try:
+            exec(code, namespace)
+        except BaseException as error:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+                again = without_what_failed(node)
+                try:
+                    exec(compile(ast.Module([again], []), str(source.path), "exec", dont_inherit=True), namespace)
+                except BaseException:
+                    source.broken[node.name] = f"line {node.lineno}: cannot be defined: {said(error)}"
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                source.notes.append(f"line {node.lineno}: {ast.unparse(node)} failed ({said(error)}) and was left out")
+
+
+def without_what_failed(node: Any) -> Any:
+    """A definition whose decorators or default arguments need what only the script makes: they become None."""
+    node.decorator_list = [
+        d for d in node.decorator_list if ast.unparse(d) in ("staticmethod", "classmethod", "property")
+    ]
+    functions = [node] if not isinstance(node, ast.ClassDef) else node.body
+    for function in functions:
+        if isinstance(function, ast.FunctionDef):
+            for place, default in enumerate(function.args.defaults):
+                if not isinstance(default, ast.Constant):
+                    function.args.defaults[place] = ast.copy_location(ast.Constant(None), default)
+            function.returns = None
+    return node
+
+
+def said(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def module_of(source: Source, name: str, package: str) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__file__, module.__package__ = str(source.path), package
+    return module

@@ -1,0 +1,239 @@
+"""What a stranger's file imports and this machine does not have, or must not run: stand-ins that swallow every use.
+
+Files beside it are read like the file itself (`source.py`): their scripts do not run either.
+"""
+
+import builtins
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import math
+import sys
+import types
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.adapters.source import Source, execute, read_source
+
+NEVER_RUN = {"matplotlib", "seaborn", "pylab", "plotly", "cv2", "PIL", "imageio", "tqdm", "IPython", "ipywidgets"}
+NEVER_RUN |= {"pandas", "tensorflow", "keras", "sklearn", "torchvision", "h5py", "wandb", "numba", "skimage", "google"}
+
+REMOVED_FROM_NUMPY: dict[str, tuple[Any, str]] = {
+    "int": (int, "int"),
+    "float": (float, "float"),
+    "bool": (bool, "bool"),
+    "object": (object, "object"),
+    "str": (str, "str"),
+    "complex": (complex, "complex"),
+    "long": (int, "int"),
+    "unicode": (str, "str"),
+    "float_": (np.float64, "np.float64"),
+    "int0": (np.intp, "np.intp"),
+    "Inf": (np.inf, "np.inf"),
+    "Infinity": (np.inf, "np.inf"),
+    "infty": (np.inf, "np.inf"),
+    "PINF": (np.inf, "np.inf"),
+    "NINF": (-np.inf, "-np.inf"),
+    "NaN": (np.nan, "np.nan"),
+    "NAN": (np.nan, "np.nan"),
+    "product": (np.prod, "np.prod"),
+    "cumproduct": (np.cumprod, "np.cumprod"),
+    "alltrue": (np.all, "np.all"),
+    "sometrue": (np.any, "np.any"),
+    "asscalar": (lambda a: np.asarray(a).item(), "a.item()"),
+    "mat": (np.asmatrix, "np.asarray"),
+    "row_stack": (np.vstack, "np.vstack"),
+    "in1d": (np.isin, "np.isin"),
+    "round_": (np.round, "np.round"),
+    "rank": (np.ndim, "np.ndim"),
+    "trapz": (getattr(np, "trapezoid", None), "np.trapezoid"),
+    "msort": (lambda a: np.sort(a, axis=0), "np.sort(a, axis=0)"),
+    "cast": ({}, "a.astype(...)"),
+}
+GONE_WITH_PYTHON_2: dict[str, tuple[Any, str]] = {
+    "xrange": (range, "range"),
+    "unicode": (str, "str"),
+    "long": (int, "int"),
+    "raw_input": (input, "input"),
+    "reduce": (__import__("functools").reduce, "functools.reduce"),
+    "basestring": (str, "str"),
+    "unichr": (chr, "chr"),
+}
+
+
+class Swallow:
+    """Takes every attribute, call, index and operation, and stays what it is."""
+
+    def __init__(self, name: str = "stub") -> None:
+        self.__dict__["_name"] = name
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return Swallow(f"{self._name}.{name}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        pass
+
+    def __call__(self, *arguments: Any, **_: Any) -> Any:
+        if len(arguments) >= 1 and (isinstance(arguments[0], types.FunctionType | type)):
+            return arguments[0]  # a decorator: @jit
+        if self._name.split(".")[-1] == "trange":
+            return range(*arguments)
+        if "tqdm" in self._name and arguments and isinstance(arguments[0], Iterable):
+            return arguments[0]
+        return self
+
+    def __iter__(self) -> Any:
+        return iter((Swallow(self._name), Swallow(self._name)))
+
+    def __getitem__(self, _: object) -> Any:
+        return self
+
+    def __setitem__(self, *_: object) -> None:
+        pass
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __mro_entries__(self, _: object) -> tuple[type, ...]:
+        return (object,)  # class Net(nn.Module) of a torch that is not here
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class StubModule(types.ModuleType):
+    """A module that is not here: whatever is taken from it swallows its use."""
+
+    def __init__(self, name: str, known: dict[str, Any]) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []
+        self.__dict__.update(known)
+        self.__dict__["__all__"] = sorted(known)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        if name in GONE_WITH_PYTHON_2:
+            return GONE_WITH_PYTHON_2[name][0]
+        if name == "range" or hasattr(builtins, name):
+            return getattr(builtins, name)
+        return Swallow(f"{self.__name__}.{name}")
+
+
+PACKAGE = "stranger"  # as deep as a relative import may climb: stranger.stranger.stranger
+
+
+def without_package(name: str) -> str:
+    parts = name.split(".")
+    while parts and parts[0] == PACKAGE:
+        parts.pop(0)
+    return ".".join(parts)
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds a module beside the file (read without its script), else an installed one, else a stub.
+
+    known(name) gives the functions of helper files that a course hands out, for a file that comes without them.
+    """
+
+    def __init__(self, path: Path, known: Callable[[str], dict[str, Any]]) -> None:
+        self.path, self.known = path, known
+        self.folders = [path.parent, *list(path.parent.parents)[:2]]
+        self.missing: set[str] = set()
+        self.sources: dict[str, Source] = {}
+        self.asking = False
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:  # noqa: ARG002
+        if self.asking:
+            return None
+        inner = without_package(name)
+        top = inner.split(".")[0]
+        installed = name == inner and top not in NEVER_RUN and self.is_installed(name)
+        if (top in sys.stdlib_module_names or top in ("numpy", "manual_mlp")) or (installed and not self.beside(inner)):
+            return None
+        spec = importlib.machinery.ModuleSpec(name, self, is_package=True)
+        spec.submodule_search_locations = []
+        return spec
+
+    def is_installed(self, name: str) -> bool:
+        self.asking = True
+        try:
+            return importlib.util.find_spec(name) is not None
+        except (ImportError, AttributeError, ValueError):
+            return False
+        finally:
+            self.asking = False
+
+    def beside(self, name: str) -> Path | None:
+        parts = name.split(".") if name else []
+        for folder in self.folders:
+            for tail in (parts, parts[1:], parts[-1:]):
+                if not tail or tail[0] in NEVER_RUN:
+                    continue
+                file = folder.joinpath(*tail).with_suffix(".py")
+                if file.is_file() and file.resolve() != self.path.resolve():
+                    return file
+        return None
+
+    def create_module(self, spec: Any) -> Any:
+        inner = without_package(spec.name)
+        if self.beside(inner):
+            return types.ModuleType(spec.name)
+        if inner:
+            self.missing.add(inner)
+        return StubModule(spec.name, self.known(inner))
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        file = self.beside(without_package(module.__name__))
+        if file is None or isinstance(module, StubModule):
+            return
+        module.__file__ = str(file)
+        source = read_source(file)
+        self.sources[module.__name__] = source
+        execute(source, module.__dict__)
+
+
+class Old:
+    """Names that NumPy 2 and Python 3 no longer have: they work here as they used to, and every use is noted."""
+
+    def __init__(self) -> None:
+        self.used: dict[tuple[str, int], str] = {}  # (file, line): what to say
+
+    def install(self) -> None:
+        self.numpys_own = np.__dict__["__getattr__"]  # which imports np.ma and the like when they are first used
+        np.__dict__["__getattr__"] = self.numpy_attribute
+
+    def uninstall(self) -> None:
+        np.__dict__["__getattr__"] = self.numpys_own
+
+    def numpy_attribute(self, name: str) -> Any:
+        if name not in REMOVED_FROM_NUMPY:
+            return self.numpys_own(name)
+        value, instead = REMOVED_FROM_NUMPY[name]
+        frame = sys._getframe(1)
+        self.note(frame, f"np.{name} was removed from NumPy; write {instead}")
+        return value
+
+    def note(self, frame: types.FrameType, text: str) -> None:
+        self.used[frame.f_code.co_filename, frame.f_lineno] = text
+
+
+def course_softmax(x: Any) -> Any:
+    """The softmax that DD2424 hands out: one column per image."""
+    shifted = np.exp(x - np.max(x, axis=0))
+    return shifted / np.sum(shifted, axis=0)
+
+
+def sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+COURSE_HELPERS = {"softmax": course_softmax, "sigmoid": sigmoid, "sqrt": math.sqrt}

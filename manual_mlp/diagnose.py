@@ -1,0 +1,56 @@
+"""python -m manual_mlp.diagnose FILE.py --convention cs231n | dd2424: what is wrong with this network?
+
+The file's functions are found by their names, called on small random problems in a process of their own, and compared
+with this package's, operation by operation. Its script does not run.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from manual_mlp.adapters.process import diagnose_file
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m manual_mlp.diagnose",
+        description=__doc__,
+        epilog="exit code: 0 all right, 1 something is wrong, 2 nothing could be run",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, help="the Python file (or notebook) to look at")
+    parser.add_argument("--convention", choices=("cs231n", "dd2424"), required=True, help="whose names and layouts")
+    parser.add_argument(
+        "--functions", nargs="+", default=[], metavar="OURS=THEIRS", help="names that are not found by themselves"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="time limit for one call of one function (%(default)s)"
+    )
+    return parser.parse_args(given)
+
+
+def main(given: list[str] | None = None) -> int:
+    settings = arguments(given)
+    try:
+        mapped = dict(pair_of(pair) for pair in settings.functions)
+        report = diagnose_file(settings.file, settings.convention, mapped, settings.seconds)
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    try:
+        print(report, flush=True)
+    except BrokenPipeError:  # whoever read the output has closed it, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush cannot fail
+    return report.exit_code
+
+
+def pair_of(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not (ours and equals and theirs):
+        raise ValueError(f"--functions {text!r}: write OURS=THEIRS, such as affine_forward=my_linear")
+    return ours, theirs
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""python -m manual_mlp.diagnose: its exit codes, and what it survives."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STRANGERS = Path(__file__).parent / "strangers"
+RELU = """
+def relu_forward(x):
+    return x * (x > 0), x
+
+def relu_backward(dout, cache):
+    return dout * (cache > 0)
+"""
+
+
+def diagnose(*arguments):
+    command = [sys.executable, "-m", "manual_mlp.diagnose", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, timeout=100)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text, name="layers.py"):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+def test_all_right_is_exit_code_0():
+    run = diagnose(STRANGERS / "dd2424" / "two_layers.py", "--convention", "dd2424")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.endswith("All right: 3 of 3 checked agree with the reference.\n")
+    assert not run.stderr
+
+
+def test_something_wrong_is_exit_code_1_and_says_where_to_begin(file):
+    run = diagnose(file(RELU.replace("dout * (cache > 0)", "dout * (dout > 0)")), "--convention", "cs231n")
+    assert run.returncode == 1
+    assert run.stdout.splitlines()[-1].startswith(
+        "1 of 1 wrong. Begin with ReLU: relu backward: dx: the mask is taken from"
+    )
+    assert "docs/derivations.md#relu" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import numpy as np\nx = np.load('data.npy')\n", "Nothing could be run: layers.py defines no function"),
+        ("def relu_forward(x):\n    pass\n", "no function here is filled in"),
+        ("def f(:\n", "is not Python"),
+        ("", "defines no function"),
+    ],
+    ids=["a script alone", "unfilled", "not Python", "empty"],
+)
+def test_nothing_to_run_is_exit_code_2(file, text, said):
+    run = diagnose(file(text), "--convention", "cs231n")
+    assert run.returncode == 2
+    assert said in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.py", "--convention", "cs231n"], "nowhere.py is not a file"),
+        ([STRANGERS / "cs231n" / "layers.py", "--convention", "cs231n", "--functions", "relu"], "write OURS=THEIRS"),
+        ([STRANGERS / "cs231n" / "layers.py", "--convention", "keras"], "invalid choice: 'keras'"),
+    ],
+    ids=["no file", "no pair", "no such convention"],
+)
+def test_a_wrong_command_line_is_one_sentence(arguments, said):
+    run = diagnose(*arguments)
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_functions_that_never_return_or_end_the_process_cost_only_themselves(file):
+    text = (
+        RELU
+        + """
+import os
+
+def affine_forward(x, w, b):
+    while True:
+        try:
+            pass
+        except BaseException:
+            pass
+
+def affine_backward(dout, cache):
+    pass
+
+def batchnorm_forward(x, gamma, beta, bn_param):
+    os._exit(7)
+
+def softmax_loss(x, y):
+    print("a result nobody reads" * 10000)
+    os.write(1, b"not json")
+    raise SystemExit
+"""
+    )
+    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "0.5")
+    assert run.returncode == 1
+    assert "affine_forward does not return: it was stopped after 0.5 s" in run.stdout
+    assert "batchnorm_forward ends the whole process (exit code 7)" in run.stdout
+    assert "softmax_loss raises an error" in run.stdout
+    assert "it ends the whole program (exit)" in run.stdout
+    assert "ReLU        all right" in run.stdout
+
+
+def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(file):
+    text = RELU.replace("    return dout * (cache > 0)", "    while True: pass")
+    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "0.5")
+    assert run.returncode == 1
+    assert "agrees: relu forward: out" in run.stdout
+    assert "relu backward: relu_backward does not return" in run.stdout
+
+
+def test_the_script_of_a_file_does_not_run(file, tmp_path):
+    text = (
+        RELU
+        + """
+open("trace", "w").write("the script ran")
+while True:
+    pass
+"""
+    )
+    run = diagnose(file(text), "--convention", "cs231n")
+    assert run.returncode == 0
+    assert not (tmp_path / "trace").exists()
+
+
+def test_files_beside_it_do_not_shadow_the_libraries(file):
+    file("raise SystemExit('this random is not the library')", "random.py")
+    file("print('this json is not the library')", "json.py")
+    run = diagnose(file(RELU), "--convention", "cs231n")
+    assert run.returncode == 0, run.stdout
+
+
+def test_a_notebook_is_read_cell_by_cell(file):
+    cells = [
+        {"cell_type": "markdown", "source": ["# Layers"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "!ls\n", "import numpy as np"]},
+        {"cell_type": "code", "source": RELU.splitlines(keepends=True)},
+        {"cell_type": "code", "source": ["relu_forward(np.load('x.npy'))"]},
+    ]
+    run = diagnose(file(json.dumps({"cells": cells}), "layers.ipynb"), "--convention", "cs231n")
+    assert run.returncode == 0, run.stdout

@@ -1,0 +1,82 @@
+"""torch modules before the diagnosis."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from manual_mlp import MLP
+from torch_reference import diagnose_module, mirror
+
+
+def batch():
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(12, 6)), rng.integers(0, 4, 12)
+
+
+def module(*, relu=nn.ReLU, normalized=False):
+    norm = [nn.BatchNorm1d(7)] if normalized else []
+    return nn.Sequential(nn.Linear(6, 7), *norm, relu(), nn.Linear(7, 4))
+
+
+@pytest.mark.parametrize("normalized", [False, True], ids=["plain", "batch norm"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_module_of_torchs_own_parts_is_all_right_and_stays_as_it_was(normalized, dtype):
+    net = module(normalized=normalized).to(dtype).eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    report = diagnose_module(net, *batch(), l2=0.1)
+    assert report.ok, report
+    assert not net.training
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]), name
+        assert value.dtype == before[name].dtype
+
+
+def test_the_twin_is_all_right():
+    net = MLP([6, 7, 5, 4], batch_norm=True, rng=np.random.default_rng(0), dtype=np.float64)
+    assert diagnose_module(mirror(net), *batch(), 0.1, cost=lambda twin, x, y, l2: twin.cost(x, y, l2)).ok
+
+
+def halved_penalty(net, x, y, l2):
+    return F.cross_entropy(net(x), y) + l2 / 2 * sum(p.square().sum() for p in net.parameters() if p.ndim == 2)
+
+
+def softmax_twice(net, x, y, l2):
+    penalty = l2 * sum(p.square().sum() for p in net.parameters() if p.ndim == 2)
+    return F.cross_entropy(F.softmax(net(x), dim=1), y) + penalty
+
+
+def summed(net, x, y, l2):
+    penalty = l2 * sum(p.square().sum() for p in net.parameters() if p.ndim == 2)
+    return F.cross_entropy(net(x), y, reduction="sum") + penalty
+
+
+@pytest.mark.parametrize(
+    ("net", "cost", "place"),
+    [
+        (module(), halved_penalty, "cost"),
+        (module(), softmax_twice, "cost"),
+        (module(), summed, "cost"),
+        (module(relu=nn.Identity), None, "cost"),
+    ],
+    ids=["half the penalty", "softmax before cross_entropy", "summed", "no ReLU"],
+)
+def test_what_is_wrong_with_a_module_is_said(net, cost, place):
+    report = diagnose_module(net, *batch(), l2=0.1, cost=cost)
+    assert report.findings[0].place.startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [
+        (nn.Sequential(nn.Linear(6, 4, bias=False)), "has no bias"),
+        (nn.Sequential(nn.Linear(6, 7), nn.BatchNorm1d(7, affine=False), nn.ReLU(), nn.Linear(7, 4)), "affine=True"),
+        (nn.Sequential(nn.Conv1d(1, 1, 1), nn.Linear(6, 4)), "only nn.Linear and nn.BatchNorm1d"),
+        (nn.ReLU(), "no nn.Linear"),
+    ],
+    ids=["no bias", "no gamma", "convolution", "nothing"],
+)
+def test_a_module_that_is_no_such_network_is_named(net, said):
+    with pytest.raises(ValueError, match=said):
+        diagnose_module(net, *batch())
