@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manual_mlp.diagnosis.catalogue import Mistake
 from manual_mlp.diagnosis.differences import described
+from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.report import Finding
 from manual_mlp.diagnosis.textbook import Line, is_forward
 from manual_mlp.layers import Array

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.checks import checked_images, checked_labels, checked_number
-from manual_mlp.diagnosis.catalogue import NETWORK, Mistake
+from manual_mlp.diagnosis.catalogue import NETWORK
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, best_of, explain, lines_at
+from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.operations import EPS, EXACT, SINGLE, eps_note, measured_eps
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked

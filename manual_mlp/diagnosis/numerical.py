@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.checks import checked_images, checked_labels, checked_number
-from manual_mlp.diagnosis.catalogue import NUMERICAL
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
 from manual_mlp.diagnosis.network import Batch, checked_parameters, forward_pass
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.diagnosis.catalogue import BIASED_RUNNING_VARIANCE, mistakes_of
+from manual_mlp.diagnosis.catalogue import mistakes_of
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, best_of, explain, lines_at
+from manual_mlp.diagnosis.mistakes.running_statistics import BIASED_RUNNING_VARIANCE
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
 from manual_mlp.diagnosis.textbook import OPERATIONS, Values, compute

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from manual_mlp.checks import checked_integer, checked_number
-from manual_mlp.diagnosis.catalogue import SCHEDULE
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.mistakes.schedule import SCHEDULE
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.diagnosis.textbook import Values, compute

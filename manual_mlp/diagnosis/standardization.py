@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manual_mlp.diagnosis.catalogue import STANDARDIZATION
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers
 from manual_mlp.diagnosis.textbook import Values, compute

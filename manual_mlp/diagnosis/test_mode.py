@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.checks import checked_images
-from manual_mlp.diagnosis.catalogue import BATCH_NORM_TEST, LINEAR, RELU, SCORES
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain
+from manual_mlp.diagnosis.mistakes.linear import LINEAR
+from manual_mlp.diagnosis.mistakes.relu import RELU
+from manual_mlp.diagnosis.mistakes.running_statistics import BATCH_NORM_TEST
+from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES
 from manual_mlp.diagnosis.network import Batch, checked_parameters, forward_pass
 from manual_mlp.diagnosis.operations import EPS, eps_note, size, tolerance_for
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report

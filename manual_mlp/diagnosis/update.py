@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.checks import checked_number
-from manual_mlp.diagnosis.catalogue import UPDATE
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.mistakes.update import UPDATE
 from manual_mlp.diagnosis.network import Batch, checked_parameters, diagnose, passed
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers

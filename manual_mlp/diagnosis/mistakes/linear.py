@@ -1,0 +1,140 @@
+"""Mistakes of the linear layer."""
+
+import numpy as np
+
+from manual_mlp.diagnosis.mistakes.mistake import known
+
+LINEAR = [
+    known(
+        "bias_not_added",
+        "the bias is not added",
+        "out = x Wᵀ + b",
+        "linear",
+        {"linear.out": lambda v: v.x @ v.W.T},
+    ),
+    known(
+        "bias_added_twice",
+        "the bias is added twice",
+        "out = x Wᵀ + b",
+        "linear",
+        {"linear.out": lambda v: v.x @ v.W.T + 2 * v.b},
+    ),
+    known(
+        "bias_subtracted",
+        "the bias is subtracted",
+        "out = x Wᵀ + b",
+        "linear",
+        {"linear.out": lambda v: v.x @ v.W.T - v.b},
+    ),
+    known(
+        "averaged_twice",
+        "the gradients of weight and bias are divided by the batch size once more; the loss is an average already, "
+        "so the upstream gradient contains 1/N",
+        "dW = doutᵀ x, db = Σₙ dout[n]",
+        "linear",
+        {"linear.dW": lambda v: v.dout.T @ v.x / len(v.x), "linear.db": lambda v: v.dout.mean(axis=0)},
+    ),
+    known(
+        "bias_gradient_averaged",
+        "the bias gradient is averaged over the batch instead of summed",
+        "db = Σₙ dout[n]",
+        "linear",
+        {"linear.db": lambda v: v.dout.mean(axis=0)},
+    ),
+    known(
+        "bias_gradient_wrong_axis",
+        "the bias gradient is summed over the wrong axis: over the outputs instead of over the images",
+        "db = Σₙ dout[n], with images as rows dout.sum(axis=0)",
+        "linear",
+        {"linear.db": lambda v: v.dout.sum(axis=1)},
+        {"linear.db": lambda v: v.dout.mean(axis=1)},
+    ),
+    known(
+        "bias_gradient_not_summed",
+        "the bias gradient is not summed over the batch",
+        "db = Σₙ dout[n]",
+        "linear",
+        {"linear.db": lambda v: v.dout},
+    ),
+    known(
+        "bias_gradient_missing",
+        "the bias gradient stays 0",
+        "db = Σₙ dout[n]",
+        "linear",
+        {"linear.db": lambda v: np.zeros(v.dout.shape[1])},
+    ),
+    known(
+        "bias_gradient_one_sum",
+        "the bias gradient is one sum over everything instead of one for each output",
+        "db = Σₙ dout[n], with images as rows dout.sum(axis=0)",
+        "linear",
+        {"linear.db": lambda v: np.full(v.dout.shape[1], v.dout.sum())},
+        {"linear.db": lambda v: v.dout.sum()},
+    ),
+    known(
+        "bias_gradient_of_one_image",
+        "the bias gradient is that of one image alone, it is overwritten instead of summed",
+        "db = Σₙ dout[n]",
+        "linear",
+        {"linear.db": lambda v: v.dout[-1]},
+        {"linear.db": lambda v: v.dout[0]},
+    ),
+    known(
+        "weight_gradient_averaged",
+        "the weight gradient is divided by the batch size",
+        "dW = doutᵀ x; 1/N is in the upstream gradient already",
+        "linear",
+        {"linear.dW": lambda v: v.dout.T @ v.x / len(v.x)},
+    ),
+    known(
+        "weight_gradient_transposed",
+        "the weight gradient is transposed",
+        "dW = doutᵀ x, of W's shape (M, D)",
+        "linear",
+        {"linear.dW": lambda v: v.x.T @ v.dout},
+    ),
+    known(
+        "weight_gradient_missing",
+        "the weight gradient stays 0",
+        "dW = doutᵀ x",
+        "linear",
+        {"linear.dW": lambda v: np.zeros_like(v.W)},
+    ),
+    known(
+        "weight_gradient_from_absolute_input",
+        "the weight gradient is taken with the positive part of the input, as if a ReLU stood before the layer",
+        "dW = doutᵀ x",
+        "linear",
+        {"linear.dW": lambda v: v.dout.T @ np.maximum(v.x, 0)},
+    ),
+    known(
+        "linear_upstream_ignored",
+        "1 is passed on instead of the upstream gradient",
+        "dx = dout W, dW = doutᵀ x, db = Σₙ dout[n]",
+        "linear",
+        {"linear.dx": lambda v: np.ones_like(v.dout) @ v.W},
+        {"linear.dW": lambda v: np.ones_like(v.dout).T @ v.x},
+        {"linear.db": lambda v: np.ones_like(v.dout).sum(axis=0)},
+        {
+            "linear.dx": lambda v: np.ones_like(v.dout) @ v.W,
+            "linear.dW": lambda v: np.ones_like(v.dout).T @ v.x,
+            "linear.db": lambda v: np.ones_like(v.dout).sum(axis=0),
+        },
+    ),
+    known(
+        "input_gradient_averaged",
+        "the gradient of the input is divided by the batch size",
+        "dx = dout W",
+        "linear",
+        {"linear.dx": lambda v: v.dout @ v.W / len(v.x)},
+    ),
+    known(
+        "weight_gradient_from_preactivation",
+        "the weight gradient is taken with the layer's input as it was before the ReLU",
+        "dW = doutᵀ x, where x is the output of the ReLU below",
+        "linear",
+        {"linear.dW": lambda v: v.dout.T @ (v.below.relu.x if v.below else v.x)},
+        {"linear.dW": lambda v: v.dout.T @ (v.below.linear.out if v.below else v.x)},
+        network=True,
+    ),
+]

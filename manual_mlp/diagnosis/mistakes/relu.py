@@ -1,0 +1,106 @@
+"""Mistakes of the ReLU."""
+
+import numpy as np
+
+from manual_mlp.diagnosis.mistakes.mistake import known
+
+RELU = [
+    known(
+        "relu_skipped",
+        "the ReLU is skipped: the pre-activation is used as the next layer's input",
+        "out = max(0, x)",
+        "relu",
+        {"relu.out": lambda v: v.x},
+        {"relu.out": lambda v: v.x, "relu.mask": lambda v: np.ones_like(v.x)},
+    ),
+    known(
+        "relu_leaky",
+        "negative inputs are not set to 0 but scaled: a leaky ReLU",
+        "out = max(0, x)",
+        "relu",
+        *(
+            {"relu.out": lambda v, a=a: np.where(v.x > 0, v.x, a * v.x)} | mask
+            for a in (0.01, 0.1, 0.2)
+            for mask in ({"relu.mask": lambda v, a=a: np.where(v.x > 0, 1, a)}, {})
+        ),
+    ),
+    known(
+        "relu_absolute_value",
+        "the absolute value is taken instead of the positive part",
+        "out = max(0, x)",
+        "relu",
+        {"relu.out": lambda v: np.abs(v.x), "relu.mask": lambda v: np.sign(v.x)},
+        {"relu.out": lambda v: np.abs(v.x)},
+        {"relu.out": lambda v: np.abs(v.x), "relu.mask": lambda v: np.ones_like(v.x)},
+    ),
+    known(
+        "relu_wrong_side",
+        "the negative inputs pass instead of the positive ones",
+        "out = max(0, x)",
+        "relu",
+        {"relu.out": lambda v: np.minimum(v.x, 0), "relu.mask": lambda v: v.x < 0},
+        {"relu.out": lambda v: np.minimum(v.x, 0)},
+        {"relu.out": lambda v: np.minimum(v.x, 0), "relu.mask": lambda v: np.zeros_like(v.x)},
+    ),
+    known(
+        "relu_not_masked",
+        "the gradient is not masked: it passes where the ReLU was shut, too",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        {"relu.mask": lambda v: np.ones_like(v.x)},
+    ),
+    known(
+        "relu_mask_from_gradient",
+        "the mask is taken from the upstream gradient instead of from the ReLU's input",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        {"relu.mask": lambda v: v.dout > 0},
+        {"relu.mask": lambda v: (v.dout > 0) & (v.x > 0)},
+    ),
+    known(
+        "relu_mask_inverted",
+        "the mask is the wrong way round: the gradient passes where the ReLU was shut",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        {"relu.mask": lambda v: v.x <= 0},
+    ),
+    known(
+        "relu_upstream_ignored",
+        "1 is passed on instead of the upstream gradient",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        {"relu.dx": lambda v: 1.0 * v.mask},
+    ),
+    known(
+        "relu_multiplied_by_activation",
+        "the upstream gradient is multiplied by the activation instead of by its mask of 0 and 1",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        {"relu.dx": lambda v: v.dout * np.maximum(v.x, 0)},
+        {"relu.dx": lambda v: v.dout * v.x},
+    ),
+    known(
+        "relu_sigmoid_derivative",
+        "the derivative is that of a sigmoid, out (1 - out)",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        {"relu.dx": lambda v: v.dout * v.out * (1 - v.out)},
+    ),
+    known(
+        "relu_mask_before_batch_norm",
+        "the mask is taken from the linear layer's output, but the ReLU gets what batch normalization makes of it",
+        "dx = dout where x > 0, else 0, x being the output of batch normalization",
+        "relu",
+        {"relu.mask": lambda v: v.layer.linear.out > 0},
+        {"relu.mask": lambda v: v.layer.batch_norm.x_hat > 0},
+        network=True,
+    ),
+    known(
+        "relu_mask_from_layer_input",
+        "the mask is taken from the layer's input instead of from the ReLU's",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        {"relu.mask": lambda v: v.layer.linear.x > 0},
+        network=True,
+    ),
+]

@@ -1,0 +1,185 @@
+"""Mistakes of batch normalization's running averages and of its test mode."""
+
+import numpy as np
+
+from manual_mlp.diagnosis.mistakes.mistake import known
+
+BATCH_NORM_TEST = [
+    known(
+        "test_ones_and_zeros",
+        "at test time gamma and beta are left out: ones and zeros stand in for the learned values",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: (v.x - v.running_mean) * v.inv_std},
+    ),
+    known(
+        "test_gamma_forgotten",
+        "gamma is forgotten at test time",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: (v.x - v.running_mean) * v.inv_std + v.beta},
+    ),
+    known(
+        "test_beta_forgotten",
+        "beta is forgotten at test time",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean) * v.inv_std},
+    ),
+    known(
+        "test_batch_statistics",
+        "at test time the batch's own statistics are used; the running averages are not",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {
+            "batch_norm_test.out": lambda v: (
+                v.gamma * (v.x - v.x.mean(axis=0)) / np.sqrt(v.x.var(axis=0) + v.eps) + v.beta
+            )
+        },
+    ),
+    known(
+        "test_not_normalized",
+        "at test time nothing is normalized",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: v.gamma * v.x + v.beta},
+        {"batch_norm_test.out": lambda v: v.x},
+    ),
+    known(
+        "test_mean_not_subtracted",
+        "the running mean is not subtracted at test time",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: v.gamma * v.x * v.inv_std + v.beta},
+    ),
+    known(
+        "test_eps_outside_root",
+        "eps is added outside of the root at test time",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.inv_std": lambda v: 1 / (np.sqrt(v.running_var) + v.eps)},
+    ),
+    known(
+        "test_eps_missing",
+        "eps is missing at test time",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.inv_std": lambda v: 1 / np.sqrt(v.running_var)},
+    ),
+    known(
+        "test_variance_for_std",
+        "the running variance is used as a standard deviation",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.inv_std": lambda v: 1 / (v.running_var + v.eps)},
+        {"batch_norm_test.inv_std": lambda v: 1 / v.running_var},
+    ),
+]
+
+RUNNING_AVERAGE = [
+    known(
+        "running_restart",
+        "the running averages restart from 0 with every batch",
+        "running = (1 - momentum) running + momentum batch",
+        "batch-normalization",
+        {
+            "running_average.new_mean": lambda v: v.momentum * v.mean,
+            "running_average.new_var": lambda v: v.momentum * v.var,
+        },
+        {
+            "running_average.new_mean": lambda v: v.momentum * v.mean,
+            "running_average.new_var": lambda v: (1 - v.momentum) + v.momentum * v.var,
+        },
+    ),
+    known(
+        "running_is_last_batch",
+        "the running averages are those of the last batch",
+        "running = (1 - momentum) running + momentum batch",
+        "batch-normalization",
+        {"running_average.new_mean": lambda v: v.mean, "running_average.new_var": lambda v: v.var},
+        {"running_average.new_mean": lambda v: v.mean, "running_average.new_var": lambda v: v.x.var(axis=0)},
+        {"running_average.new_mean": lambda v: v.mean},
+        {"running_average.new_var": lambda v: v.var},
+    ),
+    known(
+        "running_not_advanced",
+        "the running averages do not move",
+        "running = (1 - momentum) running + momentum batch",
+        "batch-normalization",
+        {
+            "running_average.new_mean": lambda v: v.running_mean,
+            "running_average.new_var": lambda v: v.running_var,
+        },
+        {"running_average.new_mean": lambda v: v.running_mean},
+        {"running_average.new_var": lambda v: v.running_var},
+    ),
+    known(
+        "running_weights_exchanged",
+        "old average and new batch have each other's weight",
+        "running = (1 - momentum) running + momentum batch",
+        "batch-normalization",
+        {
+            "running_average.new_mean": lambda v: v.momentum * v.running_mean + (1 - v.momentum) * v.mean,
+            "running_average.new_var": lambda v: v.momentum * v.running_var + (1 - v.momentum) * v.var,
+        },
+        {"running_average.new_mean": lambda v: v.momentum * v.running_mean + (1 - v.momentum) * v.mean},
+        {"running_average.new_var": lambda v: v.momentum * v.running_var + (1 - v.momentum) * v.var},
+    ),
+    known(
+        "running_var_plus_eps",
+        "the running variance takes var + eps, so eps is added twice at test time",
+        "running_var = (1 - momentum) running_var + momentum var N/(N - 1)",
+        "batch-normalization",
+        {"running_average.var": lambda v: v.x.var(axis=0, ddof=1) + v.eps},
+        {"running_average.var": lambda v: v.x.var(axis=0) + v.eps},
+    ),
+    known(
+        "running_std_for_var",
+        "the running variance takes the batch's standard deviation",
+        "running_var = (1 - momentum) running_var + momentum var N/(N - 1)",
+        "batch-normalization",
+        {"running_average.var": lambda v: v.x.std(axis=0, ddof=1)},
+        {"running_average.var": lambda v: v.x.std(axis=0)},
+        {"running_average.var": lambda v: np.sqrt(v.x.var(axis=0) + v.eps)},
+    ),
+    known(
+        "running_var_corrected_upside_down",
+        "the running variance is corrected by (N - 1)/N instead of N/(N - 1)",
+        "running_var = (1 - momentum) running_var + momentum var N/(N - 1)",
+        "batch-normalization",
+        {"running_average.var": lambda v: v.x.var(axis=0) * (len(v.x) - 1) / len(v.x)},
+    ),
+    known(
+        "running_advanced_twice",
+        "the running averages advance twice for one batch",
+        "running = (1 - momentum) running + momentum batch, once an update",
+        "batch-normalization",
+        {
+            "running_average.new_mean": lambda v: (
+                (1 - v.momentum) ** 2 * v.running_mean + (1 - (1 - v.momentum) ** 2) * v.mean
+            ),
+            "running_average.new_var": lambda v: (
+                (1 - v.momentum) ** 2 * v.running_var + (1 - (1 - v.momentum) ** 2) * v.var
+            ),
+        },
+    ),
+    known(
+        "running_averages_exchanged",
+        "mean and variance are exchanged in the running averages",
+        "running_mean takes the batch's mean, running_var its variance",
+        "batch-normalization",
+        {
+            "running_average.mean": lambda v: v.x.var(axis=0, ddof=1),
+            "running_average.var": lambda v: v.x.mean(axis=0),
+        },
+        {"running_average.mean": lambda v: v.x.var(axis=0), "running_average.var": lambda v: v.x.mean(axis=0)},
+    ),
+]
+
+BIASED_RUNNING_VARIANCE = known(  # no mistake: CS231n's and the course's convention
+    "running_var_biased",
+    "the running variance takes the batch's biased variance",
+    "running_var = (1 - momentum) running_var + momentum var N/(N - 1)",
+    "batch-normalization",
+    {"running_average.var": lambda v: v.x.var(axis=0)},
+)

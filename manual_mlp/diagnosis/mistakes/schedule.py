@@ -1,0 +1,101 @@
+"""Mistakes of the learning rate."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from manual_mlp.diagnosis.mistakes.mistake import Mistake
+from manual_mlp.diagnosis.textbook import Line
+
+TRIANGLE = "eta = eta_min + (1 - |t/n_s - 1|) (eta_max - eta_min), t = step mod 2 n_s, step from 0"
+
+
+def schedule(id: str, sentence: str, *variants: Mapping[str, Line]) -> Mistake:
+    lines = tuple({f"schedule.{line}": formula for line, formula in variant.items()} for variant in variants)
+    return Mistake(id, sentence, TRIANGLE, "learning-rate", lines)
+
+
+SCHEDULE = [
+    schedule(
+        "schedule_one_early",
+        "it runs one update ahead: eta_min and eta_max fall one step early",
+        {"t": lambda v: v.step + 1},
+        {"position": lambda v: v.t % (2 * v.n_s - 1)},
+    ),
+    schedule(
+        "schedule_one_late",
+        "it runs one update behind",
+        {"t": lambda v: np.maximum(v.step - 1, 0)},
+        {"t": lambda v: v.step - 1},
+    ),
+    schedule(
+        "schedule_half_cycle",
+        "the cycle is half as long: it rises and starts again where it should fall",
+        {"position": lambda v: v.t % v.n_s},
+    ),
+    schedule(
+        "schedule_step_size_is_cycle",
+        "n_s is taken as the whole cycle; it is half of one",
+        {"position": lambda v: 2 * v.t % (2 * v.n_s)},
+    ),
+    schedule(
+        "schedule_twice_as_long",
+        "the cycle is twice as long as it should be",
+        {"position": lambda v: v.t / 2 % (2 * v.n_s)},
+    ),
+    schedule(
+        "schedule_per_epoch",
+        "it is stepped per epoch instead of per update",
+        {"t": lambda v: v.step // v.updates_per_epoch},
+        {"t": lambda v: v.step // v.updates_per_epoch + 1},
+    ),
+    schedule(
+        "schedule_starts_at_maximum",
+        "it starts at eta_max and falls first",
+        {"height": lambda v: np.abs(v.position / v.n_s - 1)},
+    ),
+    schedule(
+        "schedule_minimum_forgotten",
+        "eta_min is not added: the learning rate falls to 0",
+        {"eta": lambda v: v.height * (v.eta_max - v.eta_min)},
+        {"eta": lambda v: v.height * v.eta_max},
+    ),
+    schedule(
+        "schedule_minimum_not_subtracted",
+        "eta_min is not subtracted from the height of the triangle: it goes beyond eta_max",
+        {"eta": lambda v: v.eta_min + v.height * v.eta_max},
+    ),
+    schedule(
+        "schedule_one_cycle",
+        "it does not repeat: after the first cycle it stays low or goes on falling",
+        {"position": lambda v: v.t},
+        {"position": lambda v: np.minimum(v.t, 2 * v.n_s)},
+    ),
+    schedule(
+        "schedule_never_falls",
+        "it stays at eta_max instead of falling",
+        {"height": lambda v: np.minimum(v.position / v.n_s, 1)},
+        {"height": lambda v: np.minimum(v.t / v.n_s, 1)},
+    ),
+    schedule(
+        "schedule_constant",
+        "it does not change",
+        {"eta": lambda v: v.eta_min + 0 * v.height},
+        {"eta": lambda v: v.eta_max + 0 * v.height},
+    ),
+    schedule(
+        "schedule_halved_every_cycle",
+        "its height is halved with every cycle",
+        {"height": lambda v: (1 - np.abs(v.position / v.n_s - 1)) / 2.0 ** (v.t // (2 * v.n_s))},
+    ),
+    schedule(
+        "schedule_cosine",
+        "it follows a cosine instead of straight lines",
+        {"height": lambda v: (1 - np.cos(np.pi * v.position / v.n_s)) / 2},
+    ),
+    schedule(
+        "schedule_bounds_exchanged",
+        "eta_min and eta_max are exchanged",
+        {"eta": lambda v: v.eta_max + v.height * (v.eta_min - v.eta_max)},
+    ),
+]
