@@ -328,7 +328,8 @@ def plot(file: Path, summary: dict[str, Any], losses: NDArray[np.float64]) -> No
     figure.suptitle(
         f"Manual network and torch twin in {summary['dtype']} on {summary['data']}\n"
         f"test accuracy {100 * summary['test_accuracy']:.2f} % and {100 * summary['twin_test_accuracy']:.2f} %, "
-        f"{summary['milliseconds_per_update']:.2f} and {summary['twin_milliseconds_per_update']:.2f} ms per update"
+        f"{summary['milliseconds_per_update']:.2f} and {summary['twin_milliseconds_per_update']:.2f} ms per update",
+        parse_math=False,  # a file's name may contain a dollar sign
     )
     top, bottom = figure.subplots(2, 1)
     window = min(50, losses.shape[1])

@@ -4,6 +4,7 @@ Bad arguments of the package's functions stand in test_borders, damaged data fil
 """
 
 import contextlib
+import glob
 import importlib
 import json
 import os
@@ -230,6 +231,18 @@ def test_results_that_cannot_be_written_are_refused(refused, monkeypatch, script
     monkeypatch.setattr(whole_runs, "check", lambda *_: None)
     data = {"whole_runs": ("--data", "tiny.npz")}.get(script, ())
     refused(script, (*DEFAULTS.get(script, data), "--results", results), f"--results is {results}: cannot write there")
+
+
+@pytest.mark.parametrize("script", ["run_cycles", "side_by_side"])
+@pytest.mark.parametrize(
+    ("name", "told"), [(b"a $x_$ b", "a $x_$ b"), (b"\xff", "\N{REPLACEMENT CHARACTER}")], ids=["math", "no UTF-8"]
+)
+def test_a_data_file_may_have_any_name(outcome, script, name, told):
+    file = os.fsdecode(name + b".npz")
+    Path("tiny.npz").rename(file)
+    assert outcome(script, *DEFAULTS[script], "--data", file) == (0, [])
+    (folder,) = Path("results", script).glob(f"*_{glob.escape(told)}_seed0")
+    assert json.loads((folder / "summary.json").read_text())["data"] == f"{told}.npz"
 
 
 def earlier(name, content):
@@ -483,6 +496,18 @@ class TestMeasurement:
         assert outcome(script, *arguments) == (143, ["error: interrupted; what had finished is kept"])
         assert files() == before
         assert not list(Path("results").rglob(".unfinished-*"))
+
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has /dev/full")
+    def test_it_is_kept_where_it_cannot_be_printed(self, outcome, monkeypatch, script, arguments):
+        with Path("/dev/full").open("w", buffering=1) as stdout:
+            monkeypatch.setattr(sys, "stdout", stdout)
+            code, lines = outcome(script, *arguments)
+        assert (code, lines) == (
+            2,
+            ["error: the output cannot be written (No space left on device); what had finished is kept"],
+        )
+        assert list(Path("results", script).glob("*/summary.json"))
 
 
 def killed_while_it_writes_results():
