@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from run_folder import arithmetic
+from run_folder import arithmetic, sync
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -56,6 +56,7 @@ def write(file: Path, values: Values, state: State, run: dict[str, Any]) -> None
             stream.flush()
             os.fsync(stream.fileno())
         new.replace(file)
+        sync(file.parent)
     except OSError:
         new.unlink(missing_ok=True)
         raise

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import platform
+import secrets
 import shutil
 import subprocess
 import sys
@@ -44,34 +45,73 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
     """A folder to fill. It gets its name when all is written; an earlier one of that name stays, this one is
     numbered.
     """
-    unfinished = parent / f".unfinished-{name}"
-    with alone_in(parent):
-        shutil.rmtree(unfinished, ignore_errors=True)  # what a process left that was killed at this point
-        try:
-            unfinished.mkdir()
-            yield unfinished
-            for number in itertools.count(1):
-                final = parent / (name if number == 1 else f"{name}-{number}")
-                if not final.exists():
-                    unfinished.rename(final)
-                    return
-        except OSError as error:
-            raise OSError(f"cannot write the results {parent / name} ({error.strerror or error})") from None
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with alone_in(parent) as alone:
+            unfinished = parent / f".unfinished-{name}{'' if alone else f'-{secrets.token_hex(4)}'}"
+            shutil.rmtree(unfinished, ignore_errors=True)  # what a process left that was killed at this point
+            try:
+                unfinished.mkdir()
+                yield unfinished
+                for path in (*unfinished.rglob("*"), unfinished):
+                    sync(path)
+                for number in itertools.count(1):
+                    final = parent / (name if number == 1 else f"{name}-{number}")
+                    if not final.exists():
+                        unfinished.rename(final)
+                        break
+                sync(parent)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    except OSError as error:
+        raise OSError(f"cannot write the results {parent / name} ({error.strerror or error})") from None
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time, the others wait. The system lets go of the folder however the process ends."""
-    with ExitStack() as stack:
-        with suppress(ImportError, OSError):  # Windows and some network file systems lock no folder
-            import fcntl
+def alone_in(folder: Path) -> Iterator[bool]:
+    """One process at a time, the others wait. Yields whether that holds: not every file system has locks."""
+    with locked(folder / ".lock", wait=True) as alone:
+        yield alone
 
-            number = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, number)
-            fcntl.flock(number, fcntl.LOCK_EX)
-        yield
+
+@contextmanager
+def locked(file: Path, *, wait: bool) -> Iterator[bool]:
+    """Holds the file, which is there as long; the system lets go of it however the process ends.
+
+    Yields False, nothing held, where Python or the file system has no locks. Raises BlockingIOError where another
+    process holds it, unless this one is to wait.
+    """
+    with ExitStack() as stack:
+        held = False
+        while not held:
+            stream = stack.enter_context(file.open("w"))
+            try:
+                import fcntl
+
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if not wait:
+                        raise
+                    print(f"waiting for another process that writes in {file.parent}", file=sys.stderr)
+                    fcntl.flock(stream, fcntl.LOCK_EX)
+            except BlockingIOError:
+                raise
+            except (ImportError, OSError):  # Windows, some network file systems
+                break
+            # Whoever held it before may just have removed the file: then this is the lock of none.
+            held = file.exists() and os.path.samestat(os.fstat(stream.fileno()), file.stat())
+        stack.callback(file.unlink, missing_ok=True)
+        yield held
+
+
+def sync(path: Path) -> None:
+    """A file, or the names in a folder, onto the disk: a power cut takes none of them."""
+    if os.name == "posix":  # elsewhere no folder can be opened
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def provenance(settings: dict[str, Any], data: ImageData) -> dict[str, Any]:

@@ -9,7 +9,6 @@ Beside the folder its checkpoint is there, as FOLDER.unfinished.safetensors, fro
 well.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from typing import Any, Generic, Self
 
 import checkpoints
 import interruption
+import run_folder
 from checkpoints import AnyState, Values
 from interruption import Interrupted
 
@@ -122,23 +122,14 @@ def check_startable(file: Path, resume: bool) -> None:
 
 @contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """One process at a time. The system lets go of the lock however the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with lock.open("w") as stream:
+    """One process at a time, the others are refused."""
+    with ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = lock.exists() and os.path.samestat(os.fstat(stream.fileno()), lock.stat())
+            alone = stack.enter_context(run_folder.locked(lock, wait=False))
         except BlockingIOError:
-            held = False
-        if not held:  # or it was, and that process has just removed the file
             raise ValueError(
                 f"{lock} is held by another process that trains this run; wait for it, or choose other --results"
-            )
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+            ) from None
+        if not alone:
+            print(f"note: {lock.parent} has no locks: start no other process on the same there", file=sys.stderr)
+        yield

@@ -106,7 +106,20 @@ def without_properties(content):
         (pickled, "Object arrays cannot be loaded when allow_pickle=False"),
         (lambda path: np.savez(path, images=np.zeros(3)), "it lacks x_train, y_train, x_test, y_test and has images"),
     ],
-    ids=["missing", "keys", "header", "lzma", "a folder", "empty", "text", "npy", "truncated", "damaged", "pickled", "other names"],
+    ids=[
+        "missing",
+        "keys",
+        "header",
+        "lzma",
+        "a folder",
+        "empty",
+        "text",
+        "npy",
+        "truncated",
+        "damaged",
+        "pickled",
+        "other names",
+    ],
 )
 def test_a_bad_file_is_named(tmp_path, write, message):
     path = tmp_path / "bad.npz"

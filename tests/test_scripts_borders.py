@@ -4,6 +4,8 @@ Bad arguments of the package's functions stand in test_borders, damaged data fil
 """
 
 import contextlib
+import errno
+import fcntl
 import glob
 import importlib
 import json
@@ -14,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import benchmark
@@ -497,7 +500,6 @@ class TestMeasurement:
         assert files() == before
         assert not list(Path("results").rglob(".unfinished-*"))
 
-
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has /dev/full")
     def test_it_is_kept_where_it_cannot_be_printed(self, outcome, monkeypatch, script, arguments):
         with Path("/dev/full").open("w", buffering=1) as stdout:
@@ -525,14 +527,62 @@ with run_folder.new_folder(Path("results"), "a") as folder:
 
 def test_what_a_killed_script_left_is_removed_by_the_next_of_its_name():
     killed_while_it_writes_results()
-    assert [path.name for path in Path("results").glob(".*")] == [".unfinished-a"]
+    assert {path.name for path in Path("results").glob(".*")} == {".lock", ".unfinished-a"}
     with run_folder.new_folder(Path("results"), "a") as folder:
         (folder / "whole").write_text("")
     assert sorted(path.name for path in Path("results").iterdir()) == ["a", "run_cycles"]
     assert [path.name for path in Path("results/a").iterdir()] == ["whole"]
 
 
-def test_a_folder_that_is_being_written_is_waited_for():
+def without_locks(monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+
+
+def test_where_there_are_no_locks_no_folder_takes_the_place_of_another(monkeypatch):
+    without_locks(monkeypatch)
+    with run_folder.new_folder(Path("results"), "a") as first:
+        with run_folder.new_folder(Path("results"), "a") as second:
+            (second / "second").write_text("")
+        (first / "first").write_text("")
+    assert sorted(path.name for path in Path("results").iterdir()) == ["a", "a-2", "run_cycles"]
+    assert [path.name for path in Path("results/a").iterdir()] == ["second"]
+    assert [path.name for path in Path("results/a-2").iterdir()] == ["first"]
+
+
+def test_where_there_are_no_locks_a_training_says_so_and_goes_on(outcome, monkeypatch):
+    without_locks(monkeypatch)
+    code, lines = outcome("run_cycles", *CYCLES)
+    assert code == 0
+    assert set(lines) == {"note: results/run_cycles has no locks: start no other process on the same there"}
+
+
+@pytest.fixture
+def on_disk(monkeypatch):
+    """The files and folders that were brought onto the disk, as numbers."""
+    numbers = []
+    monkeypatch.setattr(os, "fsync", lambda stream: numbers.append(os.fstat(stream).st_ino))
+    return numbers
+
+
+def test_results_are_on_the_disk_before_the_checkpoint_is_removed(outcome, monkeypatch, on_disk):
+    monkeypatch.setattr(checkpoints, "remove", lambda file: (file.unlink(), on_disk.append(None)))
+    assert outcome("run_cycles", *CYCLES) == (0, [])
+    folder = Path("results", CYCLES_NAME)
+    before = on_disk[: on_disk.index(None)]
+    assert {path.stat().st_ino for path in (*folder.iterdir(), folder, folder.parent)} <= set(before)
+    assert before[-1] == folder.parent.stat().st_ino
+
+
+def test_the_name_of_a_checkpoint_is_on_the_disk(on_disk):
+    file = unfinished.checkpoint_of(Path("results/a"))
+    checkpoints.write(file, {"a": np.ones(1)}, TrainingState(1, {}, []), {})
+    assert on_disk == [file.stat().st_ino, file.parent.stat().st_ino]
+
+
+def test_a_folder_that_is_being_written_is_waited_for(capsys):
     program = f"""
 import sys
 sys.path.insert(0, {str(EXPERIMENTS)!r})
@@ -546,12 +596,14 @@ with run_folder.new_folder(Path("results"), "a") as folder:
     other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "writing\n"
     (Path("results") / ".unfinished-a" / "seen").write_text("")
-    signal.signal(signal.SIGALRM, lambda *_: other.communicate("x"))
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    timer = threading.Timer(0.1, lambda: other.communicate("x"))
+    timer.start()
     with run_folder.new_folder(Path("results"), "a") as folder:
         (folder / "second").write_text("")
     assert sorted(path.name for path in Path("results/a").iterdir()) == ["first", "seen"]
     assert [path.name for path in Path("results/a-2").iterdir()] == ["second"]
+    assert capsys.readouterr().err == "waiting for another process that writes in results\n"
+    timer.join()
 
 
 STREAMS = {
