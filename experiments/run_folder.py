@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import subprocess
@@ -128,14 +129,15 @@ def provenance(settings: dict[str, Any], data: ImageData) -> dict[str, Any]:
 @functools.cache
 def arithmetic() -> dict[str, str]:
     """What beside seed and settings decides the last bits, as far as it can be known: in which order a BLAS adds."""
-    variables = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # the first that is set decides
+    variables = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # which of them decides depends on how BLAS was built
+    given = [f"{name}={os.environ[name]}" for name in variables if os.environ.get(name)]
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     blas: Any = np.show_config(mode="dicts")
     blas = blas["Build Dependencies"]["blas"]
     return {
         "cpu": cpu(),
-        "threads": next((os.environ[name] for name in variables if os.environ.get(name)), str(available)),
-        "blas": f"{blas['name']} {blas['version']}",
+        "threads": " ".join(given) or str(available),
+        "blas": f"{blas.get('name')} {blas.get('version')}",
         "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", ""),
         "numpy": np.__version__,
     }
@@ -171,7 +173,7 @@ def finished(parent: Path, name: str, config: dict[str, Any]) -> Path | None:
     """The folder of an earlier run of this name whose config.json has these entries, if there is one."""
     expected = json.loads(json.dumps(config))
     for folder in sorted(parent.glob(f"{glob.escape(name)}*")):
-        if not (folder / "summary.json").exists():
+        if not re.fullmatch(r"(-\d+)?", folder.name[len(name) :]) or not (folder / "summary.json").exists():
             continue
         earlier = read_json(folder / "config.json")
         if {key: earlier.get(key) for key in expected} == expected:
@@ -241,11 +243,12 @@ def unreadable(file: Path, error: OSError) -> ValueError:
     return ValueError(f"{file} cannot be read ({error.strerror}); {file.parent} must be the folder of a finished run")
 
 
+@functools.cache
 def commit() -> str | None:
     """The commit that the code is at, marked where it was changed since; None outside of git."""
     try:
-        result = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+        result = subprocess.run(  # `git describe --dirty` would write the index
+            ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,
@@ -253,7 +256,9 @@ def commit() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return result.stdout.strip() or None
+    first, *changes = result.stdout.splitlines() or [""]
+    number = first.removeprefix("# branch.oid ")
+    return number + "-dirty" * any(not line.startswith("#") for line in changes) or None
 
 
 def peak_memory() -> int | None:

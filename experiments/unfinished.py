@@ -82,14 +82,28 @@ class Unfinished(Generic[AnyState]):
                 f"cannot write the checkpoint {self.file} ({error.strerror}), {kept}: mend this, then use --resume"
             ) from None
 
+    def check(self) -> None:
+        """Finds what cannot be gone on with before another training is begun."""
+        with self.read():
+            pass
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Takes the state from the checkpoint, if there is one, and holds the lock."""
+        with locked(self.file.with_suffix(".lock")):
+            if self.file.exists():
+                if not self.resume:
+                    raise ValueError(
+                        f"{self.file} holds an unfinished run: --resume goes on with it, or move it away to start anew"
+                    )
+                self.state = checkpoints.read(self.file, self.values, self.run, self.state_from_json)
+            yield
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(locked(self.file.with_suffix(".lock")))
-            check_startable(self.file, self.resume)
-            if self.file.exists():
-                self.state = checkpoints.read(self.file, self.values, self.run, self.state_from_json)
-                if changed := checkpoints.changed_arithmetic(self.file):
-                    print(f"warning: since {self.file} was written: {changed}; bits may differ", file=sys.stderr)
+            stack.enter_context(self.read())
+            if self.state is not None and (changed := checkpoints.changed_surroundings(self.file)):
+                print(f"warning: since {self.file} was written: {changed}; bits may differ", file=sys.stderr)
             stack.enter_context(interruption.handled(self.note))
             self.stack = stack.pop_all()
         return self
@@ -113,11 +127,6 @@ class Unfinished(Generic[AnyState]):
 
 def checkpoint_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.unfinished.safetensors")
-
-
-def check_startable(file: Path, resume: bool) -> None:
-    if file.exists() and not resume:
-        raise ValueError(f"{file} holds an unfinished run: --resume goes on with it, or move it away to start anew")
 
 
 @contextmanager

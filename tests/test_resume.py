@@ -1,6 +1,7 @@
 """Nothing lost: a training that is stopped, by anything, goes on to the same bits."""
 
 import dataclasses
+import functools
 import json
 import os
 import random
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 import run_folder
 import unfinished
-from checkpoints import training_state, values_of
+from checkpoints import values_of
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch_file
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = ("--cycles", "2", "--n-train", "150", "--n-validation", "50", "--batch-size", "20", "--hidden", "7", "6")
 
 
+training_state = functools.partial(checkpoints.training_state, updates=17, record_every=4)
 FIRST = Record(0, 0.1, 1.1, 1.2, 0.3, 1.4, 1.5, 0.2)
 
 
@@ -169,14 +171,27 @@ EPOCH = np.random.default_rng(0).bit_generator.state
         (with_metadata(run="[]"), "does not say what run it is of"),
         (with_metadata(run="[" * 100_000), "no checkpoint or a damaged one"),
         (with_metadata(history=[]), "its history does not fit its updates"),
-        (with_metadata(step=0), "its history does not fit its updates"),
+        (with_metadata(step=0), "step is 0; it must be"),
+        (with_metadata(step=3.0), "step is 3.0; it must be"),
+        (with_metadata(step=18), "a.unfinished.safetensors is no.*step is 18, beyond the 17 updates"),
+        (with_metadata(step=5), "its history does not fit its updates"),
+        (with_metadata(history=[{**vars(FIRST), "step": False}]), "step is False"),
+        (with_metadata(history=[{**vars(FIRST), "train_loss": float("nan")}]), "train_loss is nan"),
         (with_metadata(history=[{**vars(FIRST), "train_loss": "x"}]), "no checkpoint or a damaged one"),
         (with_metadata(epoch={}), "no checkpoint or a damaged one"),
         (with_metadata(epoch={**EPOCH, "state": {"state": -1, "inc": 2**200}}), "no checkpoint or a damaged one"),
     ],
     ids=[
         *("truncated", "empty", "a pickle", "tensors alone", "another network", "too large", "not finite"),
-        *("no run", "deep", "no history", "no step", "text for a number", "no generator", "an impossible generator"),
+        *("no run", "deep", "no history", "no step", "part of a step", "beyond the end"),
+        *(
+            "a record missing",
+            "no number of a record",
+            "NaN",
+            "text for a number",
+            "no generator",
+            "an impossible generator",
+        ),
     ],
 )
 def test_a_file_that_is_no_checkpoint_of_this_network_is_refused(checkpoint, damage, message):

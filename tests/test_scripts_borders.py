@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import benchmark
@@ -327,9 +328,19 @@ class TestUnfinishedTraining:
 
     def test_a_run_that_is_being_trained_is_refused(self, refused, script, arguments, name):
         file = checkpoint(name)
-        file.unlink()
         with unfinished.locked(file.with_suffix(".lock")):
-            refused(script, arguments, "is held by another process that trains this run")
+            for resume in ((), ("--resume",)):
+                refused(script, (*arguments, *resume), "is held by another process that trains this run")
+
+    def test_killed_before_its_checkpoint_was_removed_a_finished_one_is_taken(
+        self, outcome, monkeypatch, script, arguments, name
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints, "remove", lambda _: None)
+            assert outcome(script, *arguments) == (0, [])
+        assert unfinished.checkpoint_of(Path("results", name)).exists()
+        assert outcome(script, *arguments, "--resume") == (0, [])
+        assert {path.name for path in Path("results", name).parent.iterdir()} - {"earlier"} == {Path(name).name}
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -393,13 +404,14 @@ def test_a_damaged_checkpoint_of_a_later_run_is_found_before_the_first_is_traine
 
 def test_going_on_with_other_threads_is_told(monkeypatch, capsys):
     net, state = MLP([2, 2], rng=np.random.default_rng(0)), np.random.default_rng(0).bit_generator.state
+    training_state = partial(checkpoints.training_state, updates=1, record_every=1)
     file = unfinished.checkpoint_of(Path("a"))
     checkpoints.write(file, checkpoints.values_of(net), TrainingState(1, state, [Record(0, *[0.1] * 7)]), {})
     threads = run_folder.arithmetic()["threads"]
 
     def warning():
         with unfinished.Unfinished(
-            Path("a"), checkpoints.values_of(net), {}, checkpoints.training_state, resume=True, seconds=9
+            Path("a"), checkpoints.values_of(net), {}, training_state, resume=True, seconds=9
         ) as training:
             training.keep_last()
             shutil.copy(file, "kept")
@@ -407,8 +419,65 @@ def test_going_on_with_other_threads_is_told(monkeypatch, capsys):
         return capsys.readouterr().err
 
     assert warning() == ""
+    commit = run_folder.commit() or ""
     monkeypatch.setattr(checkpoints, "arithmetic", lambda: {**run_folder.arithmetic(), "threads": "99"})
-    assert warning() == f"warning: since {file} was written: threads '{threads}' -> '99'; bits may differ\n"
+    monkeypatch.setattr(checkpoints, "commit", lambda: "0000000")
+    assert warning() == (
+        f"warning: since {file} was written: threads '{threads}' -> '99', commit '{commit}' -> '0000000'; "
+        "bits may differ\n"
+    )
+
+
+def test_both_variables_that_may_decide_the_threads_are_told(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert run_folder.arithmetic.__wrapped__()["threads"] == "OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=2"
+
+
+def test_a_blas_may_have_no_version(monkeypatch):
+    monkeypatch.setattr(np, "show_config", lambda **_: {"Build Dependencies": {"blas": {"name": "mine"}}})
+    assert run_folder.arithmetic.__wrapped__()["blas"] == "mine None"
+
+
+def test_the_commit_is_found_without_writing_into_the_repository(here, monkeypatch):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a"]
+    for command in (["init", "-q"], ["add", "tiny.npz"], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *command], check=True)
+    expected = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    monkeypatch.setattr(run_folder, "__file__", str(here / "script.py"))
+    commit = getattr(run_folder.commit, "__wrapped__", run_folder.commit)
+    os.utime("tiny.npz", (1, 1))
+    before = Path(".git/index").read_bytes()
+    assert commit() == expected
+    assert Path(".git/index").read_bytes() == before
+    Path("tiny.npz").write_text("other")
+    assert commit() == f"{expected}-dirty"
+
+
+def test_a_run_whose_name_only_begins_like_this_one_is_another():
+    for name, finished in (("a_seed10", None), ("a_seed1-b", None), ("a_seed1-2", Path("a_seed1-2"))):
+        Path(name).mkdir()
+        run_folder.write_json(Path(name, "config.json"), {"l2": 1})
+        run_folder.write_json(Path(name, "summary.json"), {})
+        assert run_folder.finished(Path(), "a_seed1", {"l2": 1}) == finished
+
+
+@pytest.mark.parametrize(
+    ("loss", "code"), [(lambda: np.float32(3e38) * 10, 3), (lambda: np.float32(3e38), 0)], ids=["infinite", "large"]
+)
+def test_a_test_loss_that_is_not_finite_is_divergence(outcome, monkeypatch, loss, code):
+    monkeypatch.setattr(run_cycles, "evaluate", lambda *_: (float(loss()), 0.5))
+    assert outcome("run_cycles", *CYCLES)[0] == code
+    assert Path("results", CYCLES_NAME).exists() == (code == 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_comparison_that_diverges_names_layer_and_remedy(outcome, dtype):
+    code, (line,) = outcome("side_by_side", *PAIR, "--dtype", dtype, "--updates", "60", "--l2", "1e300")
+    assert code == 3
+    assert re.search(
+        r"at update \d+, where eta is .*the first numbers to break are in .*: lower the learning rate", line
+    )
 
 
 def asking_to_end(function, number=signal.SIGTERM):
