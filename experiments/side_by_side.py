@@ -32,6 +32,7 @@ from data_sources import load
 from image_data import ImageData, Splits, check_sizes, split
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from runs import check_hidden
 from tqdm import tqdm
 from unfinished import Unfinished
 
@@ -156,6 +157,7 @@ def main(settings: Settings) -> None:
     checked_integer("--updates", settings.updates, minimum=1)
     checked_integer("--batch-size", settings.batch_size, minimum=2)
     checked_number("--l2", settings.l2, minimum=0)
+    check_hidden(settings.hidden)
     checked_seed(settings.seed)
     checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
     if settings.n_train % settings.batch_size:
@@ -292,7 +294,8 @@ def train_both(
             drift.add(step + 1, net, twin, (losses[0, step], losses[1, step]))
             if not np.isfinite([drift.parameters[-1], drift.buffers[-1]]).all():
                 raise FloatingPointError(
-                    f"the parameters are no longer finite after {step + 1} updates: {remedy(step + 1)}"
+                    f"the parameters are no longer finite after {step + 1} updates; the first numbers to break are "
+                    f"{first_not_finite(net, images)}: {remedy(step + 1)}"
                 )
             bar.set_postfix_str(f"loss {losses[0, step]:.3f}, drift {drift.parameters[-1]:.0e}")
         if (step + 1) % batches_per_epoch == 0:

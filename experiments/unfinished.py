@@ -72,6 +72,7 @@ class Unfinished(Generic[AnyState]):
         """The first Ctrl-C or SIGTERM, for `keep` to see between two updates; a second one does not wait for that."""
         self.signal = number
         interruption.end_at_once()
+        interruption.say("\nending after this update, or when the results are written; again: at once")
 
     def write(self, state: AnyState) -> None:
         try:

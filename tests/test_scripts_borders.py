@@ -23,6 +23,7 @@ from pathlib import Path
 import benchmark
 import checkpoints
 import cost_growth
+import interruption
 import numpy as np
 import pytest
 import reproduce
@@ -70,8 +71,11 @@ def outcome(monkeypatch, capsys):
     def run(script, *arguments):
         module = importlib.import_module(script)
         monkeypatch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
+        handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
         with pytest.raises(SystemExit) as ending:
             run_script(module.main, module.Settings)
+        for number, handler in handlers.items():
+            assert signal.signal(number, handler) == signal.SIG_IGN, "its last lines are not to be interrupted"
         lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
         return ending.value.code, [line for line in lines if line.strip() and not re.search(r"\d/\d+ \[", line)]
 
@@ -98,6 +102,10 @@ WRONG = [
     ("run_cycles", "--seed", "Missing value for argument '--seed'"),
     ("run_cycles", f"--seed {'9' * 250}", "--seed has 250 digits"),
     ("run_cycles", "--runs 5-layer", "'5-layer' for argument '--runs'.*'1-cycle'"),
+    ("run_cycles", "--runs x-----y", "'x-----y' for argument '--runs'. Expected one of .'1-cycle',"),
+    ("run_cycles", f"--runs {'x' * 200}", f"'{'x' * 200}' for argument"),
+    ("run_cycles", "--colour batch_size", "Unrecognized options: --colour, batch_size"),
+    ("run_cycles", f"--step-size {'9' * 400}", "a number is too large to compute with"),
     ("run_cycles", "--l2 nan", "--l2 is nan"),
     ("run_cycles", "--l2 many", "--l2"),
     ("run_cycles", "--eta-max -1", "--eta-max is -1"),
@@ -106,7 +114,7 @@ WRONG = [
     ("run_cycles", "--checkpoint-seconds -1", "--checkpoint-seconds is -1"),
     ("run_cycles", "--checkpoint-seconds nan", "--checkpoint-seconds is nan"),
     ("side_by_side", "--dtype float16", "'float16' for argument '--dtype'"),
-    ("side_by_side", "--hidden 5 0", r"sizes\[2\] is 0"),
+    ("side_by_side", "--hidden 5 0", "--hidden is 0"),
     ("side_by_side", "--updates 0", "--updates is 0"),
     ("side_by_side", "--step-size 0", "--step-size is 0"),
     ("side_by_side", "--batch-size 1", "--batch-size is 1"),
@@ -201,6 +209,8 @@ def test_help_is_no_error(outcome, script):
         ("the data is 0", "the data is 0"),
         ("results/step_size is a file", "results/step_size is a file"),
         ("choose another batch_size", "choose another --batch-size"),
+        ("/proc/my batch_size: no such file", "/proc/my batch_size: no such file"),
+        ("--data is my batch_size", "--data is my batch_size"),
     ],
 )
 def test_arguments_are_called_as_on_the_command_line(message, expected):
@@ -473,11 +483,18 @@ def test_a_test_loss_that_is_not_finite_is_divergence(outcome, monkeypatch, loss
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_comparison_that_diverges_names_layer_and_remedy(outcome, dtype):
-    code, (line,) = outcome("side_by_side", *PAIR, "--dtype", dtype, "--updates", "60", "--l2", "1e300")
+    code, (line,) = outcome("side_by_side", *PAIR, "--dtype", dtype, "--l2", "1e300")
     assert code == 3
-    assert re.search(
-        r"at update \d+, where eta is .*the first numbers to break are in .*: lower the learning rate", line
-    )
+    assert re.search(r"the first numbers to break are in linear\d\.weight: lower the learning rate", line)
+
+
+@pytest.mark.parametrize("error", [MemoryError("9 GiB"), RuntimeError("[1] can't allocate memory: 9 GiB")], ids=repr)
+def test_memory_that_is_not_there_is_named(refused, monkeypatch, error):
+    def load(*_):
+        raise error
+
+    monkeypatch.setattr(run_cycles, "load", load)
+    refused("run_cycles", (), "not enough memory: .*9 GiB; choose a smaller network or less data")
 
 
 def asking_to_end(function, number=signal.SIGTERM):
@@ -511,11 +528,10 @@ LOADING = {
 def test_asked_to_end_while_it_reads_a_script_ends_in_one_line(outcome, monkeypatch, script, number, code):
     module = importlib.import_module(script)
     monkeypatch.setattr(module, LOADING[script], asking_to_end(getattr(module, LOADING[script]), number))
-    before, handlers = files(), signal.getsignal(number)
+    before = files()
     expected = (code, ["error: interrupted; what had finished is kept"])
     assert outcome(script, *(["results"] if script == "plot_run" else [])) == expected
     assert files() == before
-    assert signal.getsignal(number) == handlers
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
@@ -535,6 +551,30 @@ runpy.run_path({str(EXPERIMENTS / script)!r} + ".py", run_name="__main__")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (code, "error: interrupted; what had finished is kept\n")
+
+
+@pytest.mark.parametrize("number", interruption.SIGNALS, ids=lambda number: number.name)
+def test_a_signal_that_is_to_be_ignored_stays_ignored(number):
+    """As a shell starts what runs in the background, and nohup."""
+    program = f"""
+import os, signal, sys
+sys.path.insert(0, {str(EXPERIMENTS)!r})
+import interruption
+signal.signal({int(number)}, signal.SIG_IGN)
+interruption.end_at_once()
+with interruption.handled(interruption.unwound):
+    os.kill(os.getpid(), {int(number)})
+os.kill(os.getpid(), {int(number)})
+"""
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_asked_to_end_a_training_says_what_it_does(tmp_path, capfd):
+    training = unfinished.Unfinished(tmp_path / "a", {}, {}, None, resume=False, seconds=9)
+    with pytest.raises(interruption.Interrupted), training:
+        os.kill(os.getpid(), signal.SIGINT)
+    expected = "ending after this update, or when the results are written; again: at once"
+    assert capfd.readouterr().err.splitlines() == ["", expected]
 
 
 MEASURED = {"manual": np.ones(1), "floor": np.ones(1), "torch eager": np.ones(1)}
