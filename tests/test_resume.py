@@ -455,3 +455,36 @@ def test_a_finished_folder_that_is_damaged_is_named(tmp_path, summary):
     (tmp_path / "a" / "summary.json").write_text(summary)
     with pytest.raises(ValueError, match=r"a/summary.json is damaged .*; make the run again"):
         run_folder.read_summary(run_folder.finished(tmp_path, "a", {"seed": 0, "data": "x"}))
+
+
+def test_a_second_request_does_not_wait(tmp_path):
+    """Neither for the update, where a training is under way, nor for what is to be removed, where none is."""
+    program = """
+import os, signal, sys
+from pathlib import Path
+import interruption, unfinished
+training = unfinished.Unfinished(Path(sys.argv[1]), {}, {}, None, resume=False, seconds=9)
+with interruption.handled(training.note if sys.argv[2] == "note" else interruption.unwound):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except interruption.Interrupted:
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("waited")
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "experiments")])}
+    for handler in ("note", "unwound"):
+        command = [sys.executable, "-c", program, tmp_path / "a", handler]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert (done.returncode, done.stdout) == (143, "")
+        assert done.stderr.endswith("error: interrupted; what had finished is kept\n")
+
+
+def test_a_checkpoint_is_written_when_it_is_due_and_not_before(tmp_path, monkeypatch):
+    clock, written = iter([0, 4, 5, 5, 9, 10, 10]), []
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    run = unfinished.Unfinished(tmp_path / "a", values_of(network()), {}, training_state, resume=False, seconds=5)
+    monkeypatch.setattr(run, "write", lambda state: written.append(state.step))
+    for step in (1, 2, 3, 4):
+        run.keep(TrainingState(step, EPOCH, [FIRST]))
+    assert written == [2, 4]
