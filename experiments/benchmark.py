@@ -70,7 +70,6 @@ def main(settings: Settings) -> None:
     start = time.perf_counter()
     logging.getLogger("torch").setLevel(logging.ERROR)  # torch.compile tells what it would need for a GPU
     environment = same_environment()
-    print(described(environment))
     x, y = random_images(settings.images)
     problems = [
         Problem(NETWORKS[name], batch_norm, settings.batch_size, x, y)
@@ -84,7 +83,6 @@ def main(settings: Settings) -> None:
             times, left_out = measured(problem, tuple(CONTESTANTS), settings.rounds, settings.updates, bar)
             bar.update(len(left_out) * settings.rounds)
             results.append((str(problem), times, left_out))
-    print(table(results))
     content = {
         "seconds": round(time.perf_counter() - start, 1),
         "environment": environment,
@@ -101,6 +99,8 @@ def main(settings: Settings) -> None:
         run_folder.write_json(folder / "config.json", {**asdict(settings), "results": str(settings.results)})
         run_folder.write_json(folder / "summary.json", content)
         plot(folder / "benchmark.png", environment, results)
+    print(described(environment))
+    print(table(results))
 
 
 def random_images(images: int) -> tuple[Any, Any]:

@@ -14,11 +14,12 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from run_folder import arithmetic
+from run_folder import arithmetic, commit, sync
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from manual_mlp import MLP, Record, TrainingState
+from manual_mlp.checks import checked_integer, checked_number
 
 DAMAGE = (SafetensorError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 AWAY = "move it away to start anew"
@@ -48,7 +49,7 @@ def write(file: Path, values: Values, state: State, run: dict[str, Any]) -> None
     """
     if not all(np.isfinite(value).all() for value in values.values()):
         return
-    metadata = {"training": json.dumps(dataclasses.asdict(state)), "run": json.dumps(run), **arithmetic()}
+    metadata = {"training": json.dumps(dataclasses.asdict(state)), "run": json.dumps(run), **surroundings()}
     new = in_the_making(file)
     try:
         with new.open("wb") as stream:
@@ -56,6 +57,7 @@ def write(file: Path, values: Values, state: State, run: dict[str, Any]) -> None
             stream.flush()
             os.fsync(stream.fileno())
         new.replace(file)
+        sync(file.parent)
     except OSError:
         new.unlink(missing_ok=True)
         raise
@@ -111,11 +113,15 @@ def read(
     return state
 
 
-def changed_arithmetic(file: Path) -> str:
+def surroundings() -> dict[str, str]:
+    return {**arithmetic(), "commit": commit() or ""}
+
+
+def changed_surroundings(file: Path) -> str:
     """What is no longer as it was when the file was written, so that a training may go on to other bits."""
     with safe_open(file, framework="numpy") as content:
         before = content.metadata()
-    changed = ((name, before.get(name), now) for name, now in arithmetic().items())
+    changed = ((name, before.get(name), now) for name, now in surroundings().items())
     return ", ".join(f"{name} {then!r} -> {now!r}" for name, then, now in changed if then != now)
 
 
@@ -123,17 +129,29 @@ def forms(values: Values) -> dict[str, Any]:
     return {name: (value.shape, value.dtype) for name, value in values.items()}
 
 
-def training_state(training: dict[str, Any]) -> TrainingState:
+def training_state(training: dict[str, Any], *, updates: int, record_every: int) -> TrainingState:
     """A TrainingState from JSON. The record of the last update is left out: a training that goes on takes it again."""
+    step = checked_step(training["step"], updates)
     history = [
-        Record(step=int(record.pop("step")), **{name: float(value) for name, value in record.items()})
+        Record(
+            step=checked_integer("step", record.pop("step"), minimum=0),
+            **{name: checked_number(name, value, minimum=0) for name, value in record.items()},
+        )
         for record in training["history"]
     ]
-    steps = [record.step for record in history]
-    if steps[:1] != [0] or steps != sorted(set(steps)) or not 0 < training["step"] >= steps[-1]:
+    history = [record for record in history if record.step != step]
+    if [record.step for record in history] != list(range(0, step, record_every)):
         raise ValueError("its history does not fit its updates")
     np.random.PCG64().state = training["epoch"]
-    return TrainingState(training["step"], training["epoch"], [row for row in history if row.step < training["step"]])
+    return TrainingState(step, training["epoch"], history)
+
+
+def checked_step(step: object, updates: int) -> int:
+    """The updates made, of those that a training has."""
+    step = checked_integer("step", step, minimum=1)
+    if step > updates:
+        raise ValueError(f"step is {step}, beyond the {updates} updates of this training")
+    return step
 
 
 def check_same_run(file: Path, other: object, run: dict[str, Any]) -> None:

@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 import io
+import itertools
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
@@ -16,6 +17,7 @@ import tyro
 from manual_mlp.checks import checked_integer
 
 Settings = TypeVar("Settings")
+NO_MEMORY = "can't allocate memory"  # torch has no error of its own for that
 
 
 def run_script(main: Callable[[Settings], None], settings: type[Settings]) -> NoReturn:
@@ -36,10 +38,11 @@ def run_script(main: Callable[[Settings], None], settings: type[Settings]) -> No
         message, code = str(error), error.code
     except FloatingPointError as error:
         message, code = with_options(str(error), settings), 3
-    except (ValueError, OSError, MemoryError) as error:
-        if sys.flags.dev_mode:
+    except (ValueError, OSError, MemoryError, ArithmeticError, RuntimeError) as error:
+        if sys.flags.dev_mode or (isinstance(error, RuntimeError) and NO_MEMORY not in str(error)):
             raise
         message, code = with_options(sentence(error), settings), 2
+    interruption.ignore()  # all is done, and the exit code is decided
     broken = flush_failure(sys.stdout)
     if broken and code == 0:
         message, code = sentence(broken), 2
@@ -65,18 +68,36 @@ def parsed(settings: type[Settings], description: str | None) -> Settings:
         except SystemExit as ending:
             if ending.code != 2:  # --help
                 raise
-    _, *lines = box.getvalue().splitlines()  # the first is the box's title
-    text = " ".join(line.strip("│| ") for line in lines)
-    what = next(part.strip() for part in re.split(r"[─-]{4,}", text) if part.strip())
+        box.truncate(box.seek(0))
+        with wide_console(), contextlib.suppress(SystemExit):
+            tyro.cli(settings, description=description)
+    _, *lines = (line.strip("│| ") for line in box.getvalue().splitlines())  # the first is the box's title
+    parts = itertools.groupby(lines, key=lambda line: bool(line.strip("─- ")))  # between rules and empty lines
+    what = next(" ".join(part) for text, part in parts if text)
     raise ValueError(f"{what.rstrip('.')}; --help shows every setting")
+
+
+@contextlib.contextmanager
+def wide_console() -> Iterator[None]:
+    """So that tyro breaks no line within a value."""
+    columns = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(1000 + sum(map(len, sys.argv)))
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
 
 
 def sentence(error: Exception) -> str:
     """What a person reads. An error of the system that names no file is one of writing the output: where files are
     written, it is named.
     """
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError | RuntimeError):
         return f"not enough memory: {error}; choose a smaller network or less data"
+    if isinstance(error, ArithmeticError):
+        return f"a number is too large to compute with ({error}); choose smaller settings"
     if not isinstance(error, OSError) or error.errno is None:
         return str(error)
     if error.filename is not None:
@@ -87,12 +108,14 @@ def sentence(error: Exception) -> str:
 
 
 def with_options(message: str, settings: type[Any]) -> str:
-    """The package names its arguments; who types a command line knows them as options."""
-    for field in dataclasses.fields(settings):
-        start = r"(?<!\S)" if "_" in field.name else "^"  # with an underscore it is no word of a sentence
-        option = f"--{field.name.replace('_', '-')}"
-        message = re.sub(rf"{start}{field.name}(?= is |[,;:]|$)", option, message)
-    return message
+    """The package names its arguments; who types a command line knows them as options.
+
+    They stand where its messages begin, in "above eta_max," and in "choose another batch_size": elsewhere the same word
+    may be part of a path.
+    """
+    names = "|".join(field.name for field in dataclasses.fields(settings))
+    places = rf"^({names})(?= is )|(?<=, above )({names})(?=, )|(?<=choose another )({names})$"
+    return re.sub(places, lambda found: f"--{found[0].replace('_', '-')}", message)
 
 
 def checked_seed(seed: int) -> int:

@@ -81,7 +81,6 @@ def main(settings: Settings) -> None:
             }
             for label, problems in panels.items()
         }
-    print(table(times))
     medians = {
         label: {value: {name: float(np.median(row)) for name, row in rows.items()} for value, rows in panel.items()}
         for label, panel in times.items()
@@ -90,6 +89,7 @@ def main(settings: Settings) -> None:
         run_folder.write_json(folder / "config.json", {**asdict(settings), "results": str(settings.results)})
         run_folder.write_json(folder / "summary.json", {"environment": environment, "seconds_per_update": medians})
         plot(folder / "cost_growth.png", environment, times)
+    print(table(times))
 
 
 def table(times: dict[str, dict[int, Times]]) -> str:

@@ -2,13 +2,13 @@
 
 import hashlib
 import http.client
+import os
 import socket
 import sys
 import tempfile
 import threading
 import urllib.request
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def from_file(path: Path) -> ImageData:
             x_train, y_train, x_test, y_test = (np.asarray(file[name]) for name in names)
     except FileNotFoundError:
         raise ValueError(f"--data is {path}: there is no such file") from None
-    except (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # what zipfile, numpy and the decompressors raise for a damaged file has no common base
         raise ValueError(
             f"--data is {path}: {cause(error)}. It must be an .npz file with x_train, y_train, x_test and y_test, as "
             "numpy.savez writes it"
@@ -101,7 +101,7 @@ def from_file(path: Path) -> ImageData:
                 f"--data is {path}: {name} has labels from {found[0]} to {found[-1]}; y_train must number at least two "
                 "classes from 0 without a gap, and y_test have no other"
             )
-    name, slug = path.name, path.stem
+    name, slug = (os.fsencode(part).decode(errors="replace") for part in (path.name, path.stem))  # printable
     if slug.lower().replace("-", "").startswith(RESERVED):  # by its content alone a file is CIFAR-10
         name, slug = f"file {name}", f"file-{slug}"
     return image_data(name, slug, "", x_train, y_train, x_test, y_test)

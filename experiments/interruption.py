@@ -8,7 +8,6 @@ Every script says so before its heavy imports, which take seconds:
         interruption.end_at_once()
 """
 
-import atexit
 import contextlib
 import os
 import signal
@@ -30,15 +29,29 @@ class Interrupted(KeyboardInterrupt):
 
 def end_at_once() -> None:
     """From here on, and without unwinding: an exception within an import or at exit would end in a traceback."""
-    for number in SIGNALS:
+    for number in heard():
         signal.signal(number, ended)
-        atexit.register(signal.signal, number, signal.SIG_IGN)  # all is done then, and the exit code is decided
+
+
+def ignore() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def heard() -> list[signal.Signals]:
+    """Those that the parent does not want to be ignored, as a shell does for Ctrl-C and what runs behind it."""
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def ended(number: int, _: FrameType | None) -> NoReturn:
-    with contextlib.suppress(OSError):  # nobody listens
-        os.write(2, b"error: interrupted; what had finished is kept\n")
+    say("error: interrupted; what had finished is kept")
     os._exit(128 + number)
+
+
+def say(line: str) -> None:
+    """On stderr, from within a signal handler: print may be at work already."""
+    with contextlib.suppress(OSError):  # nobody listens
+        os.write(2, f"{line}\n".encode())
 
 
 def unwound(number: int, _: FrameType | None) -> NoReturn:
@@ -49,7 +62,7 @@ def unwound(number: int, _: FrameType | None) -> NoReturn:
 
 @contextlib.contextmanager
 def handled(handler: Handler) -> Iterator[None]:
-    previous = {number: signal.signal(number, handler) for number in SIGNALS}
+    previous = {number: signal.signal(number, handler) for number in heard()}
     try:
         yield
     finally:

@@ -13,12 +13,15 @@ if __name__ == "__main__":
     interruption.end_at_once()
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import checkpoints
+import numpy as np
 import run_folder
 from command_line import checked_seed, run_script
 from data_sources import load
@@ -26,10 +29,11 @@ from image_data import ImageData, LatestSplits, Splits, warn
 from plot_run import plot_run
 from progress import Progress
 from runs import RUNS, Changes, Run, RunName, check, new_network
-from unfinished import Unfinished, check_startable, checkpoint_of
+from unfinished import Unfinished
 
-from manual_mlp import evaluate
+from manual_mlp import MLP, TrainingState, evaluate
 from manual_mlp.checks import checked_number
+from manual_mlp.training import remedy
 
 PUBLISHED: dict[RunName, str] = {  # test accuracy in percent
     "1-cycle": "45.78 (report R1), 45.85 (course)",
@@ -68,7 +72,7 @@ def main(settings: Settings) -> None:
         check(run, data)
     parent = run_folder.prepare(settings.results, "run_cycles")
     for name, run in runs.items():
-        check_checkpoint(name, run, settings, data, parent)
+        unfinished(name, run, settings, data, parent)[1].check()  # before a run in front of it is trained
     warn(data)
     print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
     summaries: list[dict[str, Any]] = []
@@ -79,14 +83,19 @@ def main(settings: Settings) -> None:
     warn(data)
 
 
-def check_checkpoint(name: RunName, run: Run, settings: Settings, data: ImageData, parent: Path) -> None:
-    """Finds one that cannot be gone on with before a run in front of it is trained."""
-    file = checkpoint_of(parent / names(name, run, settings, data)[1])
-    check_startable(file, settings.resume)
-    if file.exists():
-        net = new_network(run, data.inputs, data.classes, settings.seed)
-        identity = {**arguments_of(name, run, settings), "data": data.fingerprint}
-        checkpoints.read(file, checkpoints.values_of(net), identity, checkpoints.training_state)
+def unfinished(
+    name: RunName, run: Run, settings: Settings, data: ImageData, parent: Path
+) -> tuple[MLP, Unfinished[TrainingState]]:
+    """A network with its first weights, and what keeps its training."""
+    net = new_network(run, data.inputs, data.classes, settings.seed)
+    return net, Unfinished(
+        parent / names(name, run, settings, data)[1],
+        checkpoints.values_of(net),
+        {**arguments_of(name, run, settings), "data": data.fingerprint},
+        partial(checkpoints.training_state, updates=run.updates, record_every=run.record_every),
+        resume=settings.resume,
+        seconds=settings.checkpoint_seconds,
+    )
 
 
 def arguments_of(name: RunName, run: Run, settings: Settings) -> dict[str, Any]:
@@ -107,21 +116,14 @@ def train_and_save(
     title, folder_name = names(name, run, settings, data)
     arguments = arguments_of(name, run, settings)
     config = run_folder.provenance(arguments, data)
-    if settings.resume and not checkpoint_of(parent / folder_name).exists():
-        earlier = run_folder.finished(parent, folder_name, {**arguments, "data": config["data"]})
-        if earlier is not None:
-            return run_folder.read_summary(earlier)
-    net = new_network(run, data.inputs, data.classes, settings.seed)
+    net, training = unfinished(name, run, settings, data, parent)
     start = time.perf_counter()
-    with Unfinished(
-        parent / folder_name,
-        checkpoints.values_of(net),
-        {**arguments, "data": data.fingerprint},
-        checkpoints.training_state,
-        resume=settings.resume,
-        seconds=settings.checkpoint_seconds,
-    ) as unfinished:
-        done = unfinished.state.step if unfinished.state else 0
+    with training:
+        done = training.state.step if training.state else 0
+        if settings.resume and done in (0, run.updates):  # at the end: it was killed before it removed the checkpoint
+            earlier = run_folder.finished(parent, folder_name, {**arguments, "data": config["data"]})
+            if earlier is not None:
+                return run_folder.read_summary(earlier)
         with Progress(name, run.updates, done) as progress:
             history = run.train(
                 net,
@@ -129,11 +131,14 @@ def train_and_save(
                 settings.seed,
                 on_update=progress.update,
                 on_record=progress.record,
-                on_state=unfinished.keep,
-                resume=unfinished.state,
+                on_state=training.keep,
+                resume=training.state,
             )
-        unfinished.keep_last()
-        test_loss, test_accuracy = evaluate(net, splits.test)
+        training.keep_last()
+        with np.errstate(over="ignore", invalid="ignore"):
+            test_loss, test_accuracy = evaluate(net, splits.test)
+        if not math.isfinite(test_loss):
+            raise FloatingPointError(f"the test loss is {test_loss} after {run.updates} updates: {remedy(run.updates)}")
         summary = {
             "run": title,
             "data": data.name,

@@ -9,6 +9,8 @@ import itertools
 import json
 import os
 import platform
+import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -44,34 +46,73 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
     """A folder to fill. It gets its name when all is written; an earlier one of that name stays, this one is
     numbered.
     """
-    unfinished = parent / f".unfinished-{name}"
-    with alone_in(parent):
-        shutil.rmtree(unfinished, ignore_errors=True)  # what a process left that was killed at this point
-        try:
-            unfinished.mkdir()
-            yield unfinished
-            for number in itertools.count(1):
-                final = parent / (name if number == 1 else f"{name}-{number}")
-                if not final.exists():
-                    unfinished.rename(final)
-                    return
-        except OSError as error:
-            raise OSError(f"cannot write the results {parent / name} ({error.strerror or error})") from None
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with alone_in(parent) as alone:
+            unfinished = parent / f".unfinished-{name}{'' if alone else f'-{secrets.token_hex(4)}'}"
+            shutil.rmtree(unfinished, ignore_errors=True)  # what a process left that was killed at this point
+            try:
+                unfinished.mkdir()
+                yield unfinished
+                for path in (*unfinished.rglob("*"), unfinished):
+                    sync(path)
+                for number in itertools.count(1):
+                    final = parent / (name if number == 1 else f"{name}-{number}")
+                    if not final.exists():
+                        unfinished.rename(final)
+                        break
+                sync(parent)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    except OSError as error:
+        raise OSError(f"cannot write the results {parent / name} ({error.strerror or error})") from None
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time, the others wait. The system lets go of the folder however the process ends."""
-    with ExitStack() as stack:
-        with suppress(ImportError, OSError):  # Windows and some network file systems lock no folder
-            import fcntl
+def alone_in(folder: Path) -> Iterator[bool]:
+    """One process at a time, the others wait. Yields whether that holds: not every file system has locks."""
+    with locked(folder / ".lock", wait=True) as alone:
+        yield alone
 
-            number = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, number)
-            fcntl.flock(number, fcntl.LOCK_EX)
-        yield
+
+@contextmanager
+def locked(file: Path, *, wait: bool) -> Iterator[bool]:
+    """Holds the file, which is there as long; the system lets go of it however the process ends.
+
+    Yields False, nothing held, where Python or the file system has no locks. Raises BlockingIOError where another
+    process holds it, unless this one is to wait.
+    """
+    with ExitStack() as stack:
+        held = False
+        while not held:
+            stream = stack.enter_context(file.open("w"))
+            try:
+                import fcntl
+
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if not wait:
+                        raise
+                    print(f"waiting for another process that writes in {file.parent}", file=sys.stderr)
+                    fcntl.flock(stream, fcntl.LOCK_EX)
+            except BlockingIOError:
+                raise
+            except (ImportError, OSError):  # Windows, some network file systems
+                break
+            # Whoever held it before may just have removed the file: then this is the lock of none.
+            held = file.exists() and os.path.samestat(os.fstat(stream.fileno()), file.stat())
+        stack.callback(file.unlink, missing_ok=True)
+        yield held
+
+
+def sync(path: Path) -> None:
+    """A file, or the names in a folder, onto the disk: a power cut takes none of them."""
+    if os.name == "posix":  # elsewhere no folder can be opened
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def provenance(settings: dict[str, Any], data: ImageData) -> dict[str, Any]:
@@ -88,14 +129,15 @@ def provenance(settings: dict[str, Any], data: ImageData) -> dict[str, Any]:
 @functools.cache
 def arithmetic() -> dict[str, str]:
     """What beside seed and settings decides the last bits, as far as it can be known: in which order a BLAS adds."""
-    variables = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # the first that is set decides
+    variables = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # which of them decides depends on how BLAS was built
+    given = [f"{name}={os.environ[name]}" for name in variables if os.environ.get(name)]
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     blas: Any = np.show_config(mode="dicts")
     blas = blas["Build Dependencies"]["blas"]
     return {
         "cpu": cpu(),
-        "threads": next((os.environ[name] for name in variables if os.environ.get(name)), str(available)),
-        "blas": f"{blas['name']} {blas['version']}",
+        "threads": " ".join(given) or str(available),
+        "blas": f"{blas.get('name')} {blas.get('version')}",
         "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", ""),
         "numpy": np.__version__,
     }
@@ -131,7 +173,7 @@ def finished(parent: Path, name: str, config: dict[str, Any]) -> Path | None:
     """The folder of an earlier run of this name whose config.json has these entries, if there is one."""
     expected = json.loads(json.dumps(config))
     for folder in sorted(parent.glob(f"{glob.escape(name)}*")):
-        if not (folder / "summary.json").exists():
+        if not re.fullmatch(r"(-\d+)?", folder.name[len(name) :]) or not (folder / "summary.json").exists():
             continue
         earlier = read_json(folder / "config.json")
         if {key: earlier.get(key) for key in expected} == expected:
@@ -201,11 +243,12 @@ def unreadable(file: Path, error: OSError) -> ValueError:
     return ValueError(f"{file} cannot be read ({error.strerror}); {file.parent} must be the folder of a finished run")
 
 
+@functools.cache
 def commit() -> str | None:
     """The commit that the code is at, marked where it was changed since; None outside of git."""
     try:
-        result = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+        result = subprocess.run(  # `git describe --dirty` would write the index
+            ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,
@@ -213,7 +256,9 @@ def commit() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return result.stdout.strip() or None
+    first, *changes = result.stdout.splitlines() or [""]
+    number = first.removeprefix("# branch.oid ")
+    return number + "-dirty" * any(not line.startswith("#") for line in changes) or None
 
 
 def peak_memory() -> int | None:

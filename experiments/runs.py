@@ -104,10 +104,14 @@ def check(run: Run, data: ImageData) -> None:
     run.learning_rate(0)
     checked_integer("--cycles", run.cycles, minimum=1)
     checked_number("--l2", run.l2, minimum=0)
-    for width in run.hidden:
-        checked_integer("--hidden", width, minimum=1)
+    check_hidden(run.hidden)
     check_sizes(data, run.n_train, run.n_validation)
     check_batch_size(new_network(run, 1, 2, seed=0), run.n_train, run.batch_size)
+
+
+def check_hidden(widths: tuple[int, ...]) -> None:
+    for width in widths:
+        checked_integer("--hidden", width, minimum=1)
 
 
 def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,12 +32,14 @@ from data_sources import load
 from image_data import ImageData, Splits, check_sizes, split
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from runs import check_hidden
 from tqdm import tqdm
-from unfinished import Unfinished, checkpoint_of
+from unfinished import Unfinished
 
 from manual_mlp import MLP, cyclical_learning_rate, minibatches, sgd_update
 from manual_mlp.checks import checked_integer, checked_number
 from manual_mlp.network import relu_signs
+from manual_mlp.training import first_not_finite, remedy
 from torch_reference import Twin, TwinSGD, mirror, mirror_back
 
 BOUND = 1e-11  # float64: largest difference of any parameter or buffer, relative to the largest weight
@@ -103,21 +106,30 @@ class Comparison:
     drift: Drift
 
 
-def comparison(content: dict[str, Any]) -> Comparison:
+def comparison(content: dict[str, Any], *, updates: int) -> Comparison:
     """A Comparison from JSON."""
-    drift = drift_of(content["drift"])
+    step = checkpoints.checked_step(content["step"], updates)
     np.random.PCG64().state = content["epoch"]
-    if not max([0, *drift.steps]) <= content["step"]:
-        raise ValueError("its drift does not fit its updates")
-    return Comparison(content["step"], content["epoch"], drift)
+    return Comparison(step, content["epoch"], drift_of(content["drift"], step, updates))
 
 
-def drift_of(content: dict[str, Any]) -> Drift:
+def drift_of(content: dict[str, Any], step: int, updates: int) -> Drift:
+    """A Drift from JSON, as it is after `step` of `updates` updates."""
     drift = Drift(**content)
-    rows = list(zip(drift.steps, drift.parameters, drift.buffers, drift.losses, strict=True))
-    if not np.isfinite([*np.array(rows).flat, drift.first_sign or 0]).all():
-        raise ValueError("its drift is not finite")
+    for row in zip(drift.steps, drift.parameters, drift.buffers, drift.losses, strict=True):
+        checked_integer("a step of its drift", row[0], minimum=1)
+        for value in row[1:]:
+            checked_number("its drift", value, minimum=0)
+    if drift.steps != [milestone for milestone in milestones(updates) if milestone <= step]:
+        raise ValueError("its drift does not fit its updates")
+    if drift.first_sign is not None and checked_integer("its first sign", drift.first_sign, minimum=0) >= step:
+        raise ValueError("its first sign does not fit its updates")
     return drift
+
+
+def milestones(updates: int) -> list[int]:
+    """The numbers of updates after which the drift is measured."""
+    return sorted({1, *np.geomspace(1, updates, 60).round().astype(int).tolist(), *(10, 100, 1000), updates})
 
 
 class Pair:
@@ -145,6 +157,7 @@ def main(settings: Settings) -> None:
     checked_integer("--updates", settings.updates, minimum=1)
     checked_integer("--batch-size", settings.batch_size, minimum=2)
     checked_number("--l2", settings.l2, minimum=0)
+    check_hidden(settings.hidden)
     checked_seed(settings.seed)
     checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
     if settings.n_train % settings.batch_size:
@@ -162,10 +175,7 @@ def main(settings: Settings) -> None:
     arguments = {key: value for key, value in asdict(settings).items() if key not in elsewhere}
     config = run_folder.provenance({**arguments, "torch": torch.__version__}, data)
     identity = {key: config[key] for key in (*arguments, "torch", "data")}
-    earlier = None
-    if settings.resume and not checkpoint_of(folder).exists():
-        earlier = run_folder.finished(parent, folder.name, identity)
-    summary = read_summary(earlier) if earlier else compare(settings, data, folder, config, identity)
+    summary = compare(settings, data, folder, config, identity)
     print(table(summary))
     apart = summary["largest_drift"] > BOUND or summary["classified_alike"] < summary["test_images"]
     if settings.dtype == "float64" and apart:
@@ -179,18 +189,24 @@ def main(settings: Settings) -> None:
 def compare(
     settings: Settings, data: ImageData, folder: Path, config: dict[str, Any], identity: dict[str, Any]
 ) -> dict[str, Any]:
-    """Trains both and leaves the folder."""
-    splits = split(data, settings.n_train, 1)
+    """Trains both and leaves the folder, or takes that of an earlier comparison."""
     pair = Pair(settings, data.inputs, data.classes)
     with Unfinished(
         folder,
         pair.values,
         identity,
-        comparison,
+        partial(comparison, updates=settings.updates),
         resume=settings.resume,
         seconds=settings.checkpoint_seconds,
     ) as unfinished:
-        drift = train_both(pair, splits, settings, unfinished.keep, unfinished.state)
+        done = unfinished.state.step if unfinished.state else 0
+        if settings.resume and done in (0, settings.updates):  # at the end: it was killed before it removed that
+            earlier = run_folder.finished(folder.parent, folder.name, identity)
+            if earlier is not None:
+                return read_summary(earlier)
+        splits = split(data, settings.n_train, 1)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends in losses that are not finite
+            drift = train_both(pair, splits, settings, unfinished.keep, unfinished.state)
         unfinished.keep_last()
         summary = summarized(pair, drift, splits, settings, data)
         with run_folder.new_folder(folder.parent, folder.name) as new:
@@ -223,7 +239,7 @@ def summarized(pair: Pair, drift: Drift, splits: Splits, settings: Settings, dat
 def read_summary(folder: Path) -> dict[str, Any]:
     summary = run_folder.read_json(folder / "summary.json")
     try:
-        drift_of(summary["drift"])
+        drift_of(summary["drift"], summary["updates"], summary["updates"])
         table(summary)
         float(summary["largest_drift"])
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -244,14 +260,7 @@ def train_both(
     torch_sgd, gradients = TwinSGD(twin, settings.l2), net.parameters.zeros_like()
     workspace = net.workspace(settings.batch_size)
     shadow = MLP(net.sizes, batch_norm=net.batch_norm, rng=np.random.default_rng(0), dtype=net.dtype)
-    milestones = {
-        1,
-        10,
-        100,
-        1000,
-        settings.updates,
-        *np.geomspace(1, settings.updates, 60).round().astype(int).tolist(),
-    }
+    measured = set(milestones(settings.updates))
     rng = np.random.default_rng([settings.seed, 1])
     batches, batches_per_epoch = minibatches(len(x), settings.batch_size, rng), len(x) // settings.batch_size
     first, epoch, drift = 0, rng.bit_generator.state, Drift([], [], [], [])
@@ -277,11 +286,17 @@ def train_both(
         losses[1, step] = torch_sgd.update(torch.from_numpy(images), torch.from_numpy(labels), eta)
         pair.seconds[:, step] = middle - start, time.perf_counter() - middle
         if not np.isfinite(losses[:, step]).all():
-            raise FloatingPointError(f"the losses are {losses[:, step]} at update {step}, where eta is {eta:g}")
-        if step + 1 in milestones:
+            raise FloatingPointError(
+                f"the losses are {losses[:, step]} at update {step}, where eta is {eta:g}; the first numbers to break "
+                f"are {first_not_finite(net, images)}: {remedy(step)}"
+            )
+        if step + 1 in measured:
             drift.add(step + 1, net, twin, (losses[0, step], losses[1, step]))
             if not np.isfinite([drift.parameters[-1], drift.buffers[-1]]).all():
-                raise FloatingPointError(f"the parameters are no longer finite after {step + 1} updates")
+                raise FloatingPointError(
+                    f"the parameters are no longer finite after {step + 1} updates; the first numbers to break are "
+                    f"{first_not_finite(net, images)}: {remedy(step + 1)}"
+                )
             bar.set_postfix_str(f"loss {losses[0, step]:.3f}, drift {drift.parameters[-1]:.0e}")
         if (step + 1) % batches_per_epoch == 0:
             epoch = rng.bit_generator.state
@@ -328,7 +343,8 @@ def plot(file: Path, summary: dict[str, Any], losses: NDArray[np.float64]) -> No
     figure.suptitle(
         f"Manual network and torch twin in {summary['dtype']} on {summary['data']}\n"
         f"test accuracy {100 * summary['test_accuracy']:.2f} % and {100 * summary['twin_test_accuracy']:.2f} %, "
-        f"{summary['milliseconds_per_update']:.2f} and {summary['twin_milliseconds_per_update']:.2f} ms per update"
+        f"{summary['milliseconds_per_update']:.2f} and {summary['twin_milliseconds_per_update']:.2f} ms per update",
+        parse_math=False,  # a file's name may contain a dollar sign
     )
     top, bottom = figure.subplots(2, 1)
     window = min(50, losses.shape[1])

@@ -9,7 +9,6 @@ Beside the folder its checkpoint is there, as FOLDER.unfinished.safetensors, fro
 well.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from typing import Any, Generic, Self
 
 import checkpoints
 import interruption
+import run_folder
 from checkpoints import AnyState, Values
 from interruption import Interrupted
 
@@ -72,6 +72,7 @@ class Unfinished(Generic[AnyState]):
         """The first Ctrl-C or SIGTERM, for `keep` to see between two updates; a second one does not wait for that."""
         self.signal = number
         interruption.end_at_once()
+        interruption.say("\nending after this update, or when the results are written; again: at once")
 
     def write(self, state: AnyState) -> None:
         try:
@@ -82,14 +83,28 @@ class Unfinished(Generic[AnyState]):
                 f"cannot write the checkpoint {self.file} ({error.strerror}), {kept}: mend this, then use --resume"
             ) from None
 
+    def check(self) -> None:
+        """Finds what cannot be gone on with before another training is begun."""
+        with self.read():
+            pass
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Takes the state from the checkpoint, if there is one, and holds the lock."""
+        with locked(self.file.with_suffix(".lock")):
+            if self.file.exists():
+                if not self.resume:
+                    raise ValueError(
+                        f"{self.file} holds an unfinished run: --resume goes on with it, or move it away to start anew"
+                    )
+                self.state = checkpoints.read(self.file, self.values, self.run, self.state_from_json)
+            yield
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(locked(self.file.with_suffix(".lock")))
-            check_startable(self.file, self.resume)
-            if self.file.exists():
-                self.state = checkpoints.read(self.file, self.values, self.run, self.state_from_json)
-                if changed := checkpoints.changed_arithmetic(self.file):
-                    print(f"warning: since {self.file} was written: {changed}; bits may differ", file=sys.stderr)
+            stack.enter_context(self.read())
+            if self.state is not None and (changed := checkpoints.changed_surroundings(self.file)):
+                print(f"warning: since {self.file} was written: {changed}; bits may differ", file=sys.stderr)
             stack.enter_context(interruption.handled(self.note))
             self.stack = stack.pop_all()
         return self
@@ -115,30 +130,16 @@ def checkpoint_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.unfinished.safetensors")
 
 
-def check_startable(file: Path, resume: bool) -> None:
-    if file.exists() and not resume:
-        raise ValueError(f"{file} holds an unfinished run: --resume goes on with it, or move it away to start anew")
-
-
 @contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """One process at a time. The system lets go of the lock however the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with lock.open("w") as stream:
+    """One process at a time, the others are refused."""
+    with ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = lock.exists() and os.path.samestat(os.fstat(stream.fileno()), lock.stat())
+            alone = stack.enter_context(run_folder.locked(lock, wait=False))
         except BlockingIOError:
-            held = False
-        if not held:  # or it was, and that process has just removed the file
             raise ValueError(
                 f"{lock} is held by another process that trains this run; wait for it, or choose other --results"
-            )
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+            ) from None
+        if not alone:
+            print(f"note: {lock.parent} has no locks: start no other process on the same there", file=sys.stderr)
+        yield

@@ -64,11 +64,11 @@ def main(settings: Settings) -> None:
     for name in settings.runs:
         run = RUNS[name]
         rows.append(timed(name, settings, data, latest.split(run.n_train, run.n_validation)))
-    print(table(rows, f"{described(environment)}; {data.name}"))
     arguments = {"runs": settings.runs, "turns": settings.turns, "seed": settings.seed, "environment": environment}
     with run_folder.new_folder(parent, f"whole_runs_{data.slug}_seed{settings.seed}") as folder:
         run_folder.write_json(folder / "config.json", run_folder.provenance(arguments, data))
         run_folder.write_json(folder / "summary.json", {"runs": rows})
+    print(table(rows, f"{described(environment)}; {data.name}"))
 
 
 def timed(name: RunName, settings: Settings, data: ImageData, splits: Splits) -> dict[str, Any]:

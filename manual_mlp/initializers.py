@@ -33,4 +33,4 @@ def weight_std(initializer: str | float, fan_in: int) -> float:
             return xavier(fan_in)
         case str():
             raise ValueError(f'initializer is {initializer!r}; it must be "he", "xavier" or a number sigma')
-    return checked_number("initializer", initializer, minimum=0)
+    return checked_number("initializer", initializer, minimum=0) + 0.0  # of -0.0 numpy says that it is below 0

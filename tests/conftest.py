@@ -1,5 +1,6 @@
 """What several tests start from: networks whose every parameter has left its default, and batches for them."""
 
+import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,6 +18,15 @@ settings.register_profile("thorough", max_examples=2000, deadline=None, derandom
 settings.load_profile("default")  # --hypothesis-profile thorough comes after it
 
 SEED = 0
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    """A script that ends in this process has it ignore them."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 class Case(NamedTuple):

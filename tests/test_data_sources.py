@@ -8,6 +8,7 @@ import socket
 import tarfile
 import threading
 import time
+import zipfile
 
 import data_sources
 import numpy as np
@@ -67,10 +68,35 @@ def damaged(path):
     path.write_bytes(content)
 
 
+def with_member(header, method=zipfile.ZIP_STORED, damage=lambda content: content):
+    """Writes an archive whose x_train begins as an array and goes on with this header."""
+
+    def write(path):
+        np.savez(path, **arrays())
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        members["x_train.npy"] = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        path.write_bytes(damage(path.read_bytes()))
+
+    return write
+
+
+def without_properties(content):
+    """The archive's first member is compressed by LZMA, of which what follows its name are the properties."""
+    start = content.index(b"x_train.npy") + len(b"x_train.npy") + 4
+    return content[:start] + b"\xff" * 5 + content[start + 5 :]
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
         (lambda _: None, "there is no such file"),
+        (with_member(b"{1: 2, 'shape': 3}\n"), "must be an .npz"),
+        (with_member(b"{'descr': '<f4', 'shape': (\n"), "must be an .npz"),
+        (with_member(b"{}\n" * 99, zipfile.ZIP_LZMA, without_properties), "must be an .npz"),
         (lambda path: path.mkdir(), "Is a directory"),
         (lambda path: path.write_bytes(b""), "it is no zip archive"),
         (lambda path: path.write_text("hello"), "must be an .npz file with x_train"),
@@ -80,7 +106,20 @@ def damaged(path):
         (pickled, "Object arrays cannot be loaded when allow_pickle=False"),
         (lambda path: np.savez(path, images=np.zeros(3)), "it lacks x_train, y_train, x_test, y_test and has images"),
     ],
-    ids=["missing", "a folder", "empty", "text", "npy", "truncated", "damaged", "pickled", "other names"],
+    ids=[
+        "missing",
+        "keys",
+        "header",
+        "lzma",
+        "a folder",
+        "empty",
+        "text",
+        "npy",
+        "truncated",
+        "damaged",
+        "pickled",
+        "other names",
+    ],
 )
 def test_a_bad_file_is_named(tmp_path, write, message):
     path = tmp_path / "bad.npz"

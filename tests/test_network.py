@@ -122,6 +122,11 @@ def test_assigning_to_a_name_writes_into_the_view():
         del net.parameters["bn1.bias"]
 
 
+def test_a_negative_zero_is_a_zero():
+    """`--initializer -0` is -0.0, of which numpy says that it is below 0."""
+    assert not MLP([3, 2], initializer=-0.0, rng=np.random.default_rng(0)).parameters.weights.any()
+
+
 @pytest.mark.parametrize(
     ("initializer", "std"), [("he", np.sqrt(2 / 400)), ("xavier", np.sqrt(1 / 400)), (0.003, 0.003)], ids=str
 )

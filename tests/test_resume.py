@@ -1,6 +1,7 @@
 """Nothing lost: a training that is stopped, by anything, goes on to the same bits."""
 
 import dataclasses
+import functools
 import json
 import os
 import random
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 import run_folder
 import unfinished
-from checkpoints import training_state, values_of
+from checkpoints import values_of
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch_file
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = ("--cycles", "2", "--n-train", "150", "--n-validation", "50", "--batch-size", "20", "--hidden", "7", "6")
 
 
+training_state = functools.partial(checkpoints.training_state, updates=17, record_every=4)
 FIRST = Record(0, 0.1, 1.1, 1.2, 0.3, 1.4, 1.5, 0.2)
 
 
@@ -169,14 +171,27 @@ EPOCH = np.random.default_rng(0).bit_generator.state
         (with_metadata(run="[]"), "does not say what run it is of"),
         (with_metadata(run="[" * 100_000), "no checkpoint or a damaged one"),
         (with_metadata(history=[]), "its history does not fit its updates"),
-        (with_metadata(step=0), "its history does not fit its updates"),
+        (with_metadata(step=0), "step is 0; it must be"),
+        (with_metadata(step=3.0), "step is 3.0; it must be"),
+        (with_metadata(step=18), "a.unfinished.safetensors is no.*step is 18, beyond the 17 updates"),
+        (with_metadata(step=5), "its history does not fit its updates"),
+        (with_metadata(history=[{**vars(FIRST), "step": False}]), "step is False"),
+        (with_metadata(history=[{**vars(FIRST), "train_loss": float("nan")}]), "train_loss is nan"),
         (with_metadata(history=[{**vars(FIRST), "train_loss": "x"}]), "no checkpoint or a damaged one"),
         (with_metadata(epoch={}), "no checkpoint or a damaged one"),
         (with_metadata(epoch={**EPOCH, "state": {"state": -1, "inc": 2**200}}), "no checkpoint or a damaged one"),
     ],
     ids=[
         *("truncated", "empty", "a pickle", "tensors alone", "another network", "too large", "not finite"),
-        *("no run", "deep", "no history", "no step", "text for a number", "no generator", "an impossible generator"),
+        *("no run", "deep", "no history", "no step", "part of a step", "beyond the end"),
+        *(
+            "a record missing",
+            "no number of a record",
+            "NaN",
+            "text for a number",
+            "no generator",
+            "an impossible generator",
+        ),
     ],
 )
 def test_a_file_that_is_no_checkpoint_of_this_network_is_refused(checkpoint, damage, message):
@@ -440,3 +455,36 @@ def test_a_finished_folder_that_is_damaged_is_named(tmp_path, summary):
     (tmp_path / "a" / "summary.json").write_text(summary)
     with pytest.raises(ValueError, match=r"a/summary.json is damaged .*; make the run again"):
         run_folder.read_summary(run_folder.finished(tmp_path, "a", {"seed": 0, "data": "x"}))
+
+
+def test_a_second_request_does_not_wait(tmp_path):
+    """Neither for the update, where a training is under way, nor for what is to be removed, where none is."""
+    program = """
+import os, signal, sys
+from pathlib import Path
+import interruption, unfinished
+training = unfinished.Unfinished(Path(sys.argv[1]), {}, {}, None, resume=False, seconds=9)
+with interruption.handled(training.note if sys.argv[2] == "note" else interruption.unwound):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except interruption.Interrupted:
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("waited")
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "experiments")])}
+    for handler in ("note", "unwound"):
+        command = [sys.executable, "-c", program, tmp_path / "a", handler]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert (done.returncode, done.stdout) == (143, "")
+        assert done.stderr.endswith("error: interrupted; what had finished is kept\n")
+
+
+def test_a_checkpoint_is_written_when_it_is_due_and_not_before(tmp_path, monkeypatch):
+    clock, written = iter([0, 4, 5, 5, 9, 10, 10]), []
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    run = unfinished.Unfinished(tmp_path / "a", values_of(network()), {}, training_state, resume=False, seconds=5)
+    monkeypatch.setattr(run, "write", lambda state: written.append(state.step))
+    for step in (1, 2, 3, 4):
+        run.keep(TrainingState(step, EPOCH, [FIRST]))
+    assert written == [2, 4]

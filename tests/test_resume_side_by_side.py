@@ -1,5 +1,6 @@
 """The comparison of both networks, too, can be stopped by anything and goes on to the same bits."""
 
+import functools
 import json
 import random
 import signal
@@ -41,10 +42,11 @@ def test_a_comparison_stopped_after_any_update_goes_on_to_the_same_bits(images, 
         dtype=dtype, hidden=(9, 8), updates=24, step_size=10, batch_size=20, n_train=160, data=str(images)
     )
     splits = split(load(str(images), tmp_path), 160, 1)
+    comparison = functools.partial(side_by_side.comparison, updates=24)
 
     def trained(resume, on_state=lambda _: None):
         pair = side_by_side.Pair(settings, 108, 4)
-        kept = Unfinished(tmp_path / "a", pair.values, {}, side_by_side.comparison, resume=resume, seconds=0)
+        kept = Unfinished(tmp_path / "a", pair.values, {}, comparison, resume=resume, seconds=0)
         with kept as unfinished:
 
             def keep(state):
@@ -77,22 +79,56 @@ def test_the_twin_is_filled_from_the_checkpoint_in_place():
     assert (pair.net.parameters.flat == 0.5).all()
 
 
+EPOCH = np.random.default_rng(0).bit_generator.state
+WRITTEN = {
+    "step": 4,
+    "epoch": EPOCH,
+    "drift": {"steps": [1, 2, 3, 4], **{name: [0.5] * 4 for name in ("parameters", "buffers", "losses")}},
+}
+
+
+def comparison_with(**changes):
+    """What a comparison of 8 updates has written after 4 of them, with another drift, step or generator."""
+    drift = WRITTEN["drift"]
+    other = {key: changes.pop(key) for key in ("first_sign", *drift) if key in changes}
+    content = {**WRITTEN, "drift": {**drift, **other}, **changes}
+    return side_by_side.comparison(json.loads(json.dumps(content)), updates=8)
+
+
+def test_a_drift_that_a_comparison_has_written_is_taken():
+    assert comparison_with(first_sign=3).step == 4
+
+
 @pytest.mark.parametrize(
-    "drift",
+    "changes",
     [
-        {"steps": [1, 9], "parameters": [0.0, 0.0], "buffers": [0.0, 0.0], "losses": [0.0, 0.0]},
-        {"steps": [1], "parameters": [], "buffers": [0.0], "losses": [0.0]},
-        {"steps": [1], "parameters": ["x"], "buffers": [0.0], "losses": [0.0]},
-        {"steps": [1], "parameters": [float("nan")], "buffers": [0.0], "losses": [0.0]},
-        {"steps": [1]},
-        {},
-        [],
+        {"steps": [1, 2, 3, 9]},
+        {"parameters": []},
+        {"parameters": [0.5, 0.5, 0.5, "x"]},
+        {"losses": [0.5, 0.5, 0.5, float("nan")]},
+        {"buffers": [0.5, 0.5, 0.5, True]},
+        {"steps": [True, 2, 3, 4]},
+        {"steps": [], "parameters": [], "buffers": [], "losses": []},
+        {"first_sign": 4},
+        {"first_sign": 0.5},
+        {"first_sign": float("nan")},
+        {"drift": {"steps": [1]}},
+        {"drift": {}},
+        {"drift": []},
+        {"step": 4.0},
+        {"step": 99},
+        {"epoch": {}},
+        {"epoch": {**EPOCH, "bit_generator": "MT19937"}},
     ],
-    ids=["beyond its updates", "of unequal length", "text", "NaN", "parts missing", "empty", "a list"],
+    ids=[
+        *("beyond its updates", "of unequal length", "text", "NaN", "true", "no number", "none", "a sign to come"),
+        *("part of a sign", "no sign", "parts missing", "empty", "a list", "part of a step", "beyond the end"),
+        *("no generator", "another generator"),
+    ],
 )
-def test_a_drift_that_no_comparison_has_written_is_refused(drift):
+def test_what_no_comparison_has_written_is_refused(changes):
     with pytest.raises((TypeError, ValueError)):
-        side_by_side.comparison({"step": 8, "epoch": np.random.default_rng(0).bit_generator.state, "drift": drift})
+        comparison_with(**changes)
 
 
 def start(images, results, *arguments):

@@ -4,6 +4,9 @@ Bad arguments of the package's functions stand in test_borders, damaged data fil
 """
 
 import contextlib
+import errno
+import fcntl
+import glob
 import importlib
 import json
 import os
@@ -13,11 +16,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 
 import benchmark
 import checkpoints
 import cost_growth
+import interruption
 import numpy as np
 import pytest
 import reproduce
@@ -65,8 +71,11 @@ def outcome(monkeypatch, capsys):
     def run(script, *arguments):
         module = importlib.import_module(script)
         monkeypatch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
+        handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
         with pytest.raises(SystemExit) as ending:
             run_script(module.main, module.Settings)
+        for number, handler in handlers.items():
+            assert signal.signal(number, handler) == signal.SIG_IGN, "its last lines are not to be interrupted"
         lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
         return ending.value.code, [line for line in lines if line.strip() and not re.search(r"\d/\d+ \[", line)]
 
@@ -93,6 +102,10 @@ WRONG = [
     ("run_cycles", "--seed", "Missing value for argument '--seed'"),
     ("run_cycles", f"--seed {'9' * 250}", "--seed has 250 digits"),
     ("run_cycles", "--runs 5-layer", "'5-layer' for argument '--runs'.*'1-cycle'"),
+    ("run_cycles", "--runs x-----y", "'x-----y' for argument '--runs'. Expected one of .'1-cycle',"),
+    ("run_cycles", f"--runs {'x' * 200}", f"'{'x' * 200}' for argument"),
+    ("run_cycles", "--colour batch_size", "Unrecognized options: --colour, batch_size"),
+    ("run_cycles", f"--step-size {'9' * 400}", "a number is too large to compute with"),
     ("run_cycles", "--l2 nan", "--l2 is nan"),
     ("run_cycles", "--l2 many", "--l2"),
     ("run_cycles", "--eta-max -1", "--eta-max is -1"),
@@ -101,7 +114,7 @@ WRONG = [
     ("run_cycles", "--checkpoint-seconds -1", "--checkpoint-seconds is -1"),
     ("run_cycles", "--checkpoint-seconds nan", "--checkpoint-seconds is nan"),
     ("side_by_side", "--dtype float16", "'float16' for argument '--dtype'"),
-    ("side_by_side", "--hidden 5 0", r"sizes\[2\] is 0"),
+    ("side_by_side", "--hidden 5 0", "--hidden is 0"),
     ("side_by_side", "--updates 0", "--updates is 0"),
     ("side_by_side", "--step-size 0", "--step-size is 0"),
     ("side_by_side", "--batch-size 1", "--batch-size is 1"),
@@ -199,6 +212,8 @@ def test_help_is_no_error(outcome, script):
         ("the data is 0", "the data is 0"),
         ("results/step_size is a file", "results/step_size is a file"),
         ("choose another batch_size", "choose another --batch-size"),
+        ("/proc/my batch_size: no such file", "/proc/my batch_size: no such file"),
+        ("--data is my batch_size", "--data is my batch_size"),
     ],
 )
 def test_arguments_are_called_as_on_the_command_line(message, expected):
@@ -233,6 +248,18 @@ def test_results_that_cannot_be_written_are_refused(refused, monkeypatch, script
     monkeypatch.setattr(whole_runs, "check", lambda *_: None)
     data = {"whole_runs": ("--data", "tiny.npz")}.get(script, ())
     refused(script, (*DEFAULTS.get(script, data), "--results", results), f"--results is {results}: cannot write there")
+
+
+@pytest.mark.parametrize("script", ["run_cycles", "side_by_side"])
+@pytest.mark.parametrize(
+    ("name", "told"), [(b"a $x_$ b", "a $x_$ b"), (b"\xff", "\N{REPLACEMENT CHARACTER}")], ids=["math", "no UTF-8"]
+)
+def test_a_data_file_may_have_any_name(outcome, script, name, told):
+    file = os.fsdecode(name + b".npz")
+    Path("tiny.npz").rename(file)
+    assert outcome(script, *DEFAULTS[script], "--data", file) == (0, [])
+    (folder,) = Path("results", script).glob(f"*_{glob.escape(told)}_seed0")
+    assert json.loads((folder / "summary.json").read_text())["data"] == f"{told}.npz"
 
 
 def earlier(name, content):
@@ -314,9 +341,19 @@ class TestUnfinishedTraining:
 
     def test_a_run_that_is_being_trained_is_refused(self, refused, script, arguments, name):
         file = checkpoint(name)
-        file.unlink()
         with unfinished.locked(file.with_suffix(".lock")):
-            refused(script, arguments, "is held by another process that trains this run")
+            for resume in ((), ("--resume",)):
+                refused(script, (*arguments, *resume), "is held by another process that trains this run")
+
+    def test_killed_before_its_checkpoint_was_removed_a_finished_one_is_taken(
+        self, outcome, monkeypatch, script, arguments, name
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints, "remove", lambda _: None)
+            assert outcome(script, *arguments) == (0, [])
+        assert unfinished.checkpoint_of(Path("results", name)).exists()
+        assert outcome(script, *arguments, "--resume") == (0, [])
+        assert {path.name for path in Path("results", name).parent.iterdir()} - {"earlier"} == {Path(name).name}
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -380,13 +417,14 @@ def test_a_damaged_checkpoint_of_a_later_run_is_found_before_the_first_is_traine
 
 def test_going_on_with_other_threads_is_told(monkeypatch, capsys):
     net, state = MLP([2, 2], rng=np.random.default_rng(0)), np.random.default_rng(0).bit_generator.state
+    training_state = partial(checkpoints.training_state, updates=1, record_every=1)
     file = unfinished.checkpoint_of(Path("a"))
     checkpoints.write(file, checkpoints.values_of(net), TrainingState(1, state, [Record(0, *[0.1] * 7)]), {})
     threads = run_folder.arithmetic()["threads"]
 
     def warning():
         with unfinished.Unfinished(
-            Path("a"), checkpoints.values_of(net), {}, checkpoints.training_state, resume=True, seconds=9
+            Path("a"), checkpoints.values_of(net), {}, training_state, resume=True, seconds=9
         ) as training:
             training.keep_last()
             shutil.copy(file, "kept")
@@ -394,8 +432,72 @@ def test_going_on_with_other_threads_is_told(monkeypatch, capsys):
         return capsys.readouterr().err
 
     assert warning() == ""
+    commit = run_folder.commit() or ""
     monkeypatch.setattr(checkpoints, "arithmetic", lambda: {**run_folder.arithmetic(), "threads": "99"})
-    assert warning() == f"warning: since {file} was written: threads '{threads}' -> '99'; bits may differ\n"
+    monkeypatch.setattr(checkpoints, "commit", lambda: "0000000")
+    assert warning() == (
+        f"warning: since {file} was written: threads '{threads}' -> '99', commit '{commit}' -> '0000000'; "
+        "bits may differ\n"
+    )
+
+
+def test_both_variables_that_may_decide_the_threads_are_told(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert run_folder.arithmetic.__wrapped__()["threads"] == "OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=2"
+
+
+def test_a_blas_may_have_no_version(monkeypatch):
+    monkeypatch.setattr(np, "show_config", lambda **_: {"Build Dependencies": {"blas": {"name": "mine"}}})
+    assert run_folder.arithmetic.__wrapped__()["blas"] == "mine None"
+
+
+def test_the_commit_is_found_without_writing_into_the_repository(here, monkeypatch):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a"]
+    for command in (["init", "-q"], ["add", "tiny.npz"], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *command], check=True)
+    expected = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    monkeypatch.setattr(run_folder, "__file__", str(here / "script.py"))
+    commit = getattr(run_folder.commit, "__wrapped__", run_folder.commit)
+    os.utime("tiny.npz", (1, 1))
+    before = Path(".git/index").read_bytes()
+    assert commit() == expected
+    assert Path(".git/index").read_bytes() == before
+    Path("tiny.npz").write_text("other")
+    assert commit() == f"{expected}-dirty"
+
+
+def test_a_run_whose_name_only_begins_like_this_one_is_another():
+    for name, finished in (("a_seed10", None), ("a_seed1-b", None), ("a_seed1-2", Path("a_seed1-2"))):
+        Path(name).mkdir()
+        run_folder.write_json(Path(name, "config.json"), {"l2": 1})
+        run_folder.write_json(Path(name, "summary.json"), {})
+        assert run_folder.finished(Path(), "a_seed1", {"l2": 1}) == finished
+
+
+@pytest.mark.parametrize(
+    ("loss", "code"), [(lambda: np.float32(3e38) * 10, 3), (lambda: np.float32(3e38), 0)], ids=["infinite", "large"]
+)
+def test_a_test_loss_that_is_not_finite_is_divergence(outcome, monkeypatch, loss, code):
+    monkeypatch.setattr(run_cycles, "evaluate", lambda *_: (float(loss()), 0.5))
+    assert outcome("run_cycles", *CYCLES)[0] == code
+    assert Path("results", CYCLES_NAME).exists() == (code == 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_comparison_that_diverges_names_layer_and_remedy(outcome, dtype):
+    code, (line,) = outcome("side_by_side", *PAIR, "--dtype", dtype, "--l2", "1e300")
+    assert code == 3
+    assert re.search(r"the first numbers to break are in linear\d\.weight: lower the learning rate", line)
+
+
+@pytest.mark.parametrize("error", [MemoryError("9 GiB"), RuntimeError("[1] can't allocate memory: 9 GiB")], ids=repr)
+def test_memory_that_is_not_there_is_named(refused, monkeypatch, error):
+    def load(*_):
+        raise error
+
+    monkeypatch.setattr(run_cycles, "load", load)
+    refused("run_cycles", (), "not enough memory: .*9 GiB; choose a smaller network or less data")
 
 
 def asking_to_end(function, number=signal.SIGTERM):
@@ -430,11 +532,10 @@ LOADING = {
 def test_asked_to_end_while_it_reads_a_script_ends_in_one_line(outcome, monkeypatch, script, number, code):
     module = importlib.import_module(script)
     monkeypatch.setattr(module, LOADING[script], asking_to_end(getattr(module, LOADING[script]), number))
-    before, handlers = files(), signal.getsignal(number)
+    before = files()
     expected = (code, ["error: interrupted; what had finished is kept"])
     assert outcome(script, *(["results"] if script == "plot_run" else [])) == expected
     assert files() == before
-    assert signal.getsignal(number) == handlers
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
@@ -454,6 +555,30 @@ runpy.run_path({str(EXPERIMENTS / script)!r} + ".py", run_name="__main__")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (code, "error: interrupted; what had finished is kept\n")
+
+
+@pytest.mark.parametrize("number", interruption.SIGNALS, ids=lambda number: number.name)
+def test_a_signal_that_is_to_be_ignored_stays_ignored(number):
+    """As a shell starts what runs in the background, and nohup."""
+    program = f"""
+import os, signal, sys
+sys.path.insert(0, {str(EXPERIMENTS)!r})
+import interruption
+signal.signal({int(number)}, signal.SIG_IGN)
+interruption.end_at_once()
+with interruption.handled(interruption.unwound):
+    os.kill(os.getpid(), {int(number)})
+os.kill(os.getpid(), {int(number)})
+"""
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_asked_to_end_a_training_says_what_it_does(tmp_path, capfd):
+    training = unfinished.Unfinished(tmp_path / "a", {}, {}, None, resume=False, seconds=9)
+    with pytest.raises(interruption.Interrupted), training:
+        os.kill(os.getpid(), signal.SIGINT)
+    expected = "ending after this update, or when the results are written; again: at once"
+    assert capfd.readouterr().err.splitlines() == ["", expected]
 
 
 MEASURED = {"manual": np.ones(1), "floor": np.ones(1), "torch eager": np.ones(1)}
@@ -488,6 +613,17 @@ class TestMeasurement:
         assert files() == before
         assert not list(Path("results").rglob(".unfinished-*"))
 
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has /dev/full")
+    def test_it_is_kept_where_it_cannot_be_printed(self, outcome, monkeypatch, script, arguments):
+        with Path("/dev/full").open("w", buffering=1) as stdout:
+            monkeypatch.setattr(sys, "stdout", stdout)
+            code, lines = outcome(script, *arguments)
+        assert (code, lines) == (
+            2,
+            ["error: the output cannot be written (No space left on device); what had finished is kept"],
+        )
+        assert list(Path("results", script).glob("*/summary.json"))
+
 
 def killed_while_it_writes_results():
     program = f"""
@@ -504,14 +640,62 @@ with run_folder.new_folder(Path("results"), "a") as folder:
 
 def test_what_a_killed_script_left_is_removed_by_the_next_of_its_name():
     killed_while_it_writes_results()
-    assert [path.name for path in Path("results").glob(".*")] == [".unfinished-a"]
+    assert {path.name for path in Path("results").glob(".*")} == {".lock", ".unfinished-a"}
     with run_folder.new_folder(Path("results"), "a") as folder:
         (folder / "whole").write_text("")
     assert sorted(path.name for path in Path("results").iterdir()) == ["a", "run_cycles"]
     assert [path.name for path in Path("results/a").iterdir()] == ["whole"]
 
 
-def test_a_folder_that_is_being_written_is_waited_for():
+def without_locks(monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+
+
+def test_where_there_are_no_locks_no_folder_takes_the_place_of_another(monkeypatch):
+    without_locks(monkeypatch)
+    with run_folder.new_folder(Path("results"), "a") as first:
+        with run_folder.new_folder(Path("results"), "a") as second:
+            (second / "second").write_text("")
+        (first / "first").write_text("")
+    assert sorted(path.name for path in Path("results").iterdir()) == ["a", "a-2", "run_cycles"]
+    assert [path.name for path in Path("results/a").iterdir()] == ["second"]
+    assert [path.name for path in Path("results/a-2").iterdir()] == ["first"]
+
+
+def test_where_there_are_no_locks_a_training_says_so_and_goes_on(outcome, monkeypatch):
+    without_locks(monkeypatch)
+    code, lines = outcome("run_cycles", *CYCLES)
+    assert code == 0
+    assert set(lines) == {"note: results/run_cycles has no locks: start no other process on the same there"}
+
+
+@pytest.fixture
+def on_disk(monkeypatch):
+    """The files and folders that were brought onto the disk, as numbers."""
+    numbers = []
+    monkeypatch.setattr(os, "fsync", lambda stream: numbers.append(os.fstat(stream).st_ino))
+    return numbers
+
+
+def test_results_are_on_the_disk_before_the_checkpoint_is_removed(outcome, monkeypatch, on_disk):
+    monkeypatch.setattr(checkpoints, "remove", lambda file: (file.unlink(), on_disk.append(None)))
+    assert outcome("run_cycles", *CYCLES) == (0, [])
+    folder = Path("results", CYCLES_NAME)
+    before = on_disk[: on_disk.index(None)]
+    assert {path.stat().st_ino for path in (*folder.iterdir(), folder, folder.parent)} <= set(before)
+    assert before[-1] == folder.parent.stat().st_ino
+
+
+def test_the_name_of_a_checkpoint_is_on_the_disk(on_disk):
+    file = unfinished.checkpoint_of(Path("results/a"))
+    checkpoints.write(file, {"a": np.ones(1)}, TrainingState(1, {}, []), {})
+    assert on_disk == [file.stat().st_ino, file.parent.stat().st_ino]
+
+
+def test_a_folder_that_is_being_written_is_waited_for(capsys):
     program = f"""
 import sys
 sys.path.insert(0, {str(EXPERIMENTS)!r})
@@ -525,12 +709,14 @@ with run_folder.new_folder(Path("results"), "a") as folder:
     other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "writing\n"
     (Path("results") / ".unfinished-a" / "seen").write_text("")
-    signal.signal(signal.SIGALRM, lambda *_: other.communicate("x"))
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    timer = threading.Timer(0.1, lambda: other.communicate("x"))
+    timer.start()
     with run_folder.new_folder(Path("results"), "a") as folder:
         (folder / "second").write_text("")
     assert sorted(path.name for path in Path("results/a").iterdir()) == ["first", "seen"]
     assert [path.name for path in Path("results/a-2").iterdir()] == ["second"]
+    assert capsys.readouterr().err == "waiting for another process that writes in results\n"
+    timer.join()
 
 
 STREAMS = {
