@@ -290,7 +290,7 @@ RIGHT = {
 }
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
 @pytest.mark.parametrize("sizes", [(6, 4), *ARCHITECTURES], ids=str)
 @pytest.mark.parametrize("right", RIGHT)

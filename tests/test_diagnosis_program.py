@@ -24,6 +24,8 @@ from manual_mlp import (
 
 ETA, L2 = 0.03, 0.05
 
+ONE_OF_THEM = [ARCHITECTURES[0], *(pytest.param(other, marks=pytest.mark.thorough) for other in ARCHITECTURES[1:])]
+
 
 def is_weight(name):
     return name.startswith("linear") and name.endswith(".weight")
@@ -78,7 +80,7 @@ UPDATES = [
 ]
 
 
-@pytest.mark.parametrize("sizes", ARCHITECTURES, ids=str)
+@pytest.mark.parametrize("sizes", ONE_OF_THEM, ids=str)
 @pytest.mark.parametrize(("name", "where", "mistaken"), UPDATES, ids=[f"{m[0]}-{m[1]}" for m in UPDATES])
 def test_an_update_s_mistake_is_named(name, where, mistaken, sizes):
     parameters, x, y, _ = case(sizes, batch_norm=True)
@@ -203,7 +205,7 @@ WIDE = [(3072, 50, 10), (400, 60, 40, 10), (784, 100, 50, 30, 10)]
 
 
 @pytest.mark.parametrize("sizes", WIDE, ids=str)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(other, marks=pytest.mark.thorough) for other in [1, 2])])
 @pytest.mark.parametrize("initializer", ["he", "xavier", 0.01])
 def test_right_first_values_are_never_accused(initializer, sizes, seed):
     net = MLP(sizes, batch_norm=True, initializer=initializer, rng=np.random.default_rng(seed))
@@ -268,7 +270,7 @@ def standard(x, by):
     return (x - by.mean(axis=0)) / by.std(axis=0)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(other, marks=pytest.mark.thorough) for other in [1, 2])])
 @pytest.mark.parametrize(
     ("place", "name", "mistaken"),
     [
@@ -409,7 +411,11 @@ def checked(net, x, y, l2, h=1e-5, *, training=True, both=True, over=2.0, left=0
     return slopes
 
 
-@pytest.mark.parametrize("sizes", [(4, 5, 3), (5, 4, 6, 3), (3, 4, 5, 4, 3)], ids=str)
+@pytest.mark.parametrize(
+    "sizes",
+    [(5, 4, 6, 3), *(pytest.param(other, marks=pytest.mark.thorough) for other in [(4, 5, 3), (3, 4, 5, 4, 3)])],
+    ids=str,
+)
 @pytest.mark.parametrize(
     ("name", "how"),
     [
@@ -454,7 +460,7 @@ def class_scores(parameters, buffers, x, mean="running", gamma=True, beta=True, 
     return x
 
 
-@pytest.mark.parametrize("sizes", ARCHITECTURES, ids=str)
+@pytest.mark.parametrize("sizes", ONE_OF_THEM, ids=str)
 @pytest.mark.parametrize(
     ("name", "how"),
     [

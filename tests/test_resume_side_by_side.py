@@ -132,7 +132,7 @@ def test_what_no_comparison_has_written_is_refused(changes):
 
 
 def start(images, results, *arguments):
-    settings = ("--dtype", "float32", "--hidden", "9", "8", "--updates", "1500", "--step-size", "500")
+    settings = ("--dtype", "float32", "--hidden", "9", "8", "--updates", "700", "--step-size", "500")
     sizes = ("--batch-size", "20", "--n-train", "160", "--data", images, "--results", results)
     command = [sys.executable, SCRIPT, *settings, *sizes, *arguments]
     return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -169,7 +169,7 @@ def test_killed_and_interrupted_a_comparison_ends_in_the_same_summary(images, tm
     assert [path.name for path in file.parent.iterdir()] == [NAME]
     again = side_by_side.Settings(
         *("float32", (9, 8)),
-        updates=1500,
+        updates=700,
         step_size=500,
         batch_size=20,
         n_train=160,

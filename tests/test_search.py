@@ -201,11 +201,11 @@ def lines_of(file):
 
 def test_a_search_that_is_killed_loses_and_repeats_nothing(images, tmp_path):
     """kill -9 at random moments, after the first training of each process; the last brings the search to its end."""
-    arguments = [sys.executable, *command(images, tmp_path, "--values", "6", "6", "--seeds", "3", "--workers", "2")]
+    arguments = [sys.executable, *command(images, tmp_path, "--values", "4", "4", "--seeds", "3", "--workers", "2")]
     file = tmp_path / "out" / "trainings.jsonl"
     rng = np.random.default_rng(0)
     kept: list[str] = []
-    for _ in range(3):
+    for _ in range(2):
         with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             while len(lines_of(file)) <= len(kept) and process.poll() is None:
                 time.sleep(0.005)
@@ -220,7 +220,7 @@ def test_a_search_that_is_killed_loses_and_repeats_nothing(images, tmp_path):
     lines = lines_of(file)
     assert lines[: len(kept)] == kept
     trained = collections.Counter(json.dumps(json.loads(line)["training"]) for line in lines[1:])
-    assert len(trained) == 2 * 6 * 3
+    assert len(trained) == 2 * 4 * 3
     assert set(trained.values()) == {1}, "no training is made twice"
     uninterrupted = [str(one).replace(str(tmp_path / "out"), str(tmp_path / "other")) for one in arguments]
     assert subprocess.run(uninterrupted, capture_output=True, text=True).stdout == done.stdout
