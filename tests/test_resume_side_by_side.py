@@ -149,6 +149,7 @@ def result(results):
     return {name: value for name, value in summary.items() if "milliseconds" not in name}
 
 
+@pytest.mark.thorough  # the tests above stop one in this process
 def test_killed_and_interrupted_a_comparison_ends_in_the_same_summary(images, tmp_path, capsys):
     whole = start(images, tmp_path / "whole")
     draw = random.Random(0)
