@@ -17,8 +17,9 @@ from manual_mlp.diagnosis import (
 from manual_mlp.finite_differences import directional_gradients, numerical_gradients
 from manual_mlp.gradient_check import compare_gradients, measured_rounding
 from manual_mlp.network import MLP
+from manual_mlp.optimizers import sgd_update
 from manual_mlp.schedules import cyclical_learning_rate
-from manual_mlp.training import Record, TrainingState, evaluate, minibatches, sgd_update, train
+from manual_mlp.training import Record, TrainingState, evaluate, minibatches, train
 
 __all__ = [
     "MLP",

@@ -1,4 +1,4 @@
-"""Training: minibatches, the update, the loop, and the history that it leaves."""
+"""Training: minibatches, the loop, and the history that it leaves."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manual_mlp.checks import checked_generator, checked_images, checked_integer, checked_labels, checked_number
-from manual_mlp.layers import Array, L2PenaltyCache, Labels, l2_penalty_backward, softmax_cross_entropy_forward
-from manual_mlp.named_arrays import NamedArrays
+from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
 from manual_mlp.network import MLP, checked_network, layer_names
+from manual_mlp.optimizers import Update, sgd_update
 
 Data = tuple[Array, Labels]  # images (N, D) and class numbers (N,)
-
-UPDATE_BLOCK = 32768  # entries: parameters and gradients together are a quarter of a megabyte in float32
 
 
 @dataclass(frozen=True)
@@ -60,23 +58,6 @@ def minibatches(images: int, batch_size: int, rng: np.random.Generator) -> Itera
     return batches()
 
 
-def sgd_update(parameters: NamedArrays, gradients: NamedArrays, eta: float, l2: float = 0.0) -> None:
-    """parameters -= eta (gradients + 2 l2 W), whatever their names. Uses up the gradients.
-
-    `gradients` are those of the loss; the penalty's is added here, block by block: what one operation has touched is
-    still in the cache for the next. (Shrinking W by the factor 1 - 2 eta l2 would be one pass less, but float32 rounds
-    that factor to 1 where eta l2 is small.)
-    """
-    eta = checked_number("eta", eta, minimum=0)
-    l2 = checked_number("l2", l2, minimum=0)
-    for start in range(0, len(parameters.flat), UPDATE_BLOCK):
-        block = slice(start, start + UPDATE_BLOCK)
-        W = parameters.weights[block]  # empty where the weights have ended
-        gradients.weights[block] += l2_penalty_backward(1.0, L2PenaltyCache(W, l2))
-        gradients.flat[block] *= eta
-        parameters.flat[block] -= gradients.flat[block]
-
-
 def evaluate(net: MLP, data: Data, chunk: int = 5000) -> tuple[float, float]:
     """Mean cross-entropy and accuracy in test mode, `chunk` images at a time to bound the memory."""
     return loss_and_accuracy(net, checked_data(net, data), checked_integer("chunk", chunk, minimum=1))
@@ -101,6 +82,7 @@ def train(
     *,
     learning_rate: Callable[[int], float],
     updates: int,
+    optimizer: Update = sgd_update,
     batch_size: int = 100,
     l2: float = 0.0,
     record_every: int,
@@ -110,7 +92,7 @@ def train(
     on_state: Callable[[TrainingState], None] = lambda _: None,
     resume: TrainingState | None = None,
 ) -> list[Record]:
-    """Plain minibatch SGD for `updates` updates, eta taken from learning_rate(update number).
+    """Minibatch training for `updates` updates, eta taken from learning_rate(update number).
 
     A record is taken before the first update, after every `record_every` updates and after the last.
     `on_update(step, eta, batch loss)` and `on_record(record)` let a caller show progress.
@@ -175,7 +157,7 @@ def train(
                     f"the loss is {loss} at update {step}, where eta is {eta:g}; the first numbers to break are "
                     f"{first_not_finite(net, part)}: {remedy(step)}"
                 )
-            sgd_update(net.parameters, gradients, eta, l2)
+            optimizer(net.parameters, gradients, eta, l2)
             on_update(step, eta, loss)
             if (step + 1) % batches_per_epoch == 0:
                 epoch = rng.bit_generator.state

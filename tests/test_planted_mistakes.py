@@ -20,7 +20,16 @@ import test_schedules
 import test_training
 import test_trajectories
 
-from manual_mlp import finite_differences, gradient_check, layers, named_arrays, network, schedules, training
+from manual_mlp import (
+    finite_differences,
+    gradient_check,
+    layers,
+    named_arrays,
+    network,
+    optimizers,
+    schedules,
+    training,
+)
 from manual_mlp.initializers import he
 from torch_reference import TwinSGD
 
@@ -196,15 +205,15 @@ MISTAKES = [
     ("penalty missing in the gradient", network.MLP.cost_and_gradients, "gradients.weights += ", "_ = ", "gradients"),
     (
         "penalty on biases and gammas too, in the update",
-        training.sgd_update,
+        optimizers.sgd_update,
         "gradients.weights[block] += l2_penalty_backward(1.0, L2PenaltyCache(W, l2))",
         "gradients.flat[block] += l2_penalty_backward(1.0, L2PenaltyCache(parameters.flat[block], l2))",
         "ten steps",
     ),
-    ("penalty missing in the update", training.sgd_update, "gradients.weights[block] += ", "_ = ", "ten steps"),
+    ("penalty missing in the update", optimizers.sgd_update, "gradients.weights[block] += ", "_ = ", "ten steps"),
     (
         "the penalty's gradient not times eta",
-        training.sgd_update,
+        optimizers.sgd_update,
         "L2PenaltyCache(W, l2)",
         "L2PenaltyCache(W, l2 / eta)",
         "ten steps",
@@ -276,10 +285,10 @@ MISTAKES = [
         "learning_rate(last * batch_size // images), minimum",
         "loop",
     ),
-    ("gradient ascent", training.sgd_update, "flat[block] -= ", "flat[block] += ", "ten steps"),
+    ("gradient ascent", optimizers.sgd_update, "flat[block] -= ", "flat[block] += ", "ten steps"),
     (
         "biases never updated",
-        training.sgd_update,
+        optimizers.sgd_update,
         "parameters.flat[block] -= gradients.flat[block]",
         "parameters.weights[block] -= gradients.weights[block]",
         "ten steps",

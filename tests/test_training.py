@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from manual_mlp import MLP, evaluate, minibatches, sgd_update, train, training
+from manual_mlp import MLP, evaluate, minibatches, optimizers, sgd_update, train
 
 
 def problem(images=60, seed=0):
@@ -60,7 +60,7 @@ def test_an_update_moves_against_the_gradient():
 
 def test_an_update_with_l2_is_one_along_the_whole_costs_gradient(monkeypatch):
     """Also where weights end within a block and where a block is full."""
-    monkeypatch.setattr(training, "UPDATE_BLOCK", 16)
+    monkeypatch.setattr(optimizers, "UPDATE_BLOCK", 16)
     by_hand, net = network(batch_norm=True), network(batch_norm=True)
     x, y = problem()
     _, gradients = by_hand.cost_and_gradients(x, y, 0.1)
