@@ -14,13 +14,13 @@ import runs
 import shared_splits
 from runs import Run, new_network
 
-from manual_mlp import evaluate, initializers, layers, named_arrays, network, optimizers, schedules, training
+from manual_mlp import blocks, evaluate, initializers, layers, named_arrays, network, optimizers, schedules, training
 
 Result = dict[str, Any]  # the numbers of one training; {"diverged": why} where it came to no end
 
 # Of the code as it was imported: a process that has run for long may lie beside newer files.
 CODE = run_folder.code(
-    *(initializers, layers, named_arrays, network, optimizers, schedules, training),
+    *(blocks, initializers, layers, named_arrays, network, optimizers, schedules, training),
     *(image_data, runs, shared_splits, sys.modules[__name__]),
 )
 VERSION = {"numpy": np.__version__, "code": CODE}

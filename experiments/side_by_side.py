@@ -37,8 +37,8 @@ from tqdm import tqdm
 from unfinished import Unfinished
 
 from manual_mlp import MLP, cyclical_learning_rate, minibatches, sgd_update
+from manual_mlp.blocks import relu_signs
 from manual_mlp.checks import checked_integer, checked_number
-from manual_mlp.network import relu_signs
 from manual_mlp.training import first_not_finite, remedy
 from torch_reference import Twin, TwinSGD, mirror, mirror_back
 

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manual_mlp import MLP
+from manual_mlp.blocks import relu_signs
 from manual_mlp.checks import checked_integer
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
-from manual_mlp.network import relu_signs
 
 PRECISIONS = ("float64", "float32")
 L2 = 0.01

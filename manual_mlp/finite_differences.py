@@ -12,9 +12,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from manual_mlp.blocks import relu_signs
 from manual_mlp.checks import checked_generator, checked_images, checked_integer, checked_labels, checked_number
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
-from manual_mlp.network import MLP, checked_network, relu_signs
+from manual_mlp.network import MLP, checked_network
 
 REDRAWS = 20
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_generator, checked_images, checked_integer, checked_labels, checked_number
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
-from manual_mlp.network import MLP, checked_network, layer_names
+from manual_mlp.network import MLP, checked_network
 from manual_mlp.optimizers import Update, sgd_update
 
 Data = tuple[Array, Labels]  # images (N, D) and class numbers (N,)

@@ -8,7 +8,7 @@ import pytest
 import student
 
 from manual_mlp import MLP, diagnose
-from manual_mlp.network import layer_names
+from manual_mlp.blocks import layer_names
 from torch_reference import autograd_gradients
 
 SOURCE = inspect.getsource(student)

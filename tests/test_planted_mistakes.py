@@ -21,6 +21,7 @@ import test_training
 import test_trajectories
 
 from manual_mlp import (
+    blocks,
     finite_differences,
     gradient_check,
     layers,
@@ -222,20 +223,20 @@ MISTAKES = [
     (
         "ReLU on the class scores",
         network.MLP.forward_with_caches,
-        "return h, caches",
-        "return np.maximum(h, 0), caches",
+        "return out, caches",
+        "return np.maximum(out, 0), caches",
         "outputs, test",
     ),
     (
         "batch norm skipped in training",
-        network.MLP.forward_with_caches,
-        "self.batch_norm and training",
-        "False",
+        blocks.Block.forward,
+        "if self.batch_norm:",
+        "if self.batch_norm and not training:",
         "outputs, training",
     ),
     (
         "ReLU forgotten on the way back",
-        network.MLP._backward,
+        blocks.Block.backward,
         "dout = relu_backward(dout, cache.relu, dx=dout)",
         "pass",
         "gradients",

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_number
 from manual_mlp.diagnosis.network import checked_parameters
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.initializers import weight_std
 from manual_mlp.layers import Array
-from manual_mlp.network import layer_names
 
 MOST_SIGMAS = 5.0  # of the sampling error of a standard deviation, 1 / sqrt(2 entries)
 

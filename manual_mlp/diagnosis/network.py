@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from manual_mlp.blocks import LayerNames, layer_names
 from manual_mlp.checks import checked_images, checked_labels, checked_number
 from manual_mlp.diagnosis.catalogue import NETWORK
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, best_of, explain, lines_at
@@ -17,7 +18,6 @@ from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
 from manual_mlp.diagnosis.textbook import Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
-from manual_mlp.network import LayerNames, layer_names
 
 CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[float, Mapping[str, ArrayLike]]]
 

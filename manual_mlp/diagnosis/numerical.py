@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
+from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_images, checked_labels, checked_number
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
 from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
@@ -14,7 +15,6 @@ from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers
 from manual_mlp.diagnosis.textbook import Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array
-from manual_mlp.network import layer_names
 
 TOLERANCE = 1e-6  # of a parameter's largest slope; rounding of the cost over h comes on top
 MOST_ENTRIES = 5000

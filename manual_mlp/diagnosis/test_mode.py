@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_images
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
@@ -17,7 +18,6 @@ from manual_mlp.diagnosis.operations import EPS, eps_note, size, tolerance_for
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import BATCH_NORM_EPS, Array
-from manual_mlp.network import layer_names
 
 
 def diagnose_test_mode(

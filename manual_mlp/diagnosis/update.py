@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_number
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
 from manual_mlp.diagnosis.mistakes.update import UPDATE
@@ -14,7 +15,6 @@ from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers
 from manual_mlp.diagnosis.textbook import Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array
-from manual_mlp.network import layer_names
 
 EXACT = 1e-7  # of a parameter's largest step; what before - after rounds off comes on top
 
