@@ -3,6 +3,7 @@
 Start with `layers.py`; it needs nothing else.
 """
 
+from manual_mlp.batch_statistics import adaptive_batch_norm, precise_batch_norm
 from manual_mlp.diagnosis import (
     diagnose,
     diagnose_initialization,
@@ -25,6 +26,7 @@ __all__ = [
     "MLP",
     "Record",
     "TrainingState",
+    "adaptive_batch_norm",
     "compare_gradients",
     "cyclical_learning_rate",
     "diagnose",
@@ -41,6 +43,7 @@ __all__ = [
     "measured_rounding",
     "minibatches",
     "numerical_gradients",
+    "precise_batch_norm",
     "sgd_update",
     "train",
 ]

@@ -31,6 +31,17 @@ def checked_number(name: str, value: object, minimum: float) -> float:
     return number
 
 
+def checked_fraction(name: str, value: object) -> float:
+    """A number from 0 up to, but not including, 1."""
+    try:
+        number = checked_number(name, value, minimum=0)
+    except ValueError:
+        number = math.nan
+    if not number < 1:
+        raise ValueError(f"{name} is {value!r}; it must be at least 0 and below 1")
+    return number
+
+
 def checked_bool(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool):
         raise ValueError(f"{name} is {value!r}; it must be True or False")
@@ -55,6 +66,22 @@ def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     if len(sizes) < 2:
         raise ValueError(f"sizes is {sizes}; it must name at least the inputs and the classes, as in [3072, 50, 10]")
     return tuple(checked_integer(f"sizes[{place}]", size, minimum=1) for place, size in enumerate(sizes))
+
+
+def checked_skips(skips: Sequence[int], sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Numbers of hidden layers that put out as many features as they take in."""
+    if not isinstance(skips, Sequence | np.ndarray) or isinstance(skips, str):
+        raise ValueError(f"skips is {skips!r}; it must name hidden layers, as in (2, 3)")
+    for place, layer in enumerate(skips):
+        layer = checked_integer(f"skips[{place}]", layer, minimum=1)
+        if layer > len(sizes) - 2:
+            raise ValueError(f"skips[{place}] is {layer}; the hidden layers have the numbers 1 to {len(sizes) - 2}")
+        if sizes[layer - 1] != sizes[layer]:
+            raise ValueError(
+                f"skips[{place}] is {layer}: that layer takes in {sizes[layer - 1]} features, puts out {sizes[layer]}; "
+                "a skip adds the two, so they must be as many"
+            )
+    return tuple(sorted({int(layer) for layer in skips}))
 
 
 def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statistics: bool) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from manual_mlp.blocks import relu_signs
 from manual_mlp.checks import checked_generator, checked_images, checked_integer, checked_labels, checked_number
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
-from manual_mlp.network import MLP, checked_network
+from manual_mlp.network import MLP, Masks, checked_network
 
 REDRAWS = 20
 
@@ -39,13 +39,15 @@ def numerical_gradients(
     y: ArrayLike,
     l2: float = 0.0,
     h: float = 1e-5,
+    masks: Masks | None = None,
     on_entry: Callable[[], object] = lambda: None,
 ) -> NumericalGradients:
     """(cost(value + h) - cost(value - h)) / 2h, one entry of one parameter after the other.
 
-    The cost normalizes with the batch's statistics, as the gradient does. Parameters and buffers end as they were.
+    The cost normalizes with the batch's statistics and drops by the same masks, as the gradient does. Parameters and
+    buffers end as they were.
     """
-    cost = TrainingCost(net, x, y, l2, h)
+    cost = TrainingCost(net, x, y, l2, h, masks)
     differences, at_kink = {}, {}
     for name, values in net.parameters.items():
         differences[name], at_kink[name] = np.zeros(values.shape), np.zeros(values.shape, bool)
@@ -63,6 +65,7 @@ def directional_gradients(
     y: ArrayLike,
     l2: float = 0.0,
     h: float = 1e-5,
+    masks: Masks | None = None,
     *,
     directions: int = 20,
     rng: np.random.Generator,
@@ -74,7 +77,7 @@ def directional_gradients(
     Returns, by the parameters' names, the slopes that `gradients` claims, <gradient, direction>, and the
     differences of the cost along the same directions: compare the two as if they were gradients.
     """
-    cost = TrainingCost(net, x, y, l2, h)
+    cost = TrainingCost(net, x, y, l2, h, masks)
     directions, rng = checked_integer("directions", directions, minimum=1), checked_generator("rng", rng)
     shapes = {name: np.shape(gradient) for name, gradient in gradients.items()}
     if shapes != {name: values.shape for name, values in net.parameters.items()}:
@@ -112,7 +115,7 @@ class TrainingCost:
     rounding   how far the cost may be off: each layer rounds what it passes on, the last of it logits and cost
     """
 
-    def __init__(self, net: MLP, x: ArrayLike, y: ArrayLike, l2: float, h: float) -> None:
+    def __init__(self, net: MLP, x: ArrayLike, y: ArrayLike, l2: float, h: float, masks: Masks | None) -> None:
         net = checked_network(net)
         if net.dtype != np.float64:
             raise ValueError(f"net has dtype {net.dtype}; differences of a cost need dtype=np.float64")
@@ -121,7 +124,8 @@ class TrainingCost:
         self.net, self.l2, self.h = net, checked_number("l2", l2, minimum=0), h
         self.x = checked_images(x, net.sizes[0], net.dtype, batch_statistics=net.batch_norm and net.depth > 1)
         self.y: Labels = checked_labels(y, len(self.x), net.sizes[-1])
-        logits, _ = net.forward_with_caches(self.x, training=True)
+        self.masks = net.checked_masks(masks, len(self.x), training=True)
+        logits, _ = net.forward_with_caches(self.x, True, self.masks)
         cost, self.signs = self.cost_and_signs()
         if not np.isfinite(cost):
             raise ValueError(f"net has the cost {cost} on this batch; a gradient needs one that is finite")
@@ -129,8 +133,8 @@ class TrainingCost:
 
     def cost_and_signs(self) -> tuple[float, NDArray[np.bool]]:
         """The cost, and for every ReLU input whether it is positive."""
-        logits, caches = self.net.forward_with_caches(self.x, training=True)
-        loss, _ = softmax_cross_entropy_forward(logits, self.y)
+        logits, caches = self.net.forward_with_caches(self.x, True, self.masks)
+        loss, _ = softmax_cross_entropy_forward(logits, self.y, self.net.label_smoothing)
         penalty = self.net.penalty(self.l2) if self.l2 else 0.0  # of a large network it costs as much as the rest
         return float(loss) + penalty, relu_signs(caches)
 

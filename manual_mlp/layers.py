@@ -201,37 +201,79 @@ def batch_norm_inference(
     return out
 
 
+class DropoutCache(NamedTuple):
+    mask: Array  # (N, H)
+
+
+def dropout_mask(n: int, width: int, rate: float, rng: np.random.Generator, dtype: np.dtype[np.floating]) -> Array:
+    """Every entry is 0 with probability `rate`, else 1 / (1 - rate): on average it is 1, so test time needs no factor.
+
+    Shapes: -> mask (n, width)
+    """
+    mask = rng.random((n, width), dtype)  # (n, width)
+    np.greater_equal(mask, rate, out=mask)  # 1 where it keeps
+    mask /= 1 - rate
+    return mask
+
+
+def dropout_forward(x: Array, mask: Array, out: Array | None = None) -> tuple[Array, DropoutCache]:
+    """Inverted dropout: out = mask x. `out` may be x itself. At test time out = x.
+
+    Shapes: x (N, H), mask (N, H) -> out (N, H)
+    Source: Srivastava et al. 2014, scaled in training as CS231n and torch do.
+    """
+    return np.multiply(x, mask, out=out), DropoutCache(mask)
+
+
+def dropout_backward(dout: Array, cache: DropoutCache, dx: Array | None = None) -> Array:
+    """dx = mask dout: the mask was drawn before and does not depend on x. `dx` may be dout itself.
+
+    Shapes: dout (N, H) -> dx (N, H)
+    """
+    return np.multiply(dout, cache.mask, out=dx)  # (N, H)
+
+
 class SoftmaxCrossEntropyCache(NamedTuple):
     p: Array  # (N, K) probabilities
     y: Labels  # (N,)
+    label_smoothing: float
 
 
-def softmax_cross_entropy_forward(logits: Array, y: Labels) -> tuple[np.floating, SoftmaxCrossEntropyCache]:
+def softmax_cross_entropy_forward(
+    logits: Array, y: Labels, label_smoothing: float = 0.0
+) -> tuple[np.floating, SoftmaxCrossEntropyCache]:
     """loss = 1/N sum_n -log p[n, y_n] with p = softmax(logits), row by row.
 
     Each row is shifted by its own maximum: p stays the same and exp cannot overflow. Since the largest term of the sum
     is then 1, log p = shifted - log(sum(exp(shifted))) never takes the logarithm of 0.
 
+    label_smoothing s spreads that share of the target over all classes: loss = 1/N sum_n sum_k -q[n, k] log p[n, k],
+    q = (1 - s) onehot(y) + s / K.
+
     Shapes: logits (N, K), y (N,) -> loss ()
+    Source: Szegedy et al. 2016, section 7, for the smoothing.
     """
     rows = np.arange(len(y))
     shifted = logits - logits.max(axis=1, keepdims=True)  # (N, K)
     p = np.exp(shifted)  # (N, K)
     total = p.sum(axis=1, keepdims=True)  # (N, 1), at least 1
-    loss = np.sum(np.log(total[:, 0]) - shifted[rows, y]) / len(y)
+    target = shifted[rows, y]  # (N,) sum_k q[n, k] shifted[n, k]
+    if label_smoothing:
+        target = (1 - label_smoothing) * target + label_smoothing * shifted.mean(axis=1)
+    loss = np.sum(np.log(total[:, 0]) - target) / len(y)
     p /= total
-    return loss, SoftmaxCrossEntropyCache(p, y)
+    return loss, SoftmaxCrossEntropyCache(p, y, label_smoothing)
 
 
 def softmax_cross_entropy_backward(dout: float, cache: SoftmaxCrossEntropyCache) -> Array:
-    """dlogits = dout (p - onehot(y)) / N.
+    """dlogits = dout (p - q) / N with q = onehot(y), smoothed as in the forward pass.
 
     Shapes: dout () -> dlogits (N, K)
     """
-    p, y = cache
-    n = len(y)
-    dlogits = p.copy()  # (N, K)
-    dlogits[np.arange(n), y] -= 1
+    p, y, label_smoothing = cache
+    n, classes = p.shape
+    dlogits: Array = p - label_smoothing / classes  # (N, K)
+    dlogits[np.arange(n), y] -= 1 - label_smoothing
     dlogits *= dout / n
     return dlogits
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_generator, checked_images, checked_integer, checked_labels, checked_number
 from manual_mlp.layers import Array, Labels, softmax_cross_entropy_forward
-from manual_mlp.network import MLP, checked_network
+from manual_mlp.network import MLP, Masks, checked_network
 from manual_mlp.optimizers import Update, sgd_update
 
 Data = tuple[Array, Labels]  # images (N, D) and class numbers (N,)
@@ -86,8 +86,10 @@ def train(
     optimizer: Update = sgd_update,
     batch_size: int = 100,
     l2: float = 0.0,
+    augment: Callable[[Array, np.random.Generator], Array] | None = None,
     record_every: int,
     rng: np.random.Generator,
+    noise_seed: int | None = None,
     on_update: Callable[[int, float, float], None] = lambda *_: None,
     on_record: Callable[[Record], None] = lambda _: None,
     on_state: Callable[[TrainingState], None] = lambda _: None,
@@ -96,11 +98,17 @@ def train(
     """Minibatch training for `updates` updates, eta taken from learning_rate(update number).
 
     A record is taken before the first update, after every `record_every` updates and after the last.
+    `rng` draws the order of the images. `augment(batch, generator)` changes a batch, which it may overwrite, before the
+    network sees it. It and dropout draw from streams of their own, which `noise_seed` and the update number decide, so
+    that neither changes what the other or the order would be.
+
     `on_update(step, eta, batch loss)` and `on_record(record)` let a caller show progress.
 
     `on_state(state)` is called after every update, when network and state belong together: a caller may save both, or
     end the training by raising. Given to a new call as `resume`, with the network's values as they were, a state goes
     on to the same bits; `rng` may then be any generator of the same kind.
+
+    What an optimizer keeps between updates (its `state`) is its caller's to save, as the network's values are.
 
     A loss that is no longer finite ends the training with a FloatingPointError that names the layer.
     """
@@ -112,6 +120,11 @@ def train(
     check_batch_size(net, images, batch_size)
     if not callable(learning_rate):
         raise ValueError(f"learning_rate is {learning_rate!r}; it must be a function of the update number")
+    if not callable(optimizer):
+        raise ValueError(f"optimizer is {optimizer!r}; it must be one such as sgd_update")
+    if not (augment is None or callable(augment)):
+        raise ValueError(f"augment is {augment!r}; it must be a function of a batch and a generator")
+    noise = checked_integer("noise_seed", noise_seed, minimum=0) if augment is not None or net.dropout else 0
 
     def record(step: int, eta: float) -> Record:
         penalty = net.penalty(l2)
@@ -152,11 +165,15 @@ def train(
                 break
             rows = next(batches)
             part = np.take(x, rows, axis=0, out=batch[: len(rows)], mode="clip")  # the default mode copies twice
-            loss = net.loss_and_gradients(part, y[rows], gradients, workspace if len(rows) == len(batch) else None)
+            if augment is not None:
+                part = augment(part, np.random.default_rng([noise, step, 0]))
+            masks = net.dropout_masks(len(rows), np.random.default_rng([noise, step, 1])) if net.dropout else None
+            space = workspace if len(rows) == len(batch) else None
+            loss = net.loss_and_gradients(part, y[rows], gradients, space, masks)
             if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss is {loss} at update {step}, where eta is {eta:g}; the first numbers to break are "
-                    f"{first_not_finite(net, part)}: {remedy(step)}"
+                    f"{first_not_finite(net, part, masks)}: {remedy(step)}"
                 )
             optimizer(net.parameters, gradients, eta, l2)
             on_update(step, eta, loss)
@@ -170,9 +187,9 @@ def remedy(step: int) -> str:
     return "lower the learning rate" if step else "the first weights, the images or l2 are too large"
 
 
-def first_not_finite(net: MLP, x: Array) -> str:
+def first_not_finite(net: MLP, x: Array, masks: Masks | None = None) -> str:
     """The first, on the way from the images to the loss, of the numbers that are infinite or NaN."""
-    logits, caches = net.forward_with_caches(x, training=True)
+    logits, caches = net.forward_with_caches(x, True, masks)
     outputs = [cache.linear.x for cache in caches[1:]] + [logits]  # of each layer, in the order of computation
     for layer, output in enumerate(outputs, start=1):
         names = layer_names(layer)

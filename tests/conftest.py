@@ -48,15 +48,15 @@ def perturb(net: MLP, rng: np.random.Generator, gamma_scale: float = 1.0) -> Non
         )
 
 
-def distance_from_kinks(net: MLP, x: np.ndarray) -> float:
+def distance_from_kinks(net: MLP, x: np.ndarray, masks: list[np.ndarray] | None = None) -> float:
     """The smallest |ReLU input|: a difference that carries one across 0 measures another function."""
     nearest, values = np.inf, net.parameters
-    for layer in range(1, net.depth):
-        x, _ = linear_forward(x, values[f"linear{layer}.weight"], values[f"linear{layer}.bias"])
-        if net.batch_norm:
-            x, _ = batch_norm_forward(x, values[f"bn{layer}.weight"], values[f"bn{layer}.bias"])
-        nearest = min(nearest, np.abs(x).min())
-        x = np.maximum(x, 0)
+    _, caches = net.forward_with_caches(x, True, masks)
+    for layer, cache in enumerate(caches[:-1], start=1):
+        z, _ = linear_forward(cache.linear.x, values[f"linear{layer}.weight"], values[f"linear{layer}.bias"])
+        if net.batch_norm and not net.relu_first:
+            z, _ = batch_norm_forward(z, values[f"bn{layer}.weight"], values[f"bn{layer}.bias"])
+        nearest = min(nearest, np.abs(z).min())
     return nearest
 
 

@@ -15,6 +15,9 @@ from manual_mlp.initializers import he, xavier
 from manual_mlp.layers import (
     batch_norm_backward,
     batch_norm_forward,
+    dropout_backward,
+    dropout_forward,
+    dropout_mask,
     linear_backward,
     linear_forward,
     softmax_cross_entropy_backward,
@@ -123,14 +126,21 @@ def test_rows_of_the_logits_gradient_sum_to_zero(rng):
 
 
 def test_dropout_keeps_the_expectation_and_has_its_gradient(rng):
-    forward, backward = from_the_page("dropout_forward"), from_the_page("dropout_backward")
-    out, _ = forward(np.full(1_000_000, 2.0), 0.7, rng)
+    out, _ = dropout_forward(np.full((1000, 1000), 2.0), dropout_mask(1000, 1000, 0.3, rng, np.dtype(np.float64)))
     assert set(np.unique(out)) == {0.0, 2.0 / 0.7}
     assert out.mean() == pytest.approx(2.0, abs=0.01)  # six standard errors
     x, dout = rng.normal(size=(N, D)), rng.normal(size=(N, D))
-    _, mask = forward(x, 0.7, np.random.default_rng(3))
-    slopes = differences(lambda x: np.vdot(dout, forward(x, 0.7, np.random.default_rng(3))[0]), x)
-    np.testing.assert_allclose(backward(dout, mask), slopes, atol=1e-9)
+    mask = dropout_mask(N, D, 0.3, rng, np.dtype(np.float64))
+    slopes = differences(lambda x: np.vdot(dout, dropout_forward(x, mask)[0]), x)
+    np.testing.assert_allclose(dropout_backward(dout, dropout_forward(x, mask)[1]), slopes, atol=1e-9)
+
+
+def test_a_smoothed_target_spreads_over_all_classes(rng):
+    logits, y, share = rng.normal(size=(N, M)), rng.integers(0, M, N), 0.3
+    loss, cache = softmax_cross_entropy_forward(logits, y, share)
+    q = (1 - share) * np.eye(M)[y] + share / M
+    assert loss == pytest.approx(-(q * np.log(cache.p)).sum() / N, rel=1e-14)
+    np.testing.assert_allclose(softmax_cross_entropy_backward(1.0, cache), (cache.p - q) / N, atol=1e-16)
 
 
 def test_an_update_lowers_the_cost_by_eta_times_the_squared_gradient(make_case):

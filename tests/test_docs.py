@@ -17,6 +17,8 @@ SECTIONS = [  # other parts of the project link to them
     "softmax-cross-entropy",
     "l2-penalty",
     "dropout",
+    "skip-connection",
+    "label-smoothing",
     "sgd-update",
     "learning-rate",
     "initialization",

@@ -100,11 +100,36 @@ def test_batch_norm_gradient_has_no_part_along_a_shift_or_a_scaling(rng):
     assert np.abs(dx).max() > 0.1
 
 
-def test_softmax_cross_entropy(rng):
+def test_dropout_under_torchs_own_mask(rng):
+    """torch's forward pass of ones shows the mask that it drew."""
+    x, dout = rng.normal(size=(N, D)), rng.normal(size=(N, D))
+    torch.manual_seed(3)
+    mask = F.dropout(torch.ones(N, D, dtype=torch.float64), 0.4).numpy()
+    assert 0 < np.count_nonzero(mask) < mask.size
+    out, cache = layers.dropout_forward(x, mask)
+    (inputs,) = tensors(x)
+    torch.manual_seed(3)
+    reference = F.dropout(inputs, 0.4)
+    assert_equal(out, reference)
+    assert_equal(layers.dropout_backward(dout, cache), torch.autograd.grad(reference, inputs, torch.tensor(dout))[0])
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.9], ids=lambda rate: f"rate={rate}")
+def test_a_dropout_mask_is_1_on_average(rng, rate):
+    mask = layers.dropout_mask(400, 500, rate, rng, np.dtype(np.float64))
+    assert set(np.unique(mask)) <= {0.0, 1 / (1 - rate)}
+    dropped = np.mean(mask == 0)
+    assert dropped == pytest.approx(rate, abs=5 * np.sqrt(rate * (1 - rate) / mask.size))
+    together = np.mean((mask[1:] == 0) & (mask[:-1] == 0)), np.mean((mask[:, 1:] == 0) & (mask[:, :-1] == 0))
+    np.testing.assert_allclose(together, rate**2, atol=0.005)  # every entry is drawn on its own
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.9], ids=lambda share: f"smoothing={share}")
+def test_softmax_cross_entropy(rng, label_smoothing):
     logits, y, dout = 3 * rng.normal(size=(N, 4)), rng.integers(0, 4, N), rng.normal(size=())
-    loss, cache = layers.softmax_cross_entropy_forward(logits, y)
+    loss, cache = layers.softmax_cross_entropy_forward(logits, y, label_smoothing)
     (inputs,) = tensors(logits)
-    reference = F.cross_entropy(inputs, torch.tensor(y))
+    reference = F.cross_entropy(inputs, torch.tensor(y), label_smoothing=label_smoothing)
     assert loss == pytest.approx(reference.item(), rel=1e-14)
     (twin,) = torch.autograd.grad(reference, inputs, torch.tensor(dout))
     assert_equal(layers.softmax_cross_entropy_backward(dout, cache), twin)
@@ -149,8 +174,11 @@ def every_operation(dtype, scalar=float):
         ("batch_norm_forward", (array(N, D), array(D), array(D), scalar(1e-3))),
         ("batch_norm_backward", (array(N, D), norm)),
         ("batch_norm_inference", (array(N, D), array(D), array(D), array(D), array(D), scalar(1e-3))),
-        ("softmax_cross_entropy_forward", (array(N, M), y)),
-        ("softmax_cross_entropy_backward", (scalar(0.5), layers.SoftmaxCrossEntropyCache(array(N, M), y))),
+        ("dropout_mask", (N, D, 0.3, rng, np.dtype(dtype))),
+        ("dropout_forward", (array(N, D), array(N, D))),
+        ("dropout_backward", (array(N, D), layers.DropoutCache(array(N, D)))),
+        ("softmax_cross_entropy_forward", (array(N, M), y, 0.1)),
+        ("softmax_cross_entropy_backward", (scalar(0.5), layers.SoftmaxCrossEntropyCache(array(N, M), y, 0.1))),
         ("l2_penalty_forward", (array(M, D), scalar(0.5))),
         ("l2_penalty_backward", (scalar(0.5), layers.L2PenaltyCache(array(M, D), scalar(0.5)))),
     ]
@@ -189,10 +217,19 @@ OUTPUTS = {  # where in its results an operation returns what it writes into an 
     "linear_backward_parameters": {"dW": 0, "db": 1},
     "relu_forward": {"out": 0},
     "relu_backward": {"dx": 0},
+    "dropout_forward": {"out": 0},
+    "dropout_backward": {"dx": 0},
     "batch_norm_forward": {"out": 0, "x_hat": 1},
     "batch_norm_backward": {"dx": 0, "dgamma": 1, "dbeta": 2},
 }
-IN_PLACE = {"relu_forward": "out", "relu_backward": "dx", "batch_norm_forward": "x_hat", "batch_norm_backward": "dx"}
+IN_PLACE = {
+    "relu_forward": "out",
+    "relu_backward": "dx",
+    "batch_norm_forward": "x_hat",
+    "batch_norm_backward": "dx",
+    "dropout_forward": "out",
+    "dropout_backward": "dx",
+}
 
 
 def test_every_array_to_write_into_is_listed():

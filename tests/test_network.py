@@ -230,15 +230,22 @@ def test_defaults_are_those_that_the_documents_name():
         )
     }
     assert defaults == {
-        MLP: {"batch_norm": False, "initializer": "he"},
-        MLP.forward: {"training": False},
-        MLP.cost: {"l2": 0.0, "training": False},
-        MLP.cost_and_gradients: {"l2": 0.0},
-        train: {"batch_size": 100, "l2": 0.0, "resume": None},
+        MLP: {
+            "batch_norm": False,
+            "relu_first": False,
+            "dropout": 0.0,
+            "skips": (),
+            "label_smoothing": 0.0,
+            "initializer": "he",
+        },
+        MLP.forward: {"training": False, "masks": None},
+        MLP.cost: {"l2": 0.0, "training": False, "masks": None},
+        MLP.cost_and_gradients: {"l2": 0.0, "masks": None},
+        train: {"batch_size": 100, "l2": 0.0, "augment": None, "noise_seed": None, "resume": None},
         evaluate: {"chunk": 5000},
         cyclical_learning_rate: {"step_size": 500, "eta_min": 1e-5, "eta_max": 1e-1},
-        numerical_gradients: {"l2": 0.0, "h": 1e-5},
-        directional_gradients: {"l2": 0.0, "h": 1e-5, "directions": 20},
+        numerical_gradients: {"l2": 0.0, "h": 1e-5, "masks": None},
+        directional_gradients: {"l2": 0.0, "h": 1e-5, "masks": None, "directions": 20},
         compare_gradients: {"tolerance": 1e-7, "floor": None},
         measured_rounding: {"draws": 4},
     }

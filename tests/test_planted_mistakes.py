@@ -10,6 +10,8 @@ import textwrap
 import image_data
 import numpy as np
 import pytest
+import test_batch_statistics
+import test_blocks
 import test_finite_differences
 import test_gradient_check
 import test_gradients
@@ -21,6 +23,7 @@ import test_training
 import test_trajectories
 
 from manual_mlp import (
+    batch_statistics,
     blocks,
     finite_differences,
     gradient_check,
@@ -46,8 +49,14 @@ CHECKS = {
     "batch norm": lambda _: test_layers.test_batch_norm_in_training(rng(), 3, 1.0),
     "batch norm, small": lambda _: test_layers.test_batch_norm_in_training(rng(), 100, 1e-3),
     "batch norm, test": lambda _: test_layers.test_batch_norm_at_test_time(rng()),
-    "softmax": lambda _: test_layers.test_softmax_cross_entropy(rng()),
+    "softmax": lambda _: test_layers.test_softmax_cross_entropy(rng(), 0.1),
     "overflow": lambda _: test_layers.test_softmax_cross_entropy_does_not_overflow(np.float64),
+    "dropout": lambda _: test_layers.test_dropout_under_torchs_own_mask(rng()),
+    "dropout's mask": lambda _: test_layers.test_a_dropout_mask_is_1_on_average(rng(), 0.2),
+    "all extras": lambda _: test_blocks.test_gradients_equal_autograd(test_blocks.EXTRAS["all"]),
+    "all extras, ReLU last": lambda _: test_blocks.test_gradients_equal_autograd(test_blocks.EXTRAS["all, ReLU last"]),
+    "noise": lambda _: test_training.test_dropout_and_augmentation_equal_the_same_loop_written_out(),
+    "precise": lambda _: test_batch_statistics.test_precise_statistics_are_those_of_all_that_batch_norm_sees(15, True),
     "penalty": lambda _: test_layers.test_l2_penalty(rng()),
     "gradients": lambda make: test_gradients.test_gradients_equal_autograd(make, 3, True, 0.7, 6),
     "differences": lambda make: test_gradients.test_gradients_equal_centered_differences(make, 3, True, 0.7, 6),
@@ -194,6 +203,60 @@ MISTAKES = [
     ("cross-entropy summed", layers.softmax_cross_entropy_backward, "dout / n", "dout", "softmax"),
     ("upstream gradient ignored", layers.softmax_cross_entropy_backward, "dout / n", "1 / n", "softmax"),
     ("a fixed batch size as divisor", layers.softmax_cross_entropy_backward, "dout / n", "dout / 100", "gradients"),
+    ("smoothing in the loss alone", layers.softmax_cross_entropy_backward, "-= 1 - label_smoothing", "-= 1", "softmax"),
+    ("smoothing not in the loss", layers.softmax_cross_entropy_forward, "if label_smoothing:", "if False:", "softmax"),
+    (
+        "smoothing over the other classes alone",
+        layers.softmax_cross_entropy_forward,
+        "shifted.mean(axis=1)",
+        "(shifted.sum(axis=1) - target) / (shifted.shape[1] - 1)",
+        "softmax",
+    ),
+    ("dropout by the probability to keep", layers.dropout_mask, "np.greater_equal", "np.less", "dropout's mask"),
+    ("dropout not scaled", layers.dropout_mask, "mask /= 1 - rate", "pass", "dropout's mask"),
+    ("dropout scaled by the wrong share", layers.dropout_mask, "/= 1 - rate", "/= rate", "dropout's mask"),
+    (
+        "one draw for all images",
+        layers.dropout_mask,
+        "mask = rng.random((n, width), dtype)",
+        "mask = np.repeat(rng.random((1, width), dtype), n, axis=0)",
+        "dropout's mask",
+    ),
+    ("dropout's gradient not masked", layers.dropout_backward, "dout, cache.mask", "dout, 1", "dropout"),
+    (
+        "dropout never fed onward",
+        blocks.Block.forward,
+        "out, dropout = dropout_forward(out, mask, out=out)",
+        "_, dropout = dropout_forward(out, mask)",
+        "all extras",
+    ),
+    ("dropout forgotten on the way back", blocks.Block.backward, "cache.dropout is not None", "False", "all extras"),
+    ("the skip's gradient forgotten", blocks.Block.backward, "dx += past", "pass", "all extras"),
+    (
+        "the skip's gradient masked too",
+        blocks.Block.backward,
+        "dout.copy() if",
+        "dout if",
+        "all extras, ReLU last",
+    ),
+    ("a skip that is not added", blocks.Block.forward, "if self.skip:", "if False:", "all extras"),
+    (
+        "batch norm behind the ReLU undone in front of it",
+        blocks.Block.backward,
+        "cache.relu is not None and not self.relu_first",
+        "cache.relu is not None",
+        "all extras",
+    ),
+    ("one mask for all updates", training.train, "[noise, step, 1]", "[noise, 0, 1]", "noise"),
+    ("dropout and augmentation share a stream", training.train, "[noise, step, 1]", "[noise, step, 0]", "noise"),
+    (
+        "the last batch's mean alone",
+        batch_statistics.precise_batch_norm,
+        "+= (end - start) / n * mean ",
+        "= mean ",
+        "precise",
+    ),
+    ("precise variance biased", batch_statistics.precise_batch_norm, "* (n / (n - 1))", "", "precise"),
     ("half the penalty", layers.l2_penalty_forward, "return l2 * ", "return l2 / 2 * ", "penalty"),
     ("penalty's gradient without its 2", layers.l2_penalty_backward, "2 * cache.l2", "cache.l2", "gradients"),
     (
@@ -237,8 +300,8 @@ MISTAKES = [
     (
         "ReLU forgotten on the way back",
         blocks.Block.backward,
-        "dout = relu_backward(dout, cache.relu, dx=dout)",
-        "pass",
+        "cache.relu is not None and not self.relu_first",
+        "False",
         "gradients",
     ),
     (
@@ -327,8 +390,8 @@ MISTAKES = [
     (
         "numerical cost with running statistics",
         finite_differences.TrainingCost.cost_and_signs,
-        "training=True",
-        "training=False",
+        "self.x, True",
+        "self.x, False",
         "batch statistics",
     ),
     ("half the difference", finite_differences.TrainingCost.difference, "(2 * self.h)", "self.h", "differences"),

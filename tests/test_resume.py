@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch_file
 
 from manual_mlp import MLP, Record, TrainingState, train
-from torch_reference import Twin, mirror
+from torch_reference import Twin
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = ("--cycles", "2", "--n-train", "150", "--n-validation", "50", "--batch-size", "20", "--hidden", "7", "6")
@@ -91,7 +91,7 @@ def test_torch_loads_a_checkpoint_straight_into_the_twin(tmp_path):
         np.random.default_rng(3),
         lambda state: checkpoints.write(tmp_path / "a.safetensors", values_of(net), state, {}),
     )
-    twin = Twin(net.sizes, batch_norm=True, dtype=mirror(net).linear1.weight.dtype)
+    twin = Twin(net)
     twin.load_state_dict(load_torch_file(tmp_path / "a.safetensors"))
     for name, value in {**net.parameters, **net.buffers}.items():
         np.testing.assert_array_equal(twin.state_dict()[name].numpy(), value)

@@ -191,6 +191,55 @@ def test_same_generator_same_bits():
     assert not np.array_equal(first.parameters.flat, other.parameters.flat)
 
 
+def shake(batch, rng):
+    """An augmentation that overwrites its batch."""
+    batch += rng.normal(0, 0.1, batch.shape)
+    return batch
+
+
+def test_dropout_and_augmentation_equal_the_same_loop_written_out():
+    x, y = problem()
+    net, by_hand = network(dropout=0.4), network(dropout=0.4)
+    trained(net, updates=14, augment=shake, noise_seed=9)  # with a second epoch
+    batches = minibatches(60, 10, np.random.default_rng(0))
+    for step in range(14):
+        rows = next(batches)
+        batch = shake(x[rows], np.random.default_rng([9, step, 0]))
+        masks = by_hand.dropout_masks(10, np.random.default_rng([9, step, 1]))
+        _, gradients = by_hand.cost_and_gradients(batch, y[rows], 0.01, masks)
+        for name in by_hand.parameters:
+            by_hand.parameters[name] -= 0.1 * gradients[name]
+    np.testing.assert_allclose(net.parameters.flat, by_hand.parameters.flat, rtol=1e-12)
+    np.testing.assert_array_equal(x, problem()[0])  # the images themselves stay
+
+
+def test_noise_repeats_with_its_seed_alone():
+    nets = [network(dropout=0.4) for _ in range(3)]
+    for net, noise_seed in zip(nets, (9, 9, 8), strict=True):
+        trained(net, updates=14, augment=shake, noise_seed=noise_seed)
+    np.testing.assert_array_equal(nets[0].parameters.flat, nets[1].parameters.flat)
+    assert not np.array_equal(nets[0].parameters.flat, nets[2].parameters.flat)
+
+
+def test_noise_goes_on_to_the_same_bits():
+    """Stopped within the second epoch."""
+    whole, stopped = network(dropout=0.4), network(dropout=0.4)
+    settings = {"augment": shake, "noise_seed": 9, "updates": 14}
+    trained(whole, **settings)
+    with pytest.raises(InterruptedError) as stop:
+        trained(stopped, **settings, on_state=stop_at(8))
+    trained(stopped, **settings, resume=stop.value.args[0])
+    np.testing.assert_array_equal(stopped.parameters.flat, whole.parameters.flat)
+
+
+def stop_at(step):
+    def on_state(state):
+        if state.step == step:
+            raise InterruptedError(state)
+
+    return on_state
+
+
 def test_callers_hear_of_every_update_and_record():
     updates, records = [], []
     history = trained(network(), on_update=lambda *update: updates.append(update), on_record=records.append)
@@ -252,6 +301,9 @@ def test_bad_arguments_are_named(call, message):
         ({"learning_rate": 0.1}, "^learning_rate is 0.1; it must be a function of the update number$"),
         ({"data": (problem()[0], problem()[1], 3)}, r"data is a tuple; it must be a pair: images \(N, 5\) and labels"),
         ({"l2": -0.1}, "l2 is -0.1"),
+        ({"optimizer": "adam"}, "optimizer is 'adam'; it must be one such as sgd_update"),
+        ({"augment": True}, "augment is True; it must be a function of a batch and a generator"),
+        ({"augment": shake}, "noise_seed is None; it must be an integer of at least 0"),
         ({"eta": -0.1}, r"learning_rate\(0\) is -0.1; it must be a finite number of at least 0"),
         ({"data": problem()[0]}, "data is a ndarray; it must be a pair"),
         ({"data": (problem()[0], problem()[1] + 1)}, "y contains the label 2"),

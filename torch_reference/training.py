@@ -1,8 +1,9 @@
 """torch's own training of a twin: torch.optim.SGD, the penalty as weight decay."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from torch_reference.twin import Twin
 
@@ -26,12 +27,12 @@ class TwinSGD:
             fused=True,
         )
 
-    def update(self, x: Tensor, y: Tensor, eta: float) -> float:
+    def update(self, x: Tensor, y: Tensor, eta: float, masks: Sequence[Tensor] | None = None) -> float:
         """One update of the twin, which is in training mode. Returns the batch's mean cross-entropy."""
         for group in self.optimizer.param_groups:
             group["lr"] = eta
         self.optimizer.zero_grad()
-        loss = F.cross_entropy(self.twin(x), y)
+        loss = self.twin.loss(x, y, masks)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.item()

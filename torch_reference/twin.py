@@ -1,6 +1,9 @@
-"""torch's twin of a manual network: nn.Linear, nn.BatchNorm1d, ReLU and F.cross_entropy, nothing made by hand."""
+"""torch's twin of a manual network: nn.Linear, nn.BatchNorm1d, ReLU, F.dropout and F.cross_entropy, nothing made by
+hand.
+"""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,30 +14,47 @@ from torch.nn import functional as F
 
 from manual_mlp import MLP
 from manual_mlp.checks import checked_images, checked_labels, checked_number
-from manual_mlp.network import checked_network
+from manual_mlp.network import Masks, checked_network
 
 
 class Twin(nn.Module):
-    """linear1 -> [bn1 ->] ReLU -> ... -> linearK -> logits. Its state_dict has the manual network's names, no more."""
+    """linear1 -> [bn1 ->] ReLU -> ... -> linearK -> logits. Its state_dict has the manual network's names, no more.
 
-    def __init__(self, sizes: tuple[int, ...], batch_norm: bool, dtype: torch.dtype) -> None:
+    In training it drops by the masks that it is handed, so that both networks can drop alike; without, it draws.
+    """
+
+    def __init__(self, net: MLP) -> None:
         super().__init__()
-        self.depth = len(sizes) - 1
-        for layer, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
+        dtype = torch.float64 if net.dtype == np.float64 else torch.float32
+        self.depth, self.relu_first, self.skips = net.depth, net.relu_first, net.skips
+        self.rate, self.label_smoothing = net.dropout, net.label_smoothing
+        for layer, (fan_in, width) in enumerate(itertools.pairwise(net.sizes), start=1):
             self.add_module(f"linear{layer}", nn.Linear(fan_in, width, dtype=dtype))
-            if batch_norm and layer < self.depth:
+            if net.batch_norm and layer < self.depth:
                 self.add_module(f"bn{layer}", _without_batch_count(nn.BatchNorm1d(width, dtype=dtype)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        for name, module in self.named_children():
-            # every hidden layer ends in a ReLU: in front of each linear layer but the first
-            x = module(F.relu(x) if name.startswith("linear") and name != "linear1" else x)
-        return x
+    def forward(self, x: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
+        modules = dict(self.named_children())
+        for layer in range(1, self.depth):
+            norm = modules.get(f"bn{layer}", nn.Identity())
+            out = modules[f"linear{layer}"](x)
+            out = norm(F.relu(out)) if self.relu_first else F.relu(norm(out))
+            if masks is not None:
+                out = out * masks[layer - 1]
+            elif self.rate and self.training:
+                out = F.dropout(out, self.rate)
+            x = out + x if layer in self.skips else out
+        logits: Tensor = modules[f"linear{self.depth}"](x)
+        return logits
 
-    def cost(self, x: Tensor, y: Tensor, l2: float = 0.0) -> Tensor:
-        """Mean cross-entropy + l2 sum(W^2), the penalty on the weights of the linear layers alone."""
+    def loss(self, x: Tensor, y: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
+        """Mean cross-entropy, its target smoothed."""
+        return F.cross_entropy(self(x, masks), y, label_smoothing=self.label_smoothing)
+
+    def cost(self, x: Tensor, y: Tensor, l2: float = 0.0, masks: Sequence[Tensor] | None = None) -> Tensor:
+        """loss + l2 sum(W^2), the penalty on the weights of the linear layers alone."""
         linears = (module for module in self.children() if isinstance(module, nn.Linear))
-        return F.cross_entropy(self(x), y) + l2 * sum(linear.weight.square().sum() for linear in linears)
+        return self.loss(x, y, masks) + l2 * sum(linear.weight.square().sum() for linear in linears)
 
 
 def mirror(net: MLP) -> Twin:
@@ -42,7 +62,7 @@ def mirror(net: MLP) -> Twin:
     nn.Module.
     """
     net = checked_network(net)
-    twin = Twin(net.sizes, net.batch_norm, torch.float64 if net.dtype == np.float64 else torch.float32)
+    twin = Twin(net)
     twin.load_state_dict({name: torch.tensor(value) for name, value in (*net.parameters.items(), *net.buffers.items())})
     return twin
 
@@ -60,13 +80,18 @@ def mirror_back(twin: Twin, net: MLP) -> None:
             arrays[name] = state[name]
 
 
-def autograd_gradients(net: MLP, x: ArrayLike, y: ArrayLike, l2: float = 0.0) -> dict[str, NDArray[Any]]:
+def autograd_gradients(
+    net: MLP, x: ArrayLike, y: ArrayLike, l2: float = 0.0, masks: Masks | None = None
+) -> dict[str, NDArray[Any]]:
     """torch's gradient of the training cost at the network's values. The network stays as it is."""
     net = checked_network(net)
     x = checked_images(x, net.sizes[0], net.dtype, batch_statistics=bool(net.buffers))
     y = checked_labels(y, len(x), net.sizes[-1])
     twin = mirror(net)
-    cost = twin.cost(torch.tensor(x.copy()), torch.tensor(y.astype(np.int64)), checked_number("l2", l2, minimum=0))
+    checked = net.checked_masks(masks, len(x), training=True)
+    tensors = None if checked is None else [torch.tensor(mask) for mask in checked]
+    l2 = checked_number("l2", l2, minimum=0)
+    cost = twin.cost(torch.tensor(x.copy()), torch.tensor(y.astype(np.int64)), l2, tensors)
     names, parameters = zip(*twin.named_parameters(), strict=True)
     return {name: gradient.numpy() for name, gradient in zip(names, torch.autograd.grad(cost, parameters), strict=True)}
 
