@@ -3,6 +3,7 @@
 Start with `layers.py`; it needs nothing else.
 """
 
+from manual_mlp.augmentation import FlipsAndShifts
 from manual_mlp.batch_statistics import adaptive_batch_norm, precise_batch_norm
 from manual_mlp.diagnosis import (
     diagnose,
@@ -24,6 +25,7 @@ from manual_mlp.training import Record, TrainingState, evaluate, minibatches, tr
 
 __all__ = [
     "MLP",
+    "FlipsAndShifts",
     "Record",
     "TrainingState",
     "adaptive_batch_norm",

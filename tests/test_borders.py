@@ -8,6 +8,7 @@ import pytest
 
 from manual_mlp import (
     MLP,
+    FlipsAndShifts,
     adaptive_batch_norm,
     compare_gradients,
     cyclical_learning_rate,
@@ -42,6 +43,10 @@ def directional(**changes):
     net = mlp()
     arguments = {"gradients": dict(net.parameters), "directions": 2, "rng": rng(), **changes}
     return directional_gradients(net, x=X, y=Y, **arguments)
+
+
+def augmented(batch=X, shape=(1, 5, 1), stream=None, **settings):
+    return FlipsAndShifts(shape, **{"shift": 0, **settings})(batch, rng() if stream is None else stream)
 
 
 def with_entry(value):
@@ -185,6 +190,33 @@ BAD = {
     "train: a seed": (lambda: trained(rng=3), "rng is 3"),
     "eta: a string": (lambda: sgd_update(mlp().parameters, mlp().parameters, "0.1"), "eta is '0.1'"),
     "eta: negative": (lambda: sgd_update(mlp().parameters, mlp().parameters, -0.1), "eta is -0.1"),
+    # augmentation
+    "flip: a percentage": (lambda: augmented(flip=50), "flip is 50; it must be a probability, from 0 to 1"),
+    "flip: negative": (lambda: augmented(flip=-0.1), "flip is -0.1"),
+    "flip: NaN": (lambda: augmented(flip=np.nan), "flip is nan"),
+    "flip: a truth value": (lambda: augmented(flip=True), "flip is True"),
+    "shift: negative": (lambda: augmented(shift=-1), "shift is -1; it must be an integer of at least 0"),
+    "shift: a fraction": (lambda: augmented(shift=1.5), "shift is 1.5"),
+    "shift: as large as the image": (
+        lambda: FlipsAndShifts((8, 6, 3), shift=6),
+        r"shift is 6: shifts beyond the image, whose shape \(H, W, C\) is \(8, 6, 3\); it must be at most 5",
+    ),
+    "shape: channels in front": (lambda: FlipsAndShifts((3, 32, 32)), r"shift is 3: .* \(H, W, C\) is \(3, 32, 32\)"),
+    "shape: flattened": (lambda: augmented(shape=(5,)), r"shape is \(5,\); it must be \(H, W, C\)"),
+    "shape: one number": (lambda: augmented(shape=5), "shape is 5; it must be"),
+    "shape: no rows": (lambda: augmented(shape=(0, 5, 1)), r"shape\[0\] is 0; it must be an integer of at least 1"),
+    "batch: other images": (lambda: augmented(shape=(5, 5, 1)), r"batch has shape \(6, 5\); it must be \(N, 25\)"),
+    "batch: not flattened": (lambda: augmented(X.reshape(6, 1, 5, 1)), r"batch has shape \(6, 1, 5, 1\)"),
+    "batch: pixels": (
+        lambda: augmented(X.astype(np.uint8)),
+        "batch is a ndarray of uint8; it must be a writeable",
+    ),
+    "batch: half": (lambda: augmented(X.astype(np.float16)), "batch is a ndarray of float16"),
+    "batch: lists": (lambda: augmented(X.tolist()), "batch is a list; it must be a writeable array of float32"),
+    "batch: read-only": (lambda: augmented(read_only(X)), "batch is a ndarray of float64, read-only"),
+    "batch: masked": (lambda: augmented(np.ma.masked_array(X, X > 1)), "batch is a MaskedArray of float64"),
+    "batch: big-endian": (lambda: augmented(big_endian(X)), "batch is a ndarray of >f8"),
+    "augment: a seed": (lambda: augmented(stream=0), "rng is 0"),
     # checking
     "differences in float32": (lambda: numerical_gradients(mlp(dtype=np.float32), X, Y), "net has dtype float32"),
     "differences of nothing": (lambda: numerical_gradients("net", X, Y), "net is a str"),

@@ -10,6 +10,7 @@ import textwrap
 import image_data
 import numpy as np
 import pytest
+import test_augmentation
 import test_batch_statistics
 import test_blocks
 import test_finite_differences
@@ -23,6 +24,7 @@ import test_training
 import test_trajectories
 
 from manual_mlp import (
+    FlipsAndShifts,
     batch_statistics,
     blocks,
     finite_differences,
@@ -82,6 +84,13 @@ CHECKS = {
     "twin": lambda _: test_trajectories.test_five_hundred_updates_stay_within_1e_11((20, 20), True),
     "standardization": lambda _: test_image_data.test_every_part_is_standardized_with_the_training_images_statistics(
         test_image_data.tiny_images()
+    ),
+    "versions": lambda _: test_augmentation.test_equals_torch_for_the_same_draws(2, 0.5, np.float64),
+    "versions, counted": lambda _: test_augmentation.test_every_version_is_drawn_as_often_as_it_shall_be(1, 0.25),
+    "own stream": lambda _: test_augmentation.test_the_stream_is_the_callers(),
+    "kept array": lambda _: test_augmentation.test_what_was_kept_of_earlier_batches_is_not_seen(),
+    "batch itself": lambda _: test_augmentation.test_a_part_of_an_array_is_written_to_and_nothing_beside_it(
+        test_augmentation.FORMS["other columns"], "C"
     ),
 }
 
@@ -417,6 +426,53 @@ MISTAKES = [
         "(np.abs(ours) <= floor) & (np",
         "(np.abs(ours) <= floor) | (np",
         "zero",
+    ),
+    ("flipped upside down", FlipsAndShifts.__init__, "columns[:, ::-1]", "columns[::-1]", "versions"),
+    ("red and blue exchanged", FlipsAndShifts.__init__, "columns[:, ::-1]", "columns[:, ::-1, ::-1]", "versions"),
+    ("rows as torch lays them out", FlipsAndShifts.__init__, "columns[:, ::-1]", "columns[:, :, ::-1]", "versions"),
+    ("shifted up and down alone", FlipsAndShifts.__call__, "(s - dx) * C", "s * C", "versions"),
+    ("shifted by channels, not pixels", FlipsAndShifts.__call__, "(s - dx) * C", "s * C - dx", "versions"),
+    ("shifted to the other side", FlipsAndShifts.__call__, "s - dy, (s", "s + dy, (s", "versions"),
+    (
+        "what moves out comes back in",
+        FlipsAndShifts.__call__,
+        "padded[:, s : s + H, s * C : (s + W) * C] = images",
+        "padded[:] = np.pad(images, ((0, 0), (s, s), (s * C, s * C)), mode='wrap')",
+        "versions",
+    ),
+    ("the border not of zeros", FlipsAndShifts._padded_for, "np.zeros(", "np.ones(", "versions"),
+    (
+        "float64 kept in float32",
+        FlipsAndShifts._padded_for,
+        " or self._padded.dtype != batch.dtype",
+        "",
+        "kept array",
+    ),
+    ("one shift for the batch", FlipsAndShifts.__call__, "(2, n)", "(2, 1)", "versions, counted"),
+    (
+        "one flip for the batch",
+        FlipsAndShifts.__call__,
+        "rng.random(n)",
+        "rng.random() * np.ones(n)",
+        "versions, counted",
+    ),
+    ("never shifted the whole way", FlipsAndShifts.__call__, "s + 1, (2", "max(s, 1 - s), (2", "versions, counted"),
+    ("the same way down as to the right", FlipsAndShifts.__call__, "s - dy, (s - dx)", "s - dy, (s - dy)", "versions"),
+    ("flipped where it should not be", FlipsAndShifts.__call__, "< self.flip", ">= self.flip", "versions, counted"),
+    (
+        "drawn from a stream of its own",
+        FlipsAndShifts.__call__,
+        "rng.integers(",
+        "np.random.default_rng().integers(",
+        "own stream",
+    ),
+    ("what was shifted is not kept", FlipsAndShifts.__call__, "images[:] = windows", "images = windows", "versions"),
+    (
+        "a copy is shifted",
+        FlipsAndShifts.__call__,
+        "batch.reshape(",
+        "np.ascontiguousarray(batch).reshape(",
+        "batch itself",
     ),
     ("the twin's decay without its 2", TwinSGD.__init__, "2 * l2", "l2", "twin"),
 ]
