@@ -24,6 +24,7 @@ SECTIONS = [  # other parts of the project link to them
     "initialization",
     "standardization",
     "minibatches",
+    "augmentation",
     "gradient-check",
 ]
 

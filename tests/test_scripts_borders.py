@@ -174,6 +174,14 @@ WRONG = [
     ("step_size_error", "--images 1", "--images is 1"),
     ("step_size_error", "--steps-per-decade 0", "--steps-per-decade is 0"),
     ("step_size_error", "--seed -1", "--seed is -1"),
+    ("augmentation_examples", "--images 0", "--images is 0"),
+    ("augmentation_examples", "--images 201", "--images is 201; tiny.npz has 200 training images"),
+    ("augmentation_examples", "--copies 0", "--copies is 0"),
+    ("augmentation_examples", "--shift 6", "--shift is 6: shifts beyond the image, .*at most 5"),
+    ("augmentation_examples", "--shift -1", "--shift is -1"),
+    ("augmentation_examples", "--flip 1.5", "--flip is 1.5; it must be a probability"),
+    ("augmentation_examples", "--flip nan", "--flip is nan"),
+    ("augmentation_examples", "--seed -1", "--seed is -1"),
     ("plot_run", "", "Missing from plot_run.py: PATH"),
     ("plot_run", "one two", "Unrecognized options: two"),
     ("plot_run", "nowhere", "nowhere/history.csv cannot be read .*; nowhere must be the folder of a finished run"),
@@ -181,7 +189,12 @@ WRONG = [
     ("plot_run", "results", "results must be the folder of a finished run"),
 ]
 SEARCH = ("--data", "tiny.npz", "--n-train", "160", "--n-validation", "40")
-DEFAULTS = {"run_cycles": CYCLES, "side_by_side": PAIR, "search": SEARCH}
+DEFAULTS = {
+    "run_cycles": CYCLES,
+    "side_by_side": PAIR,
+    "search": SEARCH,
+    "augmentation_examples": ("--data", "tiny.npz"),
+}
 
 
 @pytest.mark.parametrize(
@@ -235,14 +248,18 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("script", ["run_cycles", "side_by_side", "whole_runs", "check_gradients"])
+@pytest.mark.parametrize(
+    "script", ["run_cycles", "side_by_side", "whole_runs", "check_gradients", "augmentation_examples"]
+)
 @pytest.mark.parametrize(("make", "message"), FILES.values(), ids=FILES)
 def test_a_data_file_that_is_none_is_refused(refused, script, make, message):
     make(Path("bad.npz"))
     refused(script, ("--data", "bad.npz"), f"--data is bad.npz: .*{message}")
 
 
-@pytest.mark.parametrize("script", ["run_cycles", "side_by_side", "whole_runs", "benchmark", "cost_growth"])
+@pytest.mark.parametrize(
+    "script", ["run_cycles", "side_by_side", "whole_runs", "benchmark", "cost_growth", "augmentation_examples"]
+)
 @pytest.mark.parametrize("results", ["tiny.npz", "/proc/nothing"], ids=["a file", "not writable"])
 def test_results_that_cannot_be_written_are_refused(refused, monkeypatch, script, results):
     monkeypatch.setattr(whole_runs, "check", lambda *_: None)
@@ -300,6 +317,13 @@ RESULTS = {
 def test_a_damaged_folder_is_not_drawn(refused, damage, message):
     damage()
     refused("plot_run", ("results/run_cycles/earlier",), message)
+
+
+def test_images_that_no_figure_can_show_are_refused(refused):
+    x, y = np.zeros((4, 6, 6, 2), np.uint8), np.arange(4) % 2
+    np.savez("two.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    arguments = ("--data", "two.npz", "--images", "2")
+    refused("augmentation_examples", arguments, "--data is two.npz: its images have 2 channels; 1 or 3 can be drawn")
 
 
 def test_a_training_of_a_trillion_updates_is_drawn(outcome):
@@ -521,6 +545,7 @@ LOADING = {
     "cost_growth": "random_images",
     "plot_run": "plot_run",
     "search": "load",
+    "augmentation_examples": "load",
     "step_size_error": "problem",
     "reproduce": "opened",
     **{script.__name__: "show" for script in reproduce.SCRIPTS},
