@@ -19,17 +19,21 @@ from manual_mlp.diagnosis import (
 from manual_mlp.finite_differences import directional_gradients, numerical_gradients
 from manual_mlp.gradient_check import compare_gradients, measured_rounding
 from manual_mlp.network import MLP
-from manual_mlp.optimizers import sgd_update
-from manual_mlp.schedules import cyclical_learning_rate
+from manual_mlp.optimizers import Adam, AdamW, Momentum, sgd_update
+from manual_mlp.schedules import cosine_decay, cyclical_learning_rate, linear_decay, one_cycle
 from manual_mlp.training import Record, TrainingState, evaluate, minibatches, train
 
 __all__ = [
     "MLP",
+    "Adam",
+    "AdamW",
     "FlipsAndShifts",
+    "Momentum",
     "Record",
     "TrainingState",
     "adaptive_batch_norm",
     "compare_gradients",
+    "cosine_decay",
     "cyclical_learning_rate",
     "diagnose",
     "diagnose_initialization",
@@ -42,9 +46,11 @@ __all__ = [
     "diagnose_update",
     "directional_gradients",
     "evaluate",
+    "linear_decay",
     "measured_rounding",
     "minibatches",
     "numerical_gradients",
+    "one_cycle",
     "precise_batch_norm",
     "sgd_update",
     "train",

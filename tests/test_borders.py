@@ -8,14 +8,20 @@ import pytest
 
 from manual_mlp import (
     MLP,
+    Adam,
+    AdamW,
     FlipsAndShifts,
+    Momentum,
     adaptive_batch_norm,
     compare_gradients,
+    cosine_decay,
     cyclical_learning_rate,
     directional_gradients,
     evaluate,
+    linear_decay,
     minibatches,
     numerical_gradients,
+    one_cycle,
     precise_batch_norm,
     sgd_update,
     train,
@@ -37,6 +43,10 @@ def mlp(sizes=(5, 4, 3), **settings):
 def trained(data=(X, Y), validation=(X, Y), **settings):
     defaults = {"learning_rate": lambda _: 0.1, "updates": 2, "record_every": 1, "batch_size": 3, "rng": rng()}
     return train(mlp(), data, validation, **{**defaults, **settings})
+
+
+def optimizer(kind, dtype=np.float64, **settings):
+    return kind(mlp(dtype=dtype).parameters, **settings)
 
 
 def directional(**changes):
@@ -169,6 +179,24 @@ BAD = {
     "step_size: 0": (lambda: cyclical_learning_rate(0, 0), "step_size is 0"),
     "eta_min: above eta_max": (lambda: cyclical_learning_rate(0, eta_min=0.2), "eta_min is 0.2, above eta_max, 0.1"),
     "eta_max: NaN": (lambda: cyclical_learning_rate(0, eta_max=np.nan), "eta_max is nan"),
+    "annealing: 0": (
+        lambda: cyclical_learning_rate(0, annealing=0),
+        "annealing is 0.0; it must be above 0 and at most",
+    ),
+    "annealing: above 1": (lambda: cyclical_learning_rate(0, annealing=1.1), "annealing is 1.1"),
+    "annealing: NaN": (lambda: cyclical_learning_rate(0, annealing=np.nan), "annealing is nan"),
+    "step: beyond a decay": (lambda: linear_decay(6, 5, 0.1), "step is 6, beyond the 5 updates of this schedule"),
+    "step: beyond a cosine": (lambda: cosine_decay(6, 5, 0.1), "step is 6, beyond the 5 updates"),
+    "step: beyond the one cycle": (lambda: one_cycle(6, 5, 0.1), "step is 6, beyond the 5 updates"),
+    "updates of a schedule: 0": (lambda: cosine_decay(0, 0, 0.1), "updates is 0; it must be an integer of at least 1"),
+    "updates of a schedule: a fraction": (lambda: linear_decay(0, 2.5, 0.1), "updates is 2.5"),
+    "eta_min of a decay: above": (lambda: linear_decay(0, 5, 0.1, 0.2), "eta_min is 0.2, above eta_max, 0.1"),
+    "eta_min of a cosine: above": (lambda: cosine_decay(0, 5, 0.1, 0.2), "eta_min is 0.2, above eta_max, 0.1"),
+    "eta_min of the one cycle: negative": (lambda: one_cycle(0, 5, 0.1, eta_min=-1), "eta_min is -1"),
+    "eta_max of a cosine: infinite": (lambda: cosine_decay(0, 5, np.inf), "eta_max is inf"),
+    "warmup: all": (lambda: one_cycle(0, 5, 0.1, warmup=1), "warmup is 1; it must be at least 0 and below 1"),
+    "warmup: negative": (lambda: one_cycle(0, 5, 0.1, warmup=-0.1), "warmup is -0.1"),
+    "warmup: NaN": (lambda: one_cycle(0, 5, 0.1, warmup=np.nan), "warmup is nan; it must be at least 0 and below 1"),
     "images: 0": (lambda: minibatches(0, 5, rng()), "images is 0"),
     "batch_size: 0": (lambda: minibatches(5, 0, rng()), "batch_size is 0"),
     "minibatches: a seed": (lambda: minibatches(5, 1, 0), "rng is 0"),
@@ -217,6 +245,27 @@ BAD = {
     "batch: masked": (lambda: augmented(np.ma.masked_array(X, X > 1)), "batch is a MaskedArray of float64"),
     "batch: big-endian": (lambda: augmented(big_endian(X)), "batch is a ndarray of >f8"),
     "augment: a seed": (lambda: augmented(stream=0), "rng is 0"),
+    # optimizers
+    "optimizer: a network": (lambda: Adam(mlp()), "parameters is a MLP; it must be the parameters of a network"),
+    "optimizer: a dictionary": (lambda: Momentum(dict(mlp().parameters)), "parameters is a dict"),
+    "optimizer: of another network": (
+        lambda: AdamW(mlp().parameters)(mlp().parameters, mlp().parameters, 0.1),
+        "parameters are not those that this AdamW was made for.*make another for each network",
+    ),
+    "momentum: 1": (lambda: optimizer(Momentum, momentum=1), "momentum is 1; it must be at least 0 and below 1"),
+    "momentum: negative": (lambda: optimizer(Momentum, momentum=-0.1), "momentum is -0.1; it must be at least 0"),
+    "momentum: a string": (lambda: optimizer(Momentum, momentum="0.9"), "momentum is '0.9'"),
+    "nesterov: a number": (lambda: optimizer(Momentum, nesterov=1), "nesterov is 1; it must be True or False"),
+    "beta1: 1": (lambda: optimizer(Adam, beta1=1.0), "beta1 is 1.0; it must be at least 0 and below 1"),
+    "beta1: NaN": (lambda: optimizer(Adam, beta1=np.nan), "beta1 is nan"),
+    "beta2: above 1": (lambda: optimizer(AdamW, beta2=1.5), "beta2 is 1.5; it must be at least 0 and below 1"),
+    "beta2: none": (lambda: optimizer(Adam, beta2=None), "beta2 is None"),
+    "betas: a pair": (lambda: optimizer(Adam, beta1=(0.9, 0.999)), r"beta1 is \(0.9, 0.999\)"),
+    "eps: 0": (lambda: optimizer(Adam, eps=0), "eps is 0; it must be above 0 in float64: a gradient of 0 is divided"),
+    "eps: negative": (lambda: optimizer(AdamW, eps=-1e-8), "eps is -1e-08"),
+    "eps: 0 in float32": (lambda: optimizer(Adam, "float32", eps=1e-50), "eps is 1e-50; it must be above 0 in float32"),
+    "weight_decay: negative": (lambda: optimizer(AdamW, weight_decay=-0.1), "weight_decay is -0.1"),
+    "weight_decay: infinite": (lambda: optimizer(AdamW, weight_decay=np.inf), "weight_decay is inf"),
     # checking
     "differences in float32": (lambda: numerical_gradients(mlp(dtype=np.float32), X, Y), "net has dtype float32"),
     "differences of nothing": (lambda: numerical_gradients("net", X, Y), "net is a str"),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from manual_mlp import MLP, sgd_update
+from manual_mlp import MLP, Momentum, sgd_update
 from manual_mlp.initializers import he, weight_std, xavier
 from manual_mlp.layers import (
     BATCH_NORM_EPS,
@@ -23,6 +23,7 @@ from manual_mlp.layers import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
+from manual_mlp.named_arrays import NamedArrays
 
 PAGE = Path(__file__).parent.parent / "docs" / "conventions.md"
 N, D, M = 6, 5, 4
@@ -131,6 +132,16 @@ def steps_with_torch(W, gradients, etas, mu, weight_decay):
     return parameter.detach().numpy()
 
 
+def steps_with_ours(W, gradients, etas, mu):
+    parameters = NamedArrays({"W": W.shape}, W.dtype, ("W",))
+    parameters["W"] = W
+    optimizer, holder = Momentum(parameters, mu), parameters.zeros_like()
+    for gradient, eta in zip(gradients, etas, strict=True):
+        holder["W"] = gradient
+        optimizer(parameters, holder, eta)
+    return parameters["W"]
+
+
 def steps_with_keras(W, gradients, etas, mu, weight_decay):
     """Keras first shrinks the weights, then makes the step; CS231n's step is the same, without decay."""
     v = np.zeros_like(W)
@@ -167,6 +178,7 @@ def test_momentum_agrees_while_eta_is_constant(rng):
     for etas, agree in (([0.1] * 4, True), ([0.1, 0.2, 0.3, 0.2], False)):
         torchs, kerass = (steps(W, gradients, etas, 0.9, 0.0) for steps in (steps_with_torch, steps_with_keras))
         np.testing.assert_allclose(course(etas), kerass, rtol=1e-12)
+        np.testing.assert_allclose(steps_with_ours(W, gradients, etas, 0.9), torchs, rtol=1e-12)
         assert np.allclose(torchs, kerass, rtol=1e-12) == agree
 
 

@@ -2,6 +2,7 @@
 parameter at its default.
 """
 
+import inspect
 import itertools
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from test_docs import DERIVATIONS, blocks
 from torch.nn import functional as F
 
-from manual_mlp import MLP, cyclical_learning_rate, minibatches, sgd_update
+from manual_mlp import MLP, Adam, Momentum, cyclical_learning_rate, minibatches, sgd_update
 from manual_mlp.initializers import he, xavier
 from manual_mlp.layers import (
     batch_norm_backward,
@@ -153,6 +154,24 @@ def test_an_update_lowers_the_cost_by_eta_times_the_squared_gradient(make_case):
     sgd_update(net.parameters, loss_gradients, eta, 0.1)
     assert cost - net.cost(x, y, 0.1, training=True) == pytest.approx(eta * squared, rel=1e-4)
     np.testing.assert_allclose((before - net.parameters.flat) / eta, expected, atol=1e-8)  # recovered from the update
+
+
+def test_nesterovs_step_is_the_gradient_at_the_point_that_it_looks_ahead_to(rng):
+    """On a quadratic: w and its velocity as in the textbook, and the parameters at w - eta mu v."""
+    net = MLP([D, M], rng=rng, dtype=np.float64)
+    curvature, w, v = rng.uniform(0.5, 2, net.parameters.flat.size), net.parameters.flat.copy(), 0.0
+    optimizer, gradients = Momentum(net.parameters, 0.8, nesterov=True), net.parameters.zeros_like()
+    for _ in range(5):
+        v = 0.8 * v + curvature * (w - 0.1 * 0.8 * v)
+        w = w - 0.1 * v
+        gradients.flat[:] = curvature * net.parameters.flat
+        optimizer(net.parameters, gradients, 0.1)
+        np.testing.assert_allclose(net.parameters.flat, w - 0.1 * 0.8 * v, rtol=1e-12, atol=1e-15)
+
+
+def test_without_bias_correction_adams_first_step_would_be_three_times_as_long():
+    beta1, beta2 = (inspect.signature(Adam).parameters[name].default for name in ("beta1", "beta2"))
+    assert (1 - beta1) / np.sqrt(1 - beta2) == pytest.approx(3, rel=0.1)
 
 
 def test_the_table_of_learning_rates():

@@ -20,6 +20,8 @@ SECTIONS = [  # other parts of the project link to them
     "skip-connection",
     "label-smoothing",
     "sgd-update",
+    "momentum",
+    "adam",
     "learning-rate",
     "initialization",
     "standardization",

@@ -243,7 +243,7 @@ def test_defaults_are_those_that_the_documents_name():
         MLP.cost_and_gradients: {"l2": 0.0, "masks": None},
         train: {"batch_size": 100, "l2": 0.0, "augment": None, "noise_seed": None, "resume": None},
         evaluate: {"chunk": 5000},
-        cyclical_learning_rate: {"step_size": 500, "eta_min": 1e-5, "eta_max": 1e-1},
+        cyclical_learning_rate: {"step_size": 500, "eta_min": 1e-5, "eta_max": 1e-1, "annealing": 1.0},
         numerical_gradients: {"l2": 0.0, "h": 1e-5, "masks": None},
         directional_gradients: {"l2": 0.0, "h": 1e-5, "masks": None, "directions": 20},
         compare_gradients: {"tolerance": 1e-7, "floor": None},

@@ -19,6 +19,7 @@ import test_gradients
 import test_image_data
 import test_layers
 import test_network
+import test_optimizers
 import test_schedules
 import test_training
 import test_trajectories
@@ -37,7 +38,7 @@ from manual_mlp import (
     training,
 )
 from manual_mlp.initializers import he
-from torch_reference import TwinSGD
+from torch_reference.training import parameter_groups
 
 
 def rng():
@@ -63,6 +64,11 @@ CHECKS = {
     "gradients": lambda make: test_gradients.test_gradients_equal_autograd(make, 3, True, 0.7, 6),
     "differences": lambda make: test_gradients.test_gradients_equal_centered_differences(make, 3, True, 0.7, 6),
     "ten steps": lambda make: test_gradients.test_ten_sgd_steps_equal_torch(make, 3, True, 0.05, False),
+    **{
+        name: lambda make, name=name: test_optimizers.test_ten_steps_equal_torch(make, name, 3, True, 0.05)
+        for name in test_optimizers.PAIRS
+    },
+    "small decay": lambda _: test_optimizers.test_a_small_decay_is_not_lost_in_float32(),
     "outputs, training": lambda make: test_network.test_outputs_and_buffers_equal_torch(make, 4, True, True),
     "outputs, test": lambda make: test_network.test_outputs_and_buffers_equal_torch(make, 4, True, False),
     "advances once": test_network.test_a_gradient_advances_the_running_statistics_once,
@@ -74,6 +80,10 @@ CHECKS = {
     "loop": lambda _: test_training.test_training_equals_the_same_loop_written_out(),
     "epochs": lambda _: test_training.test_every_epoch_has_every_image_once_in_a_new_order(60, 10),
     "schedule": lambda _: test_schedules.test_corners_of_the_triangle(5),
+    "annealing": lambda _: test_schedules.test_cycles_equal_torch(7, 0.7),
+    "linear decay": lambda _: test_schedules.test_linear_decay_equals_torch(7, 0.02),
+    "cosine": lambda _: test_schedules.test_cosine_decay_equals_torch(7, 0.02),
+    "one cycle": lambda _: test_schedules.test_one_cycle_equals_torch(10, 0.3),
     "batch statistics": test_gradient_check.test_numerical_gradients_use_batch_statistics,
     "network restored": test_gradient_check.test_numerical_gradients_leave_the_network_as_it_was,
     "not finite": lambda _: test_gradient_check.test_what_is_not_finite_never_agrees(np.nan, "gradients"),
@@ -94,6 +104,8 @@ CHECKS = {
     ),
 }
 
+
+DECAY_AS_A_FACTOR = "self.parameters.weights[block] *= (1 - eta * self.weight_decay)\n        if False and self.w"
 
 MISTAKES = [
     # (what is wrong, function, its source, what stands there instead, the test that must fail)
@@ -278,17 +290,23 @@ MISTAKES = [
     ("penalty missing in the gradient", network.MLP.cost_and_gradients, "gradients.weights += ", "_ = ", "gradients"),
     (
         "penalty on biases and gammas too, in the update",
-        optimizers.sgd_update,
+        optimizers.blocks_with_penalty,
         "gradients.weights[block] += l2_penalty_backward(1.0, L2PenaltyCache(W, l2))",
         "gradients.flat[block] += l2_penalty_backward(1.0, L2PenaltyCache(parameters.flat[block], l2))",
         "ten steps",
     ),
-    ("penalty missing in the update", optimizers.sgd_update, "gradients.weights[block] += ", "_ = ", "ten steps"),
+    (
+        "penalty missing in the update",
+        optimizers.blocks_with_penalty,
+        "gradients.weights[block] += ",
+        "_ = ",
+        "ten steps",
+    ),
     (
         "the penalty's gradient not times eta",
         optimizers.sgd_update,
-        "L2PenaltyCache(W, l2)",
-        "L2PenaltyCache(W, l2 / eta)",
+        "gradients, l2)",
+        "gradients, l2 / eta)",
         "ten steps",
     ),
     ("penalty missing in the cost", network.MLP.cost, "+ self.penalty(l2)", "", "cost"),
@@ -366,6 +384,76 @@ MISTAKES = [
         "parameters.weights[block] -= gradients.weights[block]",
         "ten steps",
     ),
+    ("velocity an average", optimizers.Momentum.update, "v += g", "v += (1 - self.momentum) * g", "momentum"),
+    ("velocity forgotten", optimizers.Momentum.update, "v *= self.momentum", "v *= 0", "momentum"),
+    ("Nesterov without its look ahead", optimizers.Momentum.update, "if self.nesterov", "if False", "nesterov"),
+    ("Adam's count stands still", optimizers.Adam.update, "updates += 1", "updates[:] = 1", "adam"),
+    ("no bias correction", optimizers.Adam.update, "(1 - beta ** int(updates[0]))", "1", "adam"),
+    ("Adam keeps the corrected moment", optimizers.Adam.update, "m += g", "m += g; m /= n1", "adam"),
+    ("the betas swapped", optimizers.Adam.update, "v *= self.beta2", "v *= self.beta1", "adam"),
+    ("the gradient not squared", optimizers.Adam.update, "g *= g", "np.abs(g, out=g)", "adam"),
+    ("Adam without its root", optimizers.Adam.update, "np.sqrt(v, out=g)", "g[:] = v", "adam"),
+    (
+        "eps within the root",
+        optimizers.Adam.update,
+        "np.sqrt(v, out=g)\n        g += eps",
+        "np.sqrt(v + eps**2, out=g)",
+        "adam",
+    ),
+    ("eps not corrected", optimizers.Adam.update, "self.eps * math.sqrt(n2)", "self.eps", "adam"),
+    ("no penalty in Adam", optimizers.Adam.update, "gradients, l2)", "gradients, 0.0)", "adam"),
+    (
+        "decay within the moments",
+        optimizers.Adam.update,
+        "gradients, l2)",
+        "gradients, self.weight_decay / 2)",
+        "adamw",
+    ),
+    ("decay not times eta", optimizers.Adam.update, "(eta * self.weight_decay)", "self.weight_decay", "adamw"),
+    (
+        "decay on biases and gammas too",
+        optimizers.Adam.update,
+        "gradients.weights[block] += (eta * self.weight_decay) * self.parameters.weights[block]",
+        "g += (eta * self.weight_decay) * self.parameters.flat[block]",
+        "adamw",
+    ),
+    (
+        "decay as a factor that float32 rounds to 1",
+        optimizers.Adam.update,
+        "if self.w",
+        DECAY_AS_A_FACTOR,
+        "small decay",
+    ),
+    (
+        "annealing at every update",
+        schedules.cyclical_learning_rate,
+        "annealing**cycle",
+        "annealing**step",
+        "annealing",
+    ),
+    (
+        "annealing at every half cycle",
+        schedules.cyclical_learning_rate,
+        "annealing**cycle",
+        "annealing**(step // step_size)",
+        "annealing",
+    ),
+    (
+        "eta_min annealed too",
+        schedules.cyclical_learning_rate,
+        "return eta_min",
+        "return annealing**cycle * eta_min",
+        "annealing",
+    ),
+    ("a whole cosine for a half", schedules.cosine_decay, "math.pi *", "2 * math.pi *", "cosine"),
+    (
+        "a decay that ends one update early",
+        schedules.done,
+        "step / updates",
+        "step / max(updates - 1, 1)",
+        "linear decay",
+    ),
+    ("as long up as down", schedules.one_cycle, "if part < warmup", "if part < (warmup := 0.5)", "one cycle"),
     ("not shuffled", training.minibatches, "rng.permutation(images)", "np.arange(images)", "epochs"),
     (
         "drawn with replacement",
@@ -474,7 +562,13 @@ MISTAKES = [
         "np.ascontiguousarray(batch).reshape(",
         "batch itself",
     ),
-    ("the twin's decay without its 2", TwinSGD.__init__, "2 * l2", "l2", "twin"),
+    (
+        "the twin's decay without its 2",
+        parameter_groups,
+        '"weight_decay": weight_decay',
+        '"weight_decay": weight_decay / 2',
+        "twin",
+    ),
 ]
 
 
