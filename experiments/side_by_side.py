@@ -29,7 +29,7 @@ import run_folder
 import torch
 from command_line import checked_seed, run_script
 from data_sources import load
-from image_data import ImageData, Splits, check_sizes, split
+from image_data import ImageData, Splits, check_sizes, split, warn
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from runs import check_hidden
@@ -165,8 +165,7 @@ def main(settings: Settings) -> None:
             f"--batch-size is {settings.batch_size}; it must divide --n-train, {settings.n_train}: batches of one size"
         )
     data = load(settings.data, settings.data_dir)
-    if data.warning:
-        print(f"WARNING: {data.warning}")
+    warn(data)
     check_sizes(data, settings.n_train, 1)
     parent = run_folder.prepare(settings.results, "side_by_side")
     name = f"{len(settings.hidden) + 1}-layer{'-bn' if settings.batch_norm else ''}_{settings.dtype}_{data.slug}"
