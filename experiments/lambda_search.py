@@ -16,6 +16,7 @@ if __name__ == "__main__":
 
 import dataclasses
 
+import final_networks
 import numpy as np
 from answers import Answer, Published, Table
 from command_line import run_script
@@ -73,7 +74,7 @@ PUBLISHED = tuple(
     for stage, run, values in stages
     for l2, accuracy in values.items()
 )
-FINAL = Run((50,), False, "xavier", l2=0.01, cycles=3, step_size=980, n_train=49_000, n_validation=1_000)
+FINAL = dataclasses.replace(final_networks.R3, l2=0.01)
 
 
 def answer(reproduction: Reproduction) -> Answer:
