@@ -106,18 +106,25 @@ def as_text(answer: Answer) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
+    scale, decimals = (100, 2) if row.published.measure.endswith("accuracy") else (1, 4)
+
     def shown(value: float) -> str:
-        return f"{100 * value:.2f}" if row.published.measure.endswith("accuracy") else f"{value:.4f}"
+        return f"{scale * value:.{decimals}f}"
 
     return (
         row.published.report,
         row.published.what,
         shown(row.published.value),
-        f"{shown(mean(row.ours))} +- {shown(standard_deviation(row.ours))}",
+        mean_and_deviation(row.ours, scale, decimals),
         shown(min(row.ours)),
         shown(max(row.ours)),
         "reproduced" if row.reproduced else "not",
     )
+
+
+def mean_and_deviation(values: Sequence[float], scale: int = 100, decimals: int = 2) -> str:
+    """Mean +- standard deviation: of shares in percent, of other numbers with scale 1."""
+    return f"{scale * mean(values):.{decimals}f} +- {scale * standard_deviation(values):.{decimals}f}"
 
 
 def claims_table(claims: Sequence[Claim]) -> str:

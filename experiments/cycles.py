@@ -12,11 +12,10 @@ if __name__ == "__main__":
 
 import dataclasses
 
-from answers import Answer, Published, Table
+from answers import Answer, Published, Table, mean_and_deviation
 from command_line import run_script
 from reproduction import Reproduction, Settings, show
 from runs import RUNS
-from seed_statistics import mean, standard_deviation
 
 ONE, THREE = RUNS["1-cycle"], RUNS["3-cycles"]
 STRONGER = (
@@ -50,7 +49,7 @@ def with_he(reproduction: Reproduction) -> Table:
     return Table(
         "Three cycles from He's first weights, which are larger",
         ("training accuracy %",),
-        ((f"{100 * mean(found):.2f} +- {100 * standard_deviation(found):.2f}",),),
+        ((mean_and_deviation(found),),),
     )
 
 

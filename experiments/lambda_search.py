@@ -18,7 +18,7 @@ import dataclasses
 
 import final_networks
 import numpy as np
-from answers import Answer, Published, Table
+from answers import Answer, Published, Table, mean_and_deviation
 from command_line import run_script
 from matplotlib.figure import Figure
 from reproduction import Reproduction, Settings, show
@@ -146,8 +146,7 @@ def readings(reproduction: Reproduction) -> list[Table]:
         rows = []
         for l2, pair in pairs.items():
             found = [reproduction.measured(one, "validation_accuracy", test=False) for one in pair]
-            shown = (f"{100 * mean(one):.2f} +- {100 * standard_deviation(one):.2f}" for one in found)
-            rows.append((f"{l2:g}", f"{100 * accuracies[l2]:.2f}", *shown))
+            rows.append((f"{l2:g}", f"{100 * accuracies[l2]:.2f}", *map(mean_and_deviation, found)))
         title = f"{report}'s validation accuracy, and ours with {what} {ours} and {other}"
         tables.append(Table(title, ("lambda", report, f"{what} {ours}", f"{what} {other}"), tuple(rows)))
     return tables

@@ -13,11 +13,11 @@ if __name__ == "__main__":
 
 import dataclasses
 
-from answers import Answer, Published, Table
+from answers import Answer, Published, Table, mean_and_deviation
 from command_line import run_script
 from reproduction import Reproduction, Settings, show
 from runs import Run
-from seed_statistics import mean, standard_deviation
+from seed_statistics import mean
 
 R0 = Run(
     (50,),
@@ -56,7 +56,7 @@ def answer(reproduction: Reproduction) -> Answer:
             Table(
                 "R0's learning rate of 1e-5: its loss falls, but 200 epochs do not do",
                 ("training accuracy %", "training loss"),
-                ((f"{100 * mean(slow[0]):.1f} +- {100 * standard_deviation(slow[0]):.1f}", f"{mean(slow[1]):.3f}"),),
+                ((mean_and_deviation(slow[0], decimals=1), f"{mean(slow[1]):.3f}"),),
             ),
         ),
     )
