@@ -7,14 +7,13 @@ updates made, the generator's state, what was recorded -, of what run it is, and
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from run_folder import arithmetic, commit, sync
+from run_folder import arithmetic, commit, in_the_making, replace
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -43,34 +42,20 @@ AnyState = TypeVar("AnyState", bound=State)
 
 
 def write(file: Path, values: Values, state: State, run: dict[str, Any]) -> None:
-    """Writes a new file and renames it to this one: there is a whole checkpoint at every moment, the old or the new.
+    """There is a whole checkpoint at every moment, the old or the new.
 
     Values that are no longer finite are not written, so that the last good checkpoint stays.
     """
     if not all(np.isfinite(value).all() for value in values.values()):
         return
     metadata = {"training": json.dumps(dataclasses.asdict(state)), "run": json.dumps(run), **surroundings()}
-    new = in_the_making(file)
-    try:
-        with new.open("wb") as stream:
-            stream.write(save(contiguous(values), metadata))
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(file)
-        sync(file.parent)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-
-
-def in_the_making(file: Path) -> Path:
-    return file.with_name(file.name + ".new")
+    replace(file, save(contiguous(values), metadata))
 
 
 def remove(file: Path) -> None:
     """The checkpoint, and what a process that was killed while it wrote one left beside it."""
-    file.unlink(missing_ok=True)
-    in_the_making(file).unlink(missing_ok=True)
+    with in_the_making(file, alone=True):
+        file.unlink(missing_ok=True)
 
 
 def write_network(file: Path, net: MLP) -> None:

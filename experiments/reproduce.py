@@ -73,7 +73,8 @@ def main(settings: Settings) -> None:
         figures |= answer.figures
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=120)
-    run_folder.write_text(settings.output / "RESULTS.md", document + "\n")
+    with run_folder.alone_in(settings.output) as alone:
+        run_folder.replace(settings.output / "RESULTS.md", f"{document}\n".encode(), alone=alone)
     print(summary(answers))
     print(settings.output / "RESULTS.md")
 

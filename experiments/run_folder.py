@@ -47,24 +47,52 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
     numbered.
     """
     try:
-        with alone_in(parent) as alone:
-            unfinished = parent / f".unfinished-{name}{'' if alone else f'-{secrets.token_hex(4)}'}"
-            shutil.rmtree(unfinished, ignore_errors=True)  # what a process left that was killed at this point
-            try:
-                unfinished.mkdir()
-                yield unfinished
-                for path in (*unfinished.rglob("*"), unfinished):
-                    sync(path)
-                for number in itertools.count(1):
-                    final = parent / (name if number == 1 else f"{name}-{number}")
-                    if not final.exists():
-                        unfinished.rename(final)
-                        break
-                sync(parent)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+        with alone_in(parent) as alone, in_the_making(parent / name, alone=alone) as unfinished:
+            unfinished.mkdir()
+            yield unfinished
+            for path in (*unfinished.rglob("*"), unfinished):
+                sync(path)
+            for number in itertools.count(1):
+                final = parent / (name if number == 1 else f"{name}-{number}")
+                if not final.exists():
+                    unfinished.rename(final)
+                    break
+            sync(parent)
     except OSError as error:
         raise OSError(f"cannot write the results {parent / name} ({error.strerror or error})") from None
+
+
+def replace(file: Path, content: bytes, *, alone: bool = True) -> None:
+    """The whole file, on the disk or, where that fails, the one that was there. For who is alone with it."""
+    with in_the_making(file, alone=alone) as unfinished:
+        with unfinished.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(file)
+        sync(file.parent)
+
+
+@contextmanager
+def in_the_making(path: Path, *, alone: bool) -> Iterator[Path]:
+    """The name that a file or folder has until it is whole; what still has it in the end is removed.
+
+    Who is alone with it always gets the same name, and what a process left that was killed is removed first.
+    """
+    unfinished = path.with_name(f".unfinished-{path.name}{'' if alone else f'-{secrets.token_hex(4)}'}")
+    discard(unfinished)
+    try:
+        yield unfinished
+    finally:
+        discard(unfinished)
+
+
+def discard(path: Path) -> None:
+    """A file or a folder, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -214,17 +242,6 @@ def read_history(folder: Path) -> dict[str, list[float]]:
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def write_text(file: Path, content: str) -> None:
-    """The whole file or, where that fails, the one that was there."""
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", delete=False) as stream:
-        stream.write(content)
-    try:
-        Path(stream.name).replace(file)
-    except OSError:
-        Path(stream.name).unlink()
-        raise
 
 
 def read_json(file: Path) -> dict[str, Any]:

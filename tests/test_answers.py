@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from answers import Answer, Claim, Published, Row, Table, as_text
+from answers import Answer, Claim, Published, Row, Table, as_text, mean_and_deviation
 from runs import RUNS
 from seed_statistics import confidence_interval, mean, standard_deviation, standard_error
 
@@ -61,6 +61,13 @@ def test_the_interval_covers_the_true_mean_as_often_as_it_says():
 )
 def test_a_claim_holds_where_its_interval_lies_above_0(differences, holds):
     assert Claim("", differences).holds == holds
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"), [({}, "62.00 +- 1.41"), ({"decimals": 1}, "62.0 +- 1.4"), ({"scale": 1}, "0.62 +- 0.01")]
+)
+def test_shares_are_written_in_percent(settings, text):
+    assert mean_and_deviation((0.61, 0.63), **settings) == text
 
 
 def test_an_answer_reads_as_markdown_whose_columns_line_up():

@@ -379,7 +379,7 @@ def test_a_closed_output_is_one_line(images, tmp_path):
 
 
 def test_what_a_killed_writer_left_goes_with_the_checkpoint(checkpoint):
-    checkpoint.with_name(checkpoint.name + ".new").write_bytes(b"half a checkp")
+    checkpoint.with_name(f".unfinished-{checkpoint.name}").write_bytes(b"half a checkp")
     with unfinished.Unfinished(
         checkpoint.with_name("a"),
         values_of(network()),

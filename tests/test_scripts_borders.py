@@ -342,6 +342,10 @@ def no_file_larger_than(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def checkpoint(name, content=b"junk"):
     file = unfinished.checkpoint_of(Path("results", name))
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -391,9 +395,6 @@ class TestUnfinishedTraining:
     def test_another_checkpoint_is_refused(
         self, refused, outcome, monkeypatch, script, arguments, name, change, message
     ):
-        def full(*_):
-            raise OSError(28, "No space left on device")
-
         Path("other").mkdir()
         arrays = dict(np.load("tiny.npz"))
         np.savez("other/tiny.npz", **{**arrays, "x_train": arrays["x_train"][::-1]})
@@ -670,6 +671,25 @@ def test_what_a_killed_script_left_is_removed_by_the_next_of_its_name():
         (folder / "whole").write_text("")
     assert sorted(path.name for path in Path("results").iterdir()) == ["a", "run_cycles"]
     assert [path.name for path in Path("results/a").iterdir()] == ["whole"]
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "without locks"])
+@pytest.mark.parametrize(("module", "name"), [(os, "fsync"), (Path, "replace")], ids=["writing", "renaming"])
+def test_a_file_that_cannot_be_replaced_stays(monkeypatch, module, name, alone):
+    before = files()
+    monkeypatch.setattr(module, name, full)
+    with pytest.raises(OSError, match="No space left"):
+        run_folder.replace(Path("tiny.npz"), b"new", alone=alone)
+    assert files() == before
+
+
+def test_a_replaced_file_is_like_any_other(on_disk):
+    Path("other").write_bytes(b"new")
+    run_folder.replace(Path("tiny.npz"), b"new")
+    assert Path("tiny.npz").read_bytes() == b"new"
+    assert Path("tiny.npz").stat().st_mode == Path("other").stat().st_mode
+    assert on_disk == [Path("tiny.npz").stat().st_ino, Path().stat().st_ino]
+    assert not list(Path().glob(".*"))
 
 
 def without_locks(monkeypatch):
