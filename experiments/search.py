@@ -181,7 +181,6 @@ def main(settings: Settings) -> None:
             rng=np.random.default_rng(settings.seed),
             results=trainings.results,
         )
-    print(table(found))
     title = f"{settings.run} on {data.name}: {settings.seeds} seeds for each value"
     with run_folder.new_folder(parent, f"{settings.run}_{data.slug}_seed{settings.seed}") as folder:
         config = {**dataclasses.asdict(settings), **dataclasses.asdict(run), "l2": None}
@@ -190,6 +189,7 @@ def main(settings: Settings) -> None:
         figure = Figure(figsize=(8, 5), layout="constrained")
         plot(figure.subplots(), found, title)
         figure.savefig(folder / "search.png", dpi=120)
+    print(table(found))
     warn(data)
 
 

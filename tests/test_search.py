@@ -182,6 +182,17 @@ def test_the_script_prints_every_stage_and_leaves_its_folder(images, tmp_path, m
     assert (tmp_path / "out" / "trainings.jsonl").read_text() == kept, "nothing is trained twice"
 
 
+def test_what_was_measured_is_kept_where_it_cannot_be_shown(images, tmp_path, monkeypatch):
+    def closed(_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(search, "table", closed)
+    monkeypatch.setattr(search.Trainings, "results", lambda _, wanted: accuracy_at(2e-3)(wanted))
+    assert in_process(command(images, tmp_path, "--values", "2"), monkeypatch) == 2
+    (folder,) = (tmp_path / "out" / "search").iterdir()
+    assert (folder / "stages.json").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(("--workers", "0"), "--workers is 0"), (("--dask", "tcp://127.0.0.1:1"), "--dask")],
