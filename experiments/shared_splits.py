@@ -5,7 +5,6 @@ any time: the next script makes them again.
 """
 
 import functools
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,22 @@ from image_data import ImageData, Splits, split
 from numpy.typing import NDArray
 
 PARTS = ("train", "validation", "test")
+CODE = run_folder.code(image_data, sys.modules[__name__])[:8]  # as it was imported
 
 
 def shared_splits(data: ImageData, n_train: int, n_validation: int, data_dir: Path) -> Path:
     """The folder of a split, made where it is not there yet: whole or not at all."""
-    made_by = run_folder.code(image_data, sys.modules[__name__])
-    folder = data_dir / "standardized" / f"{data.fingerprint[:16]}-{n_train}-{n_validation}-{made_by[:8]}"
+    folder = data_dir / "standardized" / f"{data.fingerprint[:16]}-{n_train}-{n_validation}-{CODE}"
     if folder.exists():
         return folder
-    unfinished = folder.with_name(f".unfinished-{folder.name}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with run_folder.alone_in(folder.parent):
+        with (
+            run_folder.alone_in(folder.parent) as alone,
+            run_folder.in_the_making(folder, alone=alone) as unfinished,
+        ):
             if folder.exists():  # another process was faster
                 return folder
-            shutil.rmtree(unfinished, ignore_errors=True)  # what a process left that was killed at this point
             unfinished.mkdir()
             splits = split(data, n_train, n_validation)
             for part in PARTS:
@@ -40,7 +40,8 @@ def shared_splits(data: ImageData, n_train: int, n_validation: int, data_dir: Pa
                 np.save(unfinished / f"y_{part}.npy", y)
             unfinished.rename(folder)
     except OSError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        if folder.exists():  # another process was faster, where there are no locks
+            return folder
         raise OSError(
             f"--data-dir is {data_dir}: cannot write the standardized images there ({error.strerror or error}); "
             "choose a folder with 0.8 GB left for each split"

@@ -1,5 +1,6 @@
 """Many trainings: each result is kept once, and is the same wherever and however often it was made."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -164,7 +165,7 @@ def test_a_class_that_no_training_image_has_is_one_all_the_same(tmp_path, option
 
 def test_images_standardized_by_other_code_are_made_again(data, tmp_path, monkeypatch):
     folder = shared_splits_module.shared_splits(data, 60, 40, tmp_path)
-    monkeypatch.setattr(shared_splits_module.run_folder, "code", lambda *_: "another version")
+    monkeypatch.setattr(shared_splits_module, "CODE", "another version")
     assert shared_splits_module.shared_splits(data, 60, 40, tmp_path) != folder
 
 
@@ -173,6 +174,22 @@ def test_images_that_a_killed_process_left_half_are_made_again(data, tmp_path):
     folder.rename(folder.with_name(f".unfinished-{folder.name}"))
     assert shared_splits(data, 60, 40, tmp_path) == folder
     assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
+
+
+def test_where_there_are_no_locks_two_processes_do_not_disturb_each_other(data, tmp_path, monkeypatch):
+    """The second begins and ends while the first is at work."""
+    unlocked = contextlib.nullcontext(False)
+    monkeypatch.setattr(shared_splits_module.run_folder, "alone_in", lambda _: unlocked)
+
+    def split_after_another(*arguments):
+        monkeypatch.setattr(shared_splits_module, "split", split)
+        shared_splits(data, 60, 40, tmp_path)
+        return split(*arguments)
+
+    monkeypatch.setattr(shared_splits_module, "split", split_after_another)
+    folder = shared_splits(data, 60, 40, tmp_path)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    np.testing.assert_array_equal(open_splits(str(folder)).train[0], split(data, 60, 40).train[0])
 
 
 def test_a_training_that_diverges_is_a_result(data, options):
