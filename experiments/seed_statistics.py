@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit  # the quantile of Student's t; scipy.stats takes a second to import
 
 
 def mean(values: Sequence[float]) -> float:
@@ -25,5 +25,5 @@ def confidence_interval(differences: Sequence[float], level: float = 0.95) -> tu
     """Student's interval for the mean of paired differences; infinite for a single one."""
     if len(differences) < 2:
         return -math.inf, math.inf
-    reach = float(stats.t.ppf((1 + level) / 2, len(differences) - 1)) * standard_error(differences)
+    reach = float(stdtrit(len(differences) - 1, (1 + level) / 2)) * standard_error(differences)
     return mean(differences) - reach, mean(differences) + reach
