@@ -1,12 +1,20 @@
-"""What several tests start from: networks whose every parameter has left its default, and batches for them."""
+"""What several tests start from: networks whose every parameter has left its default, batches, images, scripts."""
 
+import importlib
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
+import interruption
 import numpy as np
 import pytest
+from command_line import run_script
+from data_sources import from_file
 from hypothesis import settings
+from image_data import ImageData
 
 from manual_mlp import MLP
 from manual_mlp.layers import batch_norm_forward, linear_forward
@@ -27,6 +35,55 @@ def signals():
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def written_images(folder: Path, images: int, side: int, classes: int) -> Path:
+    """A file of small random images, two thirds of them to train on."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (images, side, side, 3), np.uint8), rng.integers(0, classes, images)
+    train = 2 * images // 3
+    np.savez(folder / "tiny.npz", x_train=x[:train], y_train=y[:train], x_test=x[train:], y_test=y[train:])
+    return folder / "tiny.npz"
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 images of 6 x 6 pixels in 4 classes. Not to be changed: many tests read it."""
+    return written_images(tmp_path_factory.mktemp("images"), 300, 6, 4)
+
+
+@pytest.fixture(scope="session")
+def smaller_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 images of 4 x 4 pixels in 3 classes. Not to be changed either."""
+    return written_images(tmp_path_factory.mktemp("smaller_images"), 150, 4, 3)
+
+
+@pytest.fixture(scope="session")
+def data(smaller_images: Path) -> ImageData:
+    return from_file(smaller_images)
+
+
+class Run(Protocol):
+    def __call__(self, script: str, *arguments: object) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a script in this process, which has imported already what takes a new one seconds."""
+
+    def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        module = importlib.import_module(script)
+        command = [f"{script}.py", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", command)
+        handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run_script(module.main, module.Settings)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        return subprocess.CompletedProcess(command, ended.value.code, *capsys.readouterr())
+
+    return run
 
 
 class Case(NamedTuple):

@@ -10,10 +10,8 @@ import time
 from pathlib import Path
 
 import executors
-import numpy as np
 import pytest
 import trainings
-from data_sources import from_file
 from executors import Workers
 from one_training import Training
 from runs import Run
@@ -64,14 +62,6 @@ def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
     with scheduler(folder) as address, workers(folder, address, 2):
         yield address
-
-
-@pytest.fixture
-def data(tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 4, 4, 3), np.uint8), rng.integers(0, 3, 150)
-    np.savez(tmp_path / "tiny.npz", x_train=x[:100], y_train=y[:100], x_test=x[100:], y_test=y[100:])
-    return from_file(tmp_path / "tiny.npz")
 
 
 def test_the_same_trainings_give_the_same_numbers(cluster, data, tmp_path):

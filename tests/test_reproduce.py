@@ -20,7 +20,6 @@ import reproduce
 import reproduction
 from answers import Answer, Published, as_text
 from command_line import run_script
-from data_sources import from_file
 from reproduction import Reproduction
 from runs import Run
 
@@ -111,14 +110,6 @@ def test_measuring_without_test_images_uses_none():
     assert not any(one.test for one in trainings.asked)
 
 
-@pytest.fixture
-def images(tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 4, 4, 3), np.uint8), rng.integers(0, 3, 150)
-    np.savez(tmp_path / "tiny.npz", x_train=x[:100], y_train=y[:100], x_test=x[100:], y_test=y[100:])
-    return tmp_path / "tiny.npz"
-
-
 def small_answer(trained):
     published = (
         Published("R1", "plain, test", 0.9, RUN, reason="Random labels."),
@@ -145,11 +136,11 @@ def run(arguments, monkeypatch):
 
 
 @pytest.fixture
-def arguments(images, tmp_path):
+def arguments(smaller_images, tmp_path):
     (tmp_path / "data").mkdir()
     return [
         "--data",
-        images,
+        smaller_images,
         "--data-dir",
         tmp_path / "data",
         "--results",
@@ -197,12 +188,12 @@ def test_a_second_time_nothing_is_trained(arguments, tmp_path, monkeypatch):
     ids=["other data", "few seeds", "few search seeds"],
 )
 def test_the_projects_own_document_is_not_replaced_by_less(
-    is_cifar10, more, message, arguments, tmp_path, monkeypatch, capsys
+    is_cifar10, more, message, data, arguments, tmp_path, monkeypatch, capsys
 ):
     (tmp_path / "project").mkdir()
     monkeypatch.setattr(reproduce, "ROOT", tmp_path / "project")
     monkeypatch.chdir(tmp_path)
-    data = dataclasses.replace(from_file(tmp_path / "tiny.npz"), is_cifar10=is_cifar10)
+    data = dataclasses.replace(data, is_cifar10=is_cifar10)
     monkeypatch.setattr(reproduction, "load", lambda *_: data)
     assert run([*arguments, *more, "--output", "data/../project"], monkeypatch) == 2
     assert message in capsys.readouterr().err

@@ -231,15 +231,6 @@ def test_values_that_are_not_finite_are_not_written(checkpoint):
     assert checkpoint.read_bytes() == before
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    file = tmp_path_factory.mktemp("images") / "tiny.npz"
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (300, 6, 6, 3), np.uint8), rng.integers(0, 4, 300)
-    np.savez(file, x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
-    return file
-
-
 def start(images, results, *arguments):
     script = [sys.executable, ROOT / "experiments" / "run_cycles.py", "--data", images, "--results", results]
     command = [*script, "--runs", "3-layer-bn", *SETTINGS, *arguments]

@@ -26,14 +26,6 @@ class Stop(Exception):
     pass
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    file = tmp_path_factory.mktemp("images") / "tiny.npz"
-    x, y = np.random.default_rng(0).integers(0, 256, (260, 6, 6, 3), np.uint8), np.arange(260) % 4
-    np.savez(file, x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
-    return file
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("stop", [1, 8, 11, 23, 24], ids=lambda stop: f"after {stop}")
 def test_a_comparison_stopped_after_any_update_goes_on_to_the_same_bits(images, tmp_path, stop, dtype):

@@ -23,15 +23,6 @@ SHORT = ("--cycles", "1", "--step-size", "10", "--n-train", "150", "--n-validati
 FILES = ["config.json", "curves.png", "history.csv", "network.safetensors", "summary.json"]
 
 
-@pytest.fixture
-def images(tmp_path):
-    """A file of small random images."""
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (300, 6, 6, 3), np.uint8), rng.integers(0, 4, 300)
-    np.savez(tmp_path / "tiny.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
-    return tmp_path / "tiny.npz"
-
-
 def command(*arguments):
     return [sys.executable, str(ROOT / "experiments" / "run_cycles.py"), *map(str, arguments)]
 

@@ -143,14 +143,6 @@ def test_a_search_looks_at_no_test_images():
     assert not any(one.test for one in asked)
 
 
-@pytest.fixture
-def images(tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (300, 6, 6, 3), np.uint8), rng.integers(0, 4, 300)
-    np.savez(tmp_path / "tiny.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
-    return tmp_path / "tiny.npz"
-
-
 def command(images, tmp_path, *more):
     short = ("--cycles", "1", "--step-size", "10", "--n-train", "150", "--n-validation", "50", "--batch-size", "20")
     places = ("--data", images, "--data-dir", tmp_path / "data", "--results", tmp_path / "out")

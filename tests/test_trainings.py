@@ -22,14 +22,6 @@ RUN = Run((7,), True, "he", l2=0.01, cycles=1, step_size=10, n_train=60, n_valid
 
 
 @pytest.fixture
-def data(tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (150, 4, 4, 3), np.uint8), rng.integers(0, 3, 150)
-    np.savez(tmp_path / "tiny.npz", x_train=x[:100], y_train=y[:100], x_test=x[100:], y_test=y[100:])
-    return from_file(tmp_path / "tiny.npz")
-
-
-@pytest.fixture
 def options(tmp_path):
     return Options(data_dir=tmp_path / "data", results=tmp_path / "results", workers=2)
 
