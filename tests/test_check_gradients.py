@@ -33,8 +33,8 @@ def test_cases_print_a_table_for_each_oracle(images):
     assert "Every entry is accounted for." in done.stdout
 
 
-def test_json_is_one_document(images):
-    done = run("--data", images, "--cases", "R0", "--no-explain", "--json")
+def test_json_is_one_document(run_here, images):
+    done = run_here("check_gradients", "--data", images, "--cases", "R0", "--no-explain", "--json")
     document = json.loads(done.stdout)
     assert document["agrees"] is True
     rows = document["cases"]["R0"]["centered differences"]["parameters"]
@@ -65,8 +65,8 @@ def test_a_wrong_step_is_named(h, message):
         check_gradients.main(check_gradients.Settings(h=h))
 
 
-def test_an_unknown_case_is_named():
-    done = run("--cases", "R9")
+def test_an_unknown_case_is_named(run_here):
+    done = run_here("check_gradients", "--cases", "R9")
     assert done.returncode == 2
     assert "R9" in done.stderr
     assert "Traceback" not in done.stderr

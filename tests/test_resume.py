@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -231,10 +230,16 @@ def test_values_that_are_not_finite_are_not_written(checkpoint):
     assert checkpoint.read_bytes() == before
 
 
+def command(images, results, *arguments):
+    places = ("--data", images, "--results", results)
+    return [str(part) for part in (*places, "--runs", "3-layer-bn", *SETTINGS, *arguments)]
+
+
 def start(images, results, *arguments):
-    script = [sys.executable, ROOT / "experiments" / "run_cycles.py", "--data", images, "--results", results]
-    command = [*script, "--runs", "3-layer-bn", *SETTINGS, *arguments]
-    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    script = [sys.executable, str(ROOT / "experiments" / "run_cycles.py")]
+    return subprocess.Popen(
+        [*script, *command(images, results, *arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finish(process):
@@ -267,13 +272,14 @@ def wait_for(file, process, after=0.0):
         time.sleep(0.001)
 
 
-def test_killed_at_twenty_random_moments_a_run_ends_in_the_same_bits(images, tmp_path):
+@pytest.mark.parametrize("moments", [5, pytest.param(20, marks=pytest.mark.thorough)])
+def test_killed_at_random_moments_a_run_ends_in_the_same_bits(images, tmp_path, moments):
     """Every update is saved, so that most moments are within the writing of a checkpoint."""
     updates = ("--step-size", "800")
     finish(start(images, tmp_path / "whole", *updates))
     draw = random.Random(0)
     file = tmp_path / "killed" / "run_cycles" / f"{NAME}.unfinished.safetensors"
-    for _ in range(20):
+    for _ in range(moments):
         before = file.stat().st_mtime if file.exists() else 0.0
         process = start(images, tmp_path / "killed", *updates, "--checkpoint-seconds", "0", "--resume")
         wait_for(file, process, before)
@@ -285,16 +291,31 @@ def test_killed_at_twenty_random_moments_a_run_ends_in_the_same_bits(images, tmp
     finish(start(images, tmp_path / "killed", *updates, "--resume"))
     assert bits(tmp_path / "killed") == bits(tmp_path / "whole")
     summary = json.loads((tmp_path / "killed" / "run_cycles" / NAME / "summary.json").read_text())
-    assert summary["resumed_after_updates"] > 20
+    assert summary["resumed_after_updates"] > moments
     assert [path.name for path in file.parent.iterdir()] == [NAME]
 
 
+UPDATES = ("--step-size", "300")
+
+
+@pytest.fixture
+def run_cycles_here(run_here, images):
+    """As `start`, but in this process."""
+    return lambda results, *arguments: run_here("run_cycles", *command(images, results, *arguments))
+
+
+@pytest.fixture(scope="module")
+def whole(images, tmp_path_factory):
+    """The bits of a run that nothing stopped."""
+    results = tmp_path_factory.mktemp("whole")
+    finish(start(images, results, *UPDATES))
+    return bits(results)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
-def test_a_run_asked_to_end_says_how_to_go_on(images, tmp_path, number, code):
-    updates = ("--step-size", "300")
-    finish(start(images, tmp_path / "whole", *updates))
-    process = start(images, tmp_path / "stopped", *updates, "--checkpoint-seconds", "0")
-    file = tmp_path / "stopped" / "run_cycles" / f"{NAME}.unfinished.safetensors"
+def test_a_run_asked_to_end_says_how_to_go_on(run_cycles_here, images, whole, tmp_path, number, code):
+    process = start(images, tmp_path, *UPDATES, "--checkpoint-seconds", "0")
+    file = tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors"
     wait_for(file, process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -303,42 +324,45 @@ def test_a_run_asked_to_end_says_how_to_go_on(images, tmp_path, number, code):
     assert errors.splitlines()[-1].endswith("the same command with --resume goes on")
     assert "Traceback" not in errors
 
-    again = start(images, tmp_path / "stopped", *updates)
-    assert "holds an unfinished run: --resume goes on with it" in again.communicate()[1]
+    again = run_cycles_here(tmp_path, *UPDATES)
+    assert "holds an unfinished run: --resume goes on with it" in again.stderr
     assert again.returncode == 2
-    other = start(images, tmp_path / "stopped", *updates, "--resume", "--l2", "0.1")
-    assert "is of another run: its l2 is 0.005, here it is 0.1" in other.communicate()[1]
+    other = run_cycles_here(tmp_path, *UPDATES, "--resume", "--l2", "0.1")
+    assert "is of another run: its l2 is 0.005, here it is 0.1" in other.stderr
     assert other.returncode == 2
 
-    finish(start(images, tmp_path / "stopped", *updates, "--resume"))
-    assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
+    finish(start(images, tmp_path, *UPDATES, "--resume"))
+    assert bits(tmp_path) == whole
 
 
-def test_a_run_that_had_finished_is_taken_as_it_is(images, tmp_path):
-    first = finish(start(images, tmp_path, "--step-size", "5"))
+def test_a_run_that_had_finished_is_taken_as_it_is(run_cycles_here, tmp_path):
+    def printed(*arguments):
+        done = run_cycles_here(tmp_path, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first = printed("--step-size", "5")
     folders = sorted((tmp_path / "run_cycles").iterdir())
-    assert finish(start(images, tmp_path, "--step-size", "5", "--resume")) == first
+    assert printed("--step-size", "5", "--resume") == first
     assert sorted((tmp_path / "run_cycles").iterdir()) == folders
-    assert finish(start(images, tmp_path, "--step-size", "6", "--resume")) != first
+    assert printed("--step-size", "6", "--resume") != first
     assert (tmp_path / "run_cycles" / f"{NAME}-2").exists()
 
 
-def test_two_processes_do_not_train_one_run(images, tmp_path):
+def test_two_processes_do_not_train_one_run(run_cycles_here, images, tmp_path):
     first = start(images, tmp_path, "--step-size", "3000", "--checkpoint-seconds", "0")
     wait_for(tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors", first)
-    second = start(images, tmp_path, "--step-size", "3000", "--resume")
-    assert "is held by another process that trains this run" in second.communicate()[1]
+    second = run_cycles_here(tmp_path, "--step-size", "3000", "--resume")
+    assert "is held by another process that trains this run" in second.stderr
     assert second.returncode == 2
     first.kill()
     first.communicate()
 
 
-def test_divergence_keeps_the_last_good_checkpoint_and_names_the_layer(images, tmp_path):
-    shutil.rmtree(tmp_path / "run_cycles", ignore_errors=True)
-    process = start(images, tmp_path, "--step-size", "50", "--eta-max", "1e30", "--checkpoint-seconds", "0")
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 3
-    last = errors.splitlines()[-1]
+def test_divergence_keeps_the_last_good_checkpoint_and_names_the_layer(run_cycles_here, tmp_path):
+    done = run_cycles_here(tmp_path, "--step-size", "50", "--eta-max", "1e30", "--checkpoint-seconds", "0")
+    assert done.returncode == 3
+    last = done.stderr.splitlines()[-1]
     assert "at update" in last
     assert "where eta is" in last
     assert "the first numbers to break are" in last
@@ -383,14 +407,17 @@ def test_what_a_killed_writer_left_goes_with_the_checkpoint(checkpoint):
     assert not list(checkpoint.parent.iterdir())
 
 
-def test_an_interrupted_repetition_is_resumed_not_the_run_before(images, tmp_path):
-    updates = ("--step-size", "300")
-    finish(start(images, tmp_path, *updates))
-    process = start(images, tmp_path, *updates, "--checkpoint-seconds", "0")
-    wait_for(tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors", process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    finish(start(images, tmp_path, *updates, "--resume"))
+def test_an_interrupted_repetition_is_resumed_not_the_run_before(run_cycles_here, monkeypatch, tmp_path):
+    def asked_to_end(*arguments):
+        monkeypatch.undo()
+        os.kill(os.getpid(), signal.SIGTERM)
+        return write(*arguments)
+
+    write = checkpoints.write
+    assert run_cycles_here(tmp_path, *UPDATES).returncode == 0
+    monkeypatch.setattr(checkpoints, "write", asked_to_end)
+    assert run_cycles_here(tmp_path, *UPDATES, "--checkpoint-seconds", "0").returncode == 143
+    assert run_cycles_here(tmp_path, *UPDATES, "--resume").returncode == 0
     assert bits(tmp_path, "-2") == bits(tmp_path)
     assert sorted(path.name for path in (tmp_path / "run_cycles").iterdir()) == [NAME, f"{NAME}-2"]
 
@@ -428,12 +455,12 @@ def test_results_that_cannot_be_written_cost_no_training(tmp_path):
         assert again.state == TrainingState(3, EPOCH, [FIRST])
 
 
-def test_an_unfinished_run_is_refused_before_another_is_trained(images, tmp_path):
+def test_an_unfinished_run_is_refused_before_another_is_trained(run_cycles_here, tmp_path):
     (tmp_path / "run_cycles").mkdir()
     (tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors").write_bytes(b"")
-    process = start(images, tmp_path, "--runs", "1-cycle", "3-layer-bn", "--step-size", "5")
-    assert "holds an unfinished run" in process.communicate()[1]
-    assert process.returncode == 2
+    refused = run_cycles_here(tmp_path, "--runs", "1-cycle", "3-layer-bn", "--step-size", "5")
+    assert "holds an unfinished run" in refused.stderr
+    assert refused.returncode == 2
     assert len(list((tmp_path / "run_cycles").iterdir())) == 1
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import run_cycles
 import run_folder
-from command_line import run_script
 from data_sources import load
 from image_data import split
 
@@ -27,12 +26,8 @@ def command(*arguments):
     return [sys.executable, str(ROOT / "experiments" / "run_cycles.py"), *map(str, arguments)]
 
 
-def run(*arguments):
-    return subprocess.run(command(*arguments), capture_output=True, text=True)
-
-
-def test_all_runs_leave_their_folders_and_a_table(images, tmp_path):
-    done = run("--data", images, "--results", tmp_path / "out", "--seed", "3", *SHORT)
+def test_all_runs_leave_their_folders_and_a_table(run_here, images, tmp_path):
+    done = run_here("run_cycles", "--data", images, "--results", tmp_path / "out", "--seed", "3", *SHORT)
     assert done.returncode == 0, done.stderr
     folders = sorted((tmp_path / "out" / "run_cycles").iterdir())
     names = ["1-cycle", "3-cycles", "3-layer", "3-layer-bn"]
@@ -103,17 +98,18 @@ def test_the_published_runs_are_those_of_the_reports():
     }
 
 
-def test_a_second_run_keeps_the_first(images, tmp_path):
+def test_a_second_run_keeps_the_first(run_here, images, tmp_path):
     for _ in range(2):
-        assert run("--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT).returncode == 0
+        arguments = ("--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT)
+        assert run_here("run_cycles", *arguments).returncode == 0
     folders = sorted(path.name for path in (tmp_path / "run_cycles").iterdir())
     assert folders == ["1-cycle-changed_tiny_seed0", "1-cycle-changed_tiny_seed0-2"]
     first, second = ((tmp_path / "run_cycles" / folder / "history.csv").read_text() for folder in folders)
     assert first == second, "same seed, same bits"
 
 
-def test_the_stand_in_is_named_everywhere(tmp_path):
-    done = run("--data", "synthetic", "--results", tmp_path, "--runs", "3-layer-bn", *SHORT)
+def test_the_stand_in_is_named_everywhere(run_here, tmp_path):
+    done = run_here("run_cycles", "--data", "synthetic", "--results", tmp_path, "--runs", "3-layer-bn", *SHORT)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "NOT on CIFAR-10" in lines[0]
@@ -125,14 +121,13 @@ def test_the_stand_in_is_named_everywhere(tmp_path):
     assert "NOT on CIFAR-10" in summary["warning"]
 
 
-def test_a_figure_is_drawn_again_without_training(images, tmp_path):
-    run("--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT)
+def test_a_figure_is_drawn_again_without_training(run_here, images, tmp_path):
+    run_here("run_cycles", "--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT)
     (folder,) = (tmp_path / "run_cycles").iterdir()
     (folder / "curves.png").unlink()
-    plot = [sys.executable, str(ROOT / "experiments" / "plot_run.py")]
-    assert subprocess.run([*plot, str(folder)], capture_output=True).returncode == 0
+    assert run_here("plot_run", folder).returncode == 0
     assert (folder / "curves.png").stat().st_size > 10_000
-    failed = subprocess.run([*plot, str(tmp_path)], capture_output=True, text=True)
+    failed = run_here("plot_run", tmp_path)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: ")
 
@@ -157,30 +152,27 @@ def test_a_figure_is_drawn_again_without_training(images, tmp_path):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_setting_is_one_line_and_leaves_nothing(images, tmp_path, monkeypatch, capsys, arguments, message):
-    command_line = command("--data", images, "--results", tmp_path / "out", *SHORT, *arguments)
-    monkeypatch.setattr(sys, "argv", command_line[1:])
-    with pytest.raises(SystemExit) as ended:
-        run_script(run_cycles.main, run_cycles.Settings)
-    assert ended.value.code == 2
-    (error,) = capsys.readouterr().err.splitlines()
+def test_a_wrong_setting_is_one_line_and_leaves_nothing(run_here, images, tmp_path, arguments, message):
+    done = run_here("run_cycles", "--data", images, "--results", tmp_path / "out", *SHORT, *arguments)
+    assert done.returncode == 2
+    (error,) = done.stderr.splitlines()
     assert error.startswith("error: ")
     assert message in error
     assert not (tmp_path / "out").exists()
 
 
-def test_results_that_cannot_be_written_are_named_before_training(images, tmp_path):
+def test_results_that_cannot_be_written_are_named_before_training(run_here, images, tmp_path):
     (tmp_path / "out").write_text("a file, where a folder must be")
-    done = run("--data", images, "--results", tmp_path / "out", *SHORT)
+    done = run_here("run_cycles", "--data", images, "--results", tmp_path / "out", *SHORT)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: --results is {tmp_path / 'out'}: cannot write there")
     assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("step_size", [1, 10], ids=["in the last update", "on the way"])
-def test_divergence_exits_3_and_leaves_nothing(images, tmp_path, step_size):
+def test_divergence_exits_3_and_leaves_nothing(run_here, images, tmp_path, step_size):
     changed = ("--eta-max", "1e30", "--step-size", step_size)
-    done = run("--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT, *changed)
+    done = run_here("run_cycles", "--data", images, "--results", tmp_path, "--runs", "1-cycle", *SHORT, *changed)
     assert done.returncode == 3
     assert "lower the learning rate" in done.stderr.splitlines()[-1]
     assert "Warning" not in done.stderr
@@ -210,8 +202,10 @@ def test_ctrl_c_keeps_what_had_finished(images, tmp_path):
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not (ROOT / "data" / "cifar10-jpeg.npz").exists(), reason="data/cifar10-jpeg.npz is not there")
-def test_the_jpeg_copy_is_called_what_it_is(tmp_path):
-    done = run("--data", ROOT / "data" / "cifar10-jpeg.npz", "--results", tmp_path, "--runs", "1-cycle")
+def test_the_jpeg_copy_is_called_what_it_is(run_here, tmp_path):
+    done = run_here(
+        "run_cycles", "--data", ROOT / "data" / "cifar10-jpeg.npz", "--results", tmp_path, "--runs", "1-cycle"
+    )
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "run_cycles").iterdir()
     summary = json.loads((folder / "summary.json").read_text())

@@ -564,8 +564,17 @@ def test_asked_to_end_while_it_reads_a_script_ends_in_one_line(outcome, monkeypa
     assert files() == before
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    ("script", "number", "code"),
+    [
+        *(pytest.param(script, signal.SIGINT, 130, id=f"{script}-Ctrl-C") for script in SCRIPTS),
+        pytest.param(SCRIPTS[0], signal.SIGTERM, 143, id=f"{SCRIPTS[0]}-SIGTERM"),
+        *(
+            pytest.param(script, signal.SIGTERM, 143, id=f"{script}-SIGTERM", marks=pytest.mark.thorough)
+            for script in SCRIPTS[1:]
+        ),
+    ],
+)
 def test_asked_to_end_while_it_imports_a_script_ends_in_one_line(script, number, code):
     """The request comes when the first of the heavy packages is looked for."""
     program = f"""
@@ -774,7 +783,13 @@ STREAMS = {
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has /dev/full")
-@pytest.mark.parametrize(("streams", "code", "message"), STREAMS.values(), ids=STREAMS)
+@pytest.mark.parametrize(
+    ("streams", "code", "message"),
+    [
+        pytest.param(*row, id=name, marks=[pytest.mark.thorough] * (name in ("stderr closed", "stdout closed")))
+        for name, row in STREAMS.items()
+    ],
+)
 def test_streams_that_are_closed_or_full(streams, code, message):
     script = EXPERIMENTS / "run_cycles.py"
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}

@@ -14,7 +14,6 @@ import executors
 import numpy as np
 import pytest
 import search
-from command_line import run_script
 from runs import RUNS
 from search import RULES, Stage, Trial, coarse_to_fine, draw
 
@@ -146,20 +145,14 @@ def test_a_search_looks_at_no_test_images():
 def command(images, tmp_path, *more):
     short = ("--cycles", "1", "--step-size", "10", "--n-train", "150", "--n-validation", "50", "--batch-size", "20")
     places = ("--data", images, "--data-dir", tmp_path / "data", "--results", tmp_path / "out")
-    return [str(one) for one in (SCRIPT, *places, *short, *more)]
+    return [str(one) for one in (*places, *short, *more)]
 
 
-def in_process(arguments, monkeypatch):
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit) as end:
-        run_script(search.main, search.Settings)
-    return end.value.code
-
-
-def test_the_script_prints_every_stage_and_leaves_its_folder(images, tmp_path, monkeypatch, capsys):
+def test_the_script_prints_every_stage_and_leaves_its_folder(run_here, images, tmp_path):
     arguments = command(images, tmp_path, "--values", "3", "2", "--seeds", "2", "--workers", "1", "--low", "1e-4")
-    assert in_process(arguments, monkeypatch) == 0
-    first = capsys.readouterr().out
+    done = run_here("search", *arguments)
+    assert done.returncode == 0
+    first = done.stdout
     assert "stage 1: 0.0001 to 0.1" in first
     assert "stage 2: " in first
     (folder,) = (tmp_path / "out" / "search").iterdir()
@@ -169,18 +162,17 @@ def test_the_script_prints_every_stage_and_leaves_its_folder(images, tmp_path, m
     best = max((trial for stage in stages for trial in stage["trials"]), key=lambda trial: np.mean(trial["accuracies"]))
     assert f"best: lambda {best['l2']:.4g}" in first
     kept = (tmp_path / "out" / "trainings.jsonl").read_text()
-    assert in_process(arguments, monkeypatch) == 0
-    assert capsys.readouterr().out == first
+    assert run_here("search", *arguments).stdout == first
     assert (tmp_path / "out" / "trainings.jsonl").read_text() == kept, "nothing is trained twice"
 
 
-def test_what_was_measured_is_kept_where_it_cannot_be_shown(images, tmp_path, monkeypatch):
+def test_what_was_measured_is_kept_where_it_cannot_be_shown(run_here, images, tmp_path, monkeypatch):
     def closed(_):
         raise BrokenPipeError
 
     monkeypatch.setattr(search, "table", closed)
     monkeypatch.setattr(search.Trainings, "results", lambda _, wanted: accuracy_at(2e-3)(wanted))
-    assert in_process(command(images, tmp_path, "--values", "2"), monkeypatch) == 2
+    assert run_here("search", *command(images, tmp_path, "--values", "2")).returncode == 2
     (folder,) = (tmp_path / "out" / "search").iterdir()
     assert (folder / "stages.json").exists()
 
@@ -190,10 +182,11 @@ def test_what_was_measured_is_kept_where_it_cannot_be_shown(images, tmp_path, mo
     [(("--workers", "0"), "--workers is 0"), (("--dask", "tcp://127.0.0.1:1"), "--dask")],
     ids=["workers", "dask"],
 )
-def test_bad_settings_are_answered_in_one_line(arguments, message, images, tmp_path, monkeypatch, capsys):
+def test_bad_settings_are_answered_in_one_line(run_here, arguments, message, images, tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "CONNECT_SECONDS", 0.5)
-    assert in_process(command(images, tmp_path, *arguments), monkeypatch) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    done = run_here("search", *command(images, tmp_path, *arguments))
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert message in line
     assert not list((tmp_path / "out").glob("search/*"))
 
@@ -202,13 +195,15 @@ def lines_of(file):
     return file.read_text().rpartition("\n")[0].splitlines() if file.exists() else []
 
 
-def test_a_search_that_is_killed_loses_and_repeats_nothing(images, tmp_path):
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.thorough)])
+def test_a_search_that_is_killed_loses_and_repeats_nothing(run_here, images, tmp_path, times):
     """kill -9 at random moments, after the first training of each process; the last brings the search to its end."""
-    arguments = [sys.executable, *command(images, tmp_path, "--values", "4", "4", "--seeds", "3", "--workers", "2")]
+    settings = ("--values", "4", "4", "--seeds", "3")
+    arguments = [sys.executable, SCRIPT, *command(images, tmp_path, *settings, "--workers", "2")]
     file = tmp_path / "out" / "trainings.jsonl"
     rng = np.random.default_rng(0)
     kept: list[str] = []
-    for _ in range(2):
+    for _ in range(times):
         with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             while len(lines_of(file)) <= len(kept) and process.poll() is None:
                 time.sleep(0.005)
@@ -225,14 +220,14 @@ def test_a_search_that_is_killed_loses_and_repeats_nothing(images, tmp_path):
     trained = collections.Counter(json.dumps(json.loads(line)["training"]) for line in lines[1:])
     assert len(trained) == 2 * 4 * 3
     assert set(trained.values()) == {1}, "no training is made twice"
-    uninterrupted = [str(one).replace(str(tmp_path / "out"), str(tmp_path / "other")) for one in arguments]
-    assert subprocess.run(uninterrupted, capture_output=True, text=True).stdout == done.stdout
+    uninterrupted = command(images, tmp_path / "other", *settings, "--workers", "1")
+    assert run_here("search", *uninterrupted).stdout == done.stdout
 
 
 def test_an_interrupted_search_ends_at_once_in_a_sentence(images, tmp_path):
     long = command(images, tmp_path, "--values", "2", "--seeds", "1", "--workers", "2", "--cycles", "100000")
     with subprocess.Popen(
-        [sys.executable, *long], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, SCRIPT, *long], stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         deadline = time.monotonic() + 30
         while not (tmp_path / "out" / "trainings.lock").exists() and time.monotonic() < deadline:

@@ -12,7 +12,7 @@ from step_size_error import Settings
 def rows(tmp_path_factory):
     """By precision and by the exponent of h, from a run on a small network."""
     results = tmp_path_factory.mktemp("results")
-    step_size_error.main(Settings(hidden=(12, 12), images=12, steps_per_decade=1, results=results))
+    step_size_error.main(Settings(hidden=(8, 8), images=12, steps_per_decade=1, results=results))
     folder = results / "step_size_error" / "step_size_error"
     assert (folder / "step_size_error.png").stat().st_size > 10_000
     summary = json.loads((folder / "summary.json").read_text())

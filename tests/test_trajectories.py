@@ -19,8 +19,15 @@ def images(count, seed, features=30, classes=5):
     return rng.normal(size=(count, features)) + 0.5 * np.random.default_rng(9).normal(size=(classes, features))[y], y
 
 
-@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch-norm"])
-@pytest.mark.parametrize("hidden", [(20, 20), (20, 15, 10, 10, 8, 8, 8, 8)], ids=["3-layer", "9-layer"])
+@pytest.mark.parametrize(
+    ("hidden", "batch_norm"),
+    [
+        pytest.param((20, 20), False, id="3-layer-plain"),
+        pytest.param((20, 20), True, id="3-layer-batch-norm", marks=pytest.mark.thorough),
+        pytest.param((20, 15, 10, 10, 8, 8, 8, 8), False, id="9-layer-plain", marks=pytest.mark.thorough),
+        pytest.param((20, 15, 10, 10, 8, 8, 8, 8), True, id="9-layer-batch-norm"),
+    ],
+)
 def test_five_hundred_updates_stay_within_1e_11(hidden, batch_norm):
     net = MLP([30, *hidden, 5], batch_norm=batch_norm, rng=np.random.default_rng(0), dtype=np.float64)
     twin = mirror(net)
