@@ -305,7 +305,8 @@ def test_without_network_cifar10_says_the_ways_out(tmp_path):
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_network_auto_takes_the_stand_in_and_says_so(tmp_path, capsys):
+def test_without_network_auto_takes_the_stand_in_and_says_so(stand_in, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(data_sources, "synthetic", lambda: stand_in)
     data = load("auto", tmp_path / "data")
     assert (data.name, data.slug) == ("synthetic stand-in", "synthetic")
     assert "Connection refused" in capsys.readouterr().err
