@@ -92,6 +92,29 @@ def test_an_error_in_a_call_is_raised_here():
         made(failing, [(3,)], 1)
 
 
+FIRST_WORKER = """
+import signal
+from executors import Workers
+
+def interrupts_blocked(_):
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+if __name__ == "__main__":
+    with Workers(1, None) as pool:
+        print([blocked for _, blocked in pool.run(interrupts_blocked, [(0,)])])
+"""
+
+
+def test_the_first_worker_of_a_process_does_not_hear_of_ctrl_c(tmp_path):
+    """In a new process: what multiprocessing starts once, beside the first worker, is part of it."""
+    (tmp_path / "first_worker.py").write_text(FIRST_WORKER)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(executors.__file__).parents[:2]))}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "first_worker.py"], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout == "[True]\n", done.stderr
+
+
 PARENT = """
 import sys, time
 from executors import processes
