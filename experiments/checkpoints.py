@@ -19,6 +19,7 @@ from safetensors.numpy import save
 
 from manual_mlp import MLP, Record, TrainingState
 from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.optimizers import Optimizer, Update
 
 DAMAGE = (SafetensorError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 AWAY = "move it away to start anew"
@@ -63,8 +64,9 @@ def write_network(file: Path, net: MLP) -> None:
     file.write_bytes(save(contiguous(values_of(net))))
 
 
-def values_of(net: MLP) -> dict[str, NDArray[Any]]:
-    return {**net.parameters, **net.buffers}
+def values_of(net: MLP, optimizer: Update | None = None) -> dict[str, NDArray[Any]]:
+    """All that changes as a network is trained, what the optimizer remembers included."""
+    return {**net.parameters, **net.buffers, **(optimizer.state if isinstance(optimizer, Optimizer) else {})}
 
 
 def contiguous(values: Values) -> dict[str, NDArray[Any]]:

@@ -73,6 +73,7 @@ class Splits:
     train: tuple[NDArray[np.float32], Labels]
     validation: tuple[NDArray[np.float32], Labels]
     test: tuple[NDArray[np.float32], Labels]
+    shape: tuple[int, ...]  # (H, W, C) of an image before it became a row
 
 
 def check_sizes(data: ImageData, n_train: int, n_validation: int) -> None:
@@ -99,7 +100,7 @@ def split(data: ImageData, n_train: int, n_validation: int) -> Splits:
     )
     mean, std = pixel_statistics(parts[0][0])
     train, validation, test = ((standardized(x, mean, std), y) for x, y in parts)
-    return Splits(train, validation, test)
+    return Splits(train, validation, test, data.x_train.shape[1:])
 
 
 class LatestSplits:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cycles
 import depth
+import extras
 import final_networks
 import initialization
 import lambda_3_layer
@@ -28,7 +29,7 @@ from matplotlib.figure import Figure
 from reproduction import Reproduction, opened
 from seed_statistics import mean
 
-SCRIPTS = (overfit, cycles, lambda_search, final_networks, depth, lambda_3_layer, initialization)
+SCRIPTS = (overfit, cycles, lambda_search, final_networks, depth, lambda_3_layer, initialization, extras)
 FIGURES = Path("docs", "figures")
 ROOT = Path(__file__).parent.parent
 OPEN = (
@@ -121,7 +122,7 @@ def header(trained: Reproduction, settings: Settings, earlier: set[str], seconds
 
 def summary(answers: list[Answer]) -> str:
     """How many numbers of each section come out again."""
-    rows = [(answer.title, *counted(answer.rows)) for answer in answers]
+    rows = [(answer.title, *counted(answer.rows)) for answer in answers if answer.rows]
     every = counted(tuple(row for answer in answers for row in answer.rows))
     return aligned(("section", "published numbers", "reproduced"), [*rows, ("all", *every)])
 

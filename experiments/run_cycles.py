@@ -33,6 +33,7 @@ from unfinished import Unfinished
 
 from manual_mlp import MLP, TrainingState, evaluate
 from manual_mlp.checks import checked_number
+from manual_mlp.optimizers import Update
 from manual_mlp.training import remedy
 
 PUBLISHED: dict[RunName, str] = {  # test accuracy in percent
@@ -72,7 +73,7 @@ def main(settings: Settings) -> None:
         check(run, data)
     parent = run_folder.prepare(settings.results, "run_cycles")
     for name, run in runs.items():
-        unfinished(name, run, settings, data, parent)[1].check()  # before a run in front of it is trained
+        unfinished(name, run, settings, data, parent)[-1].check()  # before a run in front of it is trained
     warn(data)
     print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
     summaries: list[dict[str, Any]] = []
@@ -85,16 +86,21 @@ def main(settings: Settings) -> None:
 
 def unfinished(
     name: RunName, run: Run, settings: Settings, data: ImageData, parent: Path
-) -> tuple[MLP, Unfinished[TrainingState]]:
-    """A network with its first weights, and what keeps its training."""
+) -> tuple[MLP, Update, Unfinished[TrainingState]]:
+    """A network with its first weights, its optimizer, and what keeps its training."""
     net = new_network(run, data.inputs, data.classes, settings.seed)
-    return net, Unfinished(
-        parent / names(name, run, settings, data)[1],
-        checkpoints.values_of(net),
-        {**arguments_of(name, run, settings), "data": data.fingerprint},
-        partial(checkpoints.training_state, updates=run.updates, record_every=run.record_every),
-        resume=settings.resume,
-        seconds=settings.checkpoint_seconds,
+    optimizer = run.new_optimizer(net)
+    return (
+        net,
+        optimizer,
+        Unfinished(
+            parent / names(name, run, settings, data)[1],
+            checkpoints.values_of(net, optimizer),
+            {**arguments_of(name, run, settings), "data": data.fingerprint},
+            partial(checkpoints.training_state, updates=run.updates, record_every=run.record_every),
+            resume=settings.resume,
+            seconds=settings.checkpoint_seconds,
+        ),
     )
 
 
@@ -116,7 +122,7 @@ def train_and_save(
     title, folder_name = names(name, run, settings, data)
     arguments = arguments_of(name, run, settings)
     config = run_folder.provenance(arguments, data)
-    net, training = unfinished(name, run, settings, data, parent)
+    net, optimizer, training = unfinished(name, run, settings, data, parent)
     start = time.perf_counter()
     with training:
         done = training.state.step if training.state else 0
@@ -129,6 +135,7 @@ def train_and_save(
                 net,
                 splits,
                 settings.seed,
+                optimizer=optimizer,
                 on_update=progress.update,
                 on_record=progress.record,
                 on_state=training.keep,
@@ -136,6 +143,7 @@ def train_and_save(
             )
         training.keep_last()
         with np.errstate(over="ignore", invalid="ignore"):
+            run.take_statistics(net, splits)
             test_loss, test_accuracy = evaluate(net, splits.test)
         if not math.isfinite(test_loss):
             raise FloatingPointError(f"the test loss is {test_loss} after {run.updates} updates: {remedy(run.updates)}")

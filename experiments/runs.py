@@ -7,11 +7,30 @@ from typing import Any, Literal
 import numpy as np
 from image_data import ImageData, Splits, check_sizes
 
-from manual_mlp import MLP, Record, cyclical_learning_rate, train
+from manual_mlp import (
+    MLP,
+    Adam,
+    AdamW,
+    FlipsAndShifts,
+    Momentum,
+    Record,
+    adaptive_batch_norm,
+    cosine_decay,
+    cyclical_learning_rate,
+    linear_decay,
+    one_cycle,
+    precise_batch_norm,
+    sgd_update,
+    train,
+)
 from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.optimizers import Update
 from manual_mlp.training import check_batch_size
 
 RunName = Literal["1-cycle", "3-cycles", "3-layer", "3-layer-bn"]
+Schedule = Literal["cyclical", "linear", "cosine", "one-cycle"]
+OptimizerName = Literal["sgd", "momentum", "nesterov", "adam", "adamw"]
+Statistics = Literal["running", "precise", "adaptive"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,18 @@ class Run:
     eta_min: float = 1e-5
     eta_max: float = 1e-1
     batch_size: int = 100
+    schedule: Schedule = "cyclical"
+    annealing: float = 1.0
+    optimizer: OptimizerName = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    skips: tuple[int, ...] = ()
+    relu_first: bool = False
+    shift: int = 0
+    flip: float = 0.0
+    statistics: Statistics = "running"
 
     @property
     def updates(self) -> int:
@@ -40,11 +71,34 @@ class Run:
         return max(1, 2 * self.step_size // 10)
 
     def learning_rate(self, step: int) -> float:
-        return cyclical_learning_rate(step, self.step_size, self.eta_min, self.eta_max)
+        match self.schedule:
+            case "linear":
+                return linear_decay(step, self.updates, self.eta_max, self.eta_min)
+            case "cosine":
+                return cosine_decay(step, self.updates, self.eta_max, self.eta_min)
+            case "one-cycle":
+                return one_cycle(step, self.updates, self.eta_max, eta_min=self.eta_min)
+            case "cyclical":
+                return cyclical_learning_rate(step, self.step_size, self.eta_min, self.eta_max, self.annealing)
+
+    def new_optimizer(self, net: MLP) -> Update:
+        match self.optimizer:
+            case "sgd":
+                return sgd_update
+            case "momentum" | "nesterov":
+                return Momentum(net.parameters, self.momentum, nesterov=self.optimizer == "nesterov")
+            case "adam":
+                return Adam(net.parameters)
+            case "adamw":
+                return AdamW(net.parameters, weight_decay=self.weight_decay)
+
+    def augmentation(self, shape: tuple[int, ...]) -> FlipsAndShifts | None:
+        """Of images of this shape."""
+        return FlipsAndShifts(shape, shift=self.shift, flip=self.flip) if self.shift or self.flip else None
 
     def train(self, net: MLP, splits: Splits, seed: int, **hooks: Any) -> list[Record]:
         """The training that these settings describe; `hooks` are those of manual_mlp.train, and may replace
-        record_every.
+        record_every and the new optimizer.
         """
         return train(
             net,
@@ -55,8 +109,17 @@ class Run:
             batch_size=self.batch_size,
             l2=self.l2,
             rng=np.random.default_rng([seed, 1]),
-            **{"record_every": self.record_every, **hooks},
+            augment=self.augmentation(splits.shape),
+            noise_seed=seed,
+            **{"record_every": self.record_every, "optimizer": self.new_optimizer(net), **hooks},
         )
+
+    def take_statistics(self, net: MLP, splits: Splits) -> None:
+        """Gives batch norm the statistics that it shall have at test time."""
+        if self.statistics == "precise":
+            precise_batch_norm(net, splits.train[0], self.batch_size)
+        elif self.statistics == "adaptive":
+            adaptive_batch_norm(net, splits.test[0])
 
 
 RUNS: dict[RunName, Run] = {
@@ -93,6 +156,31 @@ class Changes:
     """Images to train on, the first of the training images."""
     n_validation: int | None = None
     """Images to validate on, those that follow."""
+    schedule: Schedule | None = None
+    """How eta moves between eta-min and eta-max; all but cyclical take the whole training for it."""
+    annealing: float | None = None
+    """Factor on the height of every cycle over the one before."""
+    optimizer: OptimizerName | None = None
+    """What is done with a gradient."""
+    momentum: float | None = None
+    """Of the optimizers momentum and nesterov."""
+    weight_decay: float | None = None
+    """Of the optimizer adamw, apart from the cost."""
+    dropout: float | None = None
+    """Probability to drop what a hidden unit puts out."""
+    label_smoothing: float | None = None
+    """Share of the target that is spread over all classes."""
+    skips: tuple[int, ...] | None = None
+    """Hidden layers, counted from 1, whose input is added to their output."""
+    relu_first: bool | None = None
+    """Batch normalization behind the ReLU."""
+    shift: int | None = None
+    """Pixels by which training images are moved at most."""
+    flip: float | None = None
+    """Probability to mirror a training image."""
+    statistics: Statistics | None = None
+    """Batch normalization's for the test accuracy: the running averages, those of all training images, or the test
+    images' own."""
 
     def changed(self, run: Run) -> Run:
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(Run)}
@@ -102,11 +190,18 @@ class Changes:
 def check(run: Run, data: ImageData) -> None:
     """Finds what cannot be before anything is trained or written."""
     run.learning_rate(0)
+    run.augmentation(data.x_train.shape[1:])
     checked_integer("--cycles", run.cycles, minimum=1)
     checked_number("--l2", run.l2, minimum=0)
     check_hidden(run.hidden)
     check_sizes(data, run.n_train, run.n_validation)
-    check_batch_size(new_network(run, 1, 2, seed=0), run.n_train, run.batch_size)
+    net = new_network(run, 1, 2, seed=0)
+    check_batch_size(net, run.n_train, run.batch_size)
+    run.new_optimizer(net)
+    if run.weight_decay and run.optimizer != "adamw":
+        raise ValueError(f"--weight-decay is {run.weight_decay} without --optimizer adamw; the others take --l2")
+    if run.statistics != "running" and not run.batch_norm:
+        raise ValueError(f"--statistics is {run.statistics} without batch normalization; add --batch-norm")
 
 
 def check_hidden(widths: tuple[int, ...]) -> None:
@@ -119,6 +214,10 @@ def new_network(run: Run, inputs: int, classes: int, seed: int) -> MLP:
     return MLP(
         [inputs, *run.hidden, classes],
         batch_norm=run.batch_norm,
+        relu_first=run.relu_first,
+        dropout=run.dropout,
+        skips=run.skips,
+        label_smoothing=run.label_smoothing,
         initializer=run.initializer,
         rng=np.random.default_rng([seed, 0]),
     )

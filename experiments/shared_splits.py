@@ -38,6 +38,7 @@ def shared_splits(data: ImageData, n_train: int, n_validation: int, data_dir: Pa
                 x, y = getattr(splits, part)
                 np.save(unfinished / f"x_{part}.npy", x)
                 np.save(unfinished / f"y_{part}.npy", y)
+            np.save(unfinished / "shape.npy", splits.shape)
             unfinished.rename(folder)
     except OSError as error:
         if folder.exists():  # another process was faster, where there are no locks
@@ -59,4 +60,5 @@ def open_splits(folder: str) -> Splits:
         except (OSError, ValueError, EOFError) as error:
             raise ValueError(f"{folder}/{name} cannot be read ({error}); remove the folder, it is made again") from None
 
-    return Splits(*((opened(f"x_{part}.npy"), opened(f"y_{part}.npy")) for part in PARTS))
+    train, validation, test = ((opened(f"x_{part}.npy"), opened(f"y_{part}.npy")) for part in PARTS)
+    return Splits(train, validation, test, tuple(opened("shape.npy").tolist()))

@@ -165,9 +165,9 @@ def train(
                 break
             rows = next(batches)
             part = np.take(x, rows, axis=0, out=batch[: len(rows)], mode="clip")  # the default mode copies twice
-            if augment is not None:
-                part = augment(part, np.random.default_rng([noise, step, 0]))
-            masks = net.dropout_masks(len(rows), np.random.default_rng([noise, step, 1])) if net.dropout else None
+            if augment is not None:  # (a last 0 would be no number: [noise, step, 0] draws as [noise, step] does)
+                part = augment(part, np.random.default_rng([noise, step, 1]))
+            masks = net.dropout_masks(len(rows), np.random.default_rng([noise, step, 2])) if net.dropout else None
             space = workspace if len(rows) == len(batch) else None
             loss = net.loss_and_gradients(part, y[rows], gradients, space, masks)
             if not math.isfinite(loss):

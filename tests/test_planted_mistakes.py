@@ -268,8 +268,8 @@ MISTAKES = [
         "cache.relu is not None",
         "all extras",
     ),
-    ("one mask for all updates", training.train, "[noise, step, 1]", "[noise, 0, 1]", "noise"),
-    ("dropout and augmentation share a stream", training.train, "[noise, step, 1]", "[noise, step, 0]", "noise"),
+    ("one mask for all updates", training.train, "[noise, step, 2]", "[noise, 0, 2]", "noise"),
+    ("dropout and augmentation share a stream", training.train, "[noise, step, 2]", "[noise, step, 1]", "noise"),
     (
         "the last batch's mean alone",
         batch_statistics.precise_batch_norm,

@@ -296,6 +296,10 @@ def test_killed_at_random_moments_a_run_ends_in_the_same_bits(images, tmp_path, 
 
 
 UPDATES = ("--step-size", "300")
+EXTRAS = (
+    "--optimizer adam --eta-max 0.01 --dropout 0.2 --shift 1 --flip 0.5 --hidden 6 6 --skips 2 --label-smoothing 0.1 "
+    "--statistics precise"
+)
 
 
 @pytest.fixture
@@ -310,6 +314,20 @@ def whole(images, tmp_path_factory):
     results = tmp_path_factory.mktemp("whole")
     finish(start(images, results, *UPDATES))
     return bits(results)
+
+
+def test_a_run_with_every_extra_goes_on_to_the_same_bits(run_cycles_here, images, tmp_path):
+    """The optimizer's moments are kept, and noise is drawn anew for the update that it belongs to."""
+    extras = (*UPDATES, *EXTRAS.split())
+    finish(start(images, tmp_path / "whole", *extras))
+    process = start(images, tmp_path / "stopped", *extras, "--checkpoint-seconds", "0")
+    file = tmp_path / "stopped" / "run_cycles" / f"{NAME}.unfinished.safetensors"
+    wait_for(file, process)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert {"sum_of_gradients", "sum_of_squares", "updates"} <= set(load_file(file))
+    assert run_cycles_here(tmp_path / "stopped", *extras, "--resume").returncode == 0
+    assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])

@@ -204,8 +204,8 @@ def test_dropout_and_augmentation_equal_the_same_loop_written_out():
     batches = minibatches(60, 10, np.random.default_rng(0))
     for step in range(14):
         rows = next(batches)
-        batch = shake(x[rows], np.random.default_rng([9, step, 0]))
-        masks = by_hand.dropout_masks(10, np.random.default_rng([9, step, 1]))
+        batch = shake(x[rows], np.random.default_rng([9, step, 1]))
+        masks = by_hand.dropout_masks(10, np.random.default_rng([9, step, 2]))
         _, gradients = by_hand.cost_and_gradients(batch, y[rows], 0.01, masks)
         for name in by_hand.parameters:
             by_hand.parameters[name] -= 0.1 * gradients[name]
