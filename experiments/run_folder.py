@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -221,10 +221,11 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
-def write_history(folder: Path, history: list[Record]) -> None:
+def write_history(folder: Path, history: Sequence[Any]) -> None:
+    """One line for each of these dataclasses, which are of one kind."""
     with (folder / "history.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(field.name for field in dataclasses.fields(Record))
+        writer.writerow(field.name for field in dataclasses.fields(history[0]))
         writer.writerows(dataclasses.astuple(record) for record in history)
 
 

@@ -158,6 +158,22 @@ WRONG = [
     ("search", "--l2 0.1", "--l2 is 0.1; it is what is searched for"),
     ("search", "--rule R9", "'R9' for argument '--rule'"),
     ("search", "--sampling even", "'even' for argument '--sampling'"),
+    ("lr_range_test", "--epochs 0", "--epochs is 0"),
+    ("lr_range_test", "--points 1", "--points is 1; it must be an integer of at least 2"),
+    ("lr_range_test", "--cycles 2", "--cycles is 2; the test has no cycles"),
+    ("lr_range_test", "--step-size 9", "--step-size is 9; the test has no cycles"),
+    ("lr_range_test", "--eta-min 0.7", "--eta-min is 0.7, above --eta-max, 0.6"),
+    ("lr_range_test", "--eta-min 0.6", "--eta-min is 0.6, as large as --eta-max"),
+    ("lr_range_test", "--eta-min -1", "--eta-min is -1"),
+    ("lr_range_test", "--eta-max nan", "--eta-max is nan"),
+    ("lr_range_test", "--eta-max inf", "--eta-max is inf"),
+    ("lr_range_test", "--spacing exponential", "--eta-min is 0.0; it must be above 0 with --spacing exponential"),
+    ("lr_range_test", "--spacing cubic", "'cubic' for argument '--spacing'"),
+    ("lr_range_test", "--run 5-layer", "'5-layer' for argument '--run'"),
+    ("lr_range_test", "--seed -1", "--seed is -1"),
+    ("lr_range_test", "--n-train 500", "--n-train is 500"),
+    ("lr_range_test", "--batch-size 0", "--batch-size is 0"),
+    ("lr_range_test", "--l2 nan", "--l2 is nan"),
     ("reproduce", "--seeds 0", "--seeds is 0"),
     ("reproduce", "--search-seeds -1", "--search-seeds is -1"),
     ("reproduce", "--data tiny.npz", "--n-train is .* and --n-validation"),
@@ -194,6 +210,7 @@ DEFAULTS = {
     "side_by_side": PAIR,
     "search": SEARCH,
     "augmentation_examples": ("--data", "tiny.npz"),
+    "lr_range_test": (*TINY, "--n-validation", "40"),
 }
 
 
@@ -249,7 +266,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(
-    "script", ["run_cycles", "side_by_side", "whole_runs", "check_gradients", "augmentation_examples"]
+    "script", ["run_cycles", "side_by_side", "whole_runs", "check_gradients", "augmentation_examples", "lr_range_test"]
 )
 @pytest.mark.parametrize(("make", "message"), FILES.values(), ids=FILES)
 def test_a_data_file_that_is_none_is_refused(refused, script, make, message):
@@ -258,7 +275,8 @@ def test_a_data_file_that_is_none_is_refused(refused, script, make, message):
 
 
 @pytest.mark.parametrize(
-    "script", ["run_cycles", "side_by_side", "whole_runs", "benchmark", "cost_growth", "augmentation_examples"]
+    "script",
+    ["run_cycles", "side_by_side", "whole_runs", "benchmark", "cost_growth", "augmentation_examples", "lr_range_test"],
 )
 @pytest.mark.parametrize("results", ["tiny.npz", "/proc/nothing"], ids=["a file", "not writable"])
 def test_results_that_cannot_be_written_are_refused(refused, monkeypatch, script, results):
@@ -547,6 +565,7 @@ LOADING = {
     "plot_run": "plot_run",
     "search": "load",
     "augmentation_examples": "load",
+    "lr_range_test": "load",
     "step_size_error": "problem",
     "reproduce": "opened",
     **{script.__name__: "show" for script in reproduce.SCRIPTS},
