@@ -174,13 +174,6 @@ def batch_norm(program: Program, names: Sequence[str]) -> Report:
         return batch_norm_backward_alone(program, backward_name)
     theirs = program.name_of(forward_name)
 
-    def forward(x: Array, gamma: Array, beta: Array) -> Any:
-        return pair(program, theirs, program.call(forward_name, x, gamma, beta, {"mode": "train"}))
-
-    def backward(dout: Array, cache: Any) -> Any:
-        answer = program.call(backward_name, dout, cache)
-        return tuple(gradients(program, program.name_of(backward_name), answer, ("dx", "dgamma", "dbeta")))
-
     def test_forward(x: Array, gamma: Array, beta: Array, mean: Array, var: Array) -> Any:
         param: dict[str, Any] = {"mode": "test", "running_mean": mean.copy(), "running_var": var.copy()}
         answer = program.call(forward_name, x, gamma, beta, Shared(param))
@@ -196,6 +189,7 @@ def batch_norm(program: Program, names: Sequence[str]) -> Report:
         program.call(forward_name, x, gamma, beta, Shared(param))
         return param["running_mean"], param["running_var"]
 
+    forward, backward = training_passes(program, names)
     return diagnose_operation(
         "batch_norm",
         forward=forward,
@@ -206,17 +200,23 @@ def batch_norm(program: Program, names: Sequence[str]) -> Report:
 
 
 def simplified_batch_norm(program: Program, names: Sequence[str]) -> Report:
+    forward, backward = training_passes(program, names)
+    return diagnose_operation("batch_norm", forward=forward, backward=backward)
+
+
+def training_passes(program: Program, names: Sequence[str]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Batch normalization in training mode, forward and backward."""
     forward_name, backward_name = names
-    theirs = program.name_of(forward_name)
 
     def forward(x: Array, gamma: Array, beta: Array) -> Any:
-        return pair(program, theirs, program.call(forward_name, x, gamma, beta, {"mode": "train"}))
+        answer = program.call(forward_name, x, gamma, beta, {"mode": "train"})
+        return pair(program, program.name_of(forward_name), answer)
 
     def backward(dout: Array, cache: Any) -> Any:
         answer = program.call(backward_name, dout, cache)
         return tuple(gradients(program, program.name_of(backward_name), answer, ("dx", "dgamma", "dbeta")))
 
-    return diagnose_operation("batch_norm", forward=forward, backward=backward)
+    return forward, backward
 
 
 def batch_norm_backward_alone(program: Program, name: str) -> Report:

@@ -1,23 +1,10 @@
 """Mistakes of the L2 penalty, in the cost and in the gradient."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.mistake import Mistake
-from manual_mlp.diagnosis.textbook import Line
+from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
 
-PENALTY = "l2 Σ W², gradient 2 l2 W, weights alone"
-
-
-def penalty(
-    id: str,
-    sentence: str,
-    *variants: Mapping[str, Line],
-) -> Mistake:
-    lines = tuple({f"l2_penalty.{line}": formula for line, formula in variant.items()} for variant in variants)
-    return Mistake(id, sentence, PENALTY, "l2-penalty", lines, network=True)
-
+penalty = mistakes_in("l2_penalty", "l2 Σ W², gradient 2 l2 W, weights alone", "l2-penalty", network=True)
 
 L2_PENALTY = [
     penalty(

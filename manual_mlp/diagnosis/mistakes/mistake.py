@@ -4,7 +4,7 @@ A mistake may have variants: the same slip leaves different numbers where the li
 form. `formula` is what should stand there, `anchor` a heading of docs/derivations.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from manual_mlp.diagnosis.report import DERIVATIONS
@@ -33,6 +33,18 @@ def known(
     id: str, sentence: str, formula: str, anchor: str, *variants: Mapping[str, Line], network: bool = False
 ) -> Mistake:
     return Mistake(id, sentence, formula, anchor, variants, network)
+
+
+def mistakes_in(operation: str, formula: str, anchor: str, *, network: bool = False) -> Callable[..., Mistake]:
+    """`known` for the mistakes of one operation that share their formula: (id, sentence, *variants) -> mistake, where a
+    variant names its lines without the operation.
+    """
+
+    def mistake(id: str, sentence: str, *variants: Mapping[str, Line]) -> Mistake:
+        lines = ({f"{operation}.{line}": other for line, other in variant.items()} for variant in variants)
+        return known(id, sentence, formula, anchor, *lines, network=network)
+
+    return mistake
 
 
 BATCH_SIZES = (100, 128, 64, 32, 50, 10, 200, 250, 256, 500, 512, 1000, 10000)

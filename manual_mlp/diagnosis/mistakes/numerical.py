@@ -1,17 +1,12 @@
 """Mistakes of the gradient check itself."""
 
-from collections.abc import Mapping
+from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
 
-from manual_mlp.diagnosis.mistakes.mistake import Mistake
-from manual_mlp.diagnosis.textbook import Line
-
-DIFFERENCE = "(cost(value + h) - cost(value - h)) / 2h, in training mode, the value restored afterwards"
-
-
-def numerical(id: str, sentence: str, *variants: Mapping[str, Line]) -> Mistake:
-    lines = tuple({f"numerical.{line}": formula for line, formula in variant.items()} for variant in variants)
-    return Mistake(id, sentence, DIFFERENCE, "gradient-check", lines)
-
+numerical = mistakes_in(
+    "numerical",
+    "(cost(value + h) - cost(value - h)) / 2h, in training mode, the value restored afterwards",
+    "gradient-check",
+)
 
 NUMERICAL = [
     numerical(

@@ -1,19 +1,14 @@
 """Mistakes of the learning rate."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.mistake import Mistake
-from manual_mlp.diagnosis.textbook import Line
+from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
 
-TRIANGLE = "eta = eta_min + (1 - |t/n_s - 1|) (eta_max - eta_min), t = step mod 2 n_s, step from 0"
-
-
-def schedule(id: str, sentence: str, *variants: Mapping[str, Line]) -> Mistake:
-    lines = tuple({f"schedule.{line}": formula for line, formula in variant.items()} for variant in variants)
-    return Mistake(id, sentence, TRIANGLE, "learning-rate", lines)
-
+schedule = mistakes_in(
+    "schedule",
+    "eta = eta_min + (1 - |t/n_s - 1|) (eta_max - eta_min), t = step mod 2 n_s, step from 0",
+    "learning-rate",
+)
 
 SCHEDULE = [
     schedule(

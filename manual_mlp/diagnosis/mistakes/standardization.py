@@ -1,19 +1,14 @@
 """Mistakes of the standardization of images."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.mistake import Mistake
-from manual_mlp.diagnosis.textbook import Line
+from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
 
-STANDARD = "(x - mean) / std, pixel by pixel, with the mean and std of the training images for every set"
-
-
-def standardization(id: str, sentence: str, *variants: Mapping[str, Line]) -> Mistake:
-    lines = tuple({f"standardization.{line}": formula for line, formula in variant.items()} for variant in variants)
-    return Mistake(id, sentence, STANDARD, "standardization", lines)
-
+standardization = mistakes_in(
+    "standardization",
+    "(x - mean) / std, pixel by pixel, with the mean and std of the training images for every set",
+    "standardization",
+)
 
 STANDARDIZATION = [
     standardization(
