@@ -70,6 +70,13 @@ BACKWARD = [
         'bias"] = np.sum(g, axis=1) + 2 * l2 * params[f"linear{i}.bias"]',
     ),
     ("bias_gradient_averaged", 'bias"] = np.sum(g, axis=1)', 'bias"] = np.mean(g, axis=1)'),
+    ("bias_gradient_not_averaged", 'bias"] = np.sum(g, axis=1)', 'bias"] = n * np.sum(g, axis=1)'),
+    ("weight_gradient_not_averaged", "g @ X[i - 1].T", "n * g @ X[i - 1].T"),
+    (
+        "gradients_not_averaged",
+        'X[i - 1].T + 2 * l2 * W\n        grads[f"linear{i}.bias"] = np.sum(g, axis=1)',
+        'X[i - 1].T * n ** (i == k) + 2 * l2 * W\n        grads[f"linear{i}.bias"] = np.sum(g, axis=1) * n ** (i == k)',
+    ),
     ("bias_gradient_wrong_axis", 'bias"] = np.sum(g, axis=1)', 'bias"] = np.sum(g, axis=0)'),
     ("bias_gradient_one_sum", 'bias"] = np.sum(g, axis=1)', 'bias"] = np.sum(g) * np.ones(len(g))'),
     ("weight_gradient_averaged", "g @ X[i - 1].T", "g @ X[i - 1].T / n"),
@@ -128,6 +135,13 @@ BATCH_NORM = [
     ("bn_dgamma_from_x", "np.sum(g * s_hat, axis=1)", "np.sum(g * s, axis=1)"),
     ("bn_dgamma_averaged", "np.sum(g * s_hat, axis=1)", "np.mean(g * s_hat, axis=1)"),
     ("bn_dbeta_averaged", "grad_beta = np.sum", "grad_beta = np.mean"),
+    ("bn_parameter_gradients_not_averaged", "grad_beta = np.sum", "grad_beta = n * np.sum"),
+    ("bn_parameter_gradients_not_averaged", "grad_gamma = np.sum", "grad_gamma = n * np.sum"),
+    (
+        "bn_parameter_gradients_not_averaged",
+        "return g, grad_gamma, grad_beta",
+        "return g, n * grad_gamma, n * grad_beta",
+    ),
     ("bn_gradients_exchanged", "return g, grad_gamma, grad_beta", "return g, grad_beta, grad_gamma"),
     ("bn_gamma_missing_in_dx", "g = g * gamma", "pass"),
     ("bn_statistics_constant", "g = g1 - np.sum(g1, axis=1, keepdims=True) / n - d * c / n", "g = g1"),
@@ -326,6 +340,8 @@ def test_the_arrays_of_one_batch_are_enough(name, old, new):
     [
         ("g @ X[i - 1].T", "1.7 * (g @ X[i - 1].T)", "it is 1.7 times what it should be"),
         ("np.sum(g, axis=1)\n        if", "-np.sum(g, axis=1)\n        if", "it has the wrong sign"),
+        ("np.sum(g, axis=1)\n        if", "-n * np.sum(g, axis=1)\n        if", "it is -n times what it should be"),
+        ("np.sum(g, axis=1)\n        if", "3 * n * np.sum(g, axis=1)\n        if", "it is 3 n times what it"),
         (" + 2 * l2 * W", " + 0.7 * l2 * W**3", "only when l2 > 0"),
         ("g @ X[i - 1].T", "g @ X[i - 1].T * (100 / n) ** 0.5", "only when n differs from 100"),
         (
@@ -335,7 +351,7 @@ def test_the_arrays_of_one_batch_are_enough(name, old, new):
         ),
         ("g @ X[i - 1].T", "np.tanh(g @ X[i - 1].T)", "none of the known mistakes"),
     ],
-    ids=["factor", "sign", "l2", "batch size", "rows", "nothing"],
+    ids=["factor", "sign", "-n", "3 n", "l2", "batch size", "rows", "nothing"],
 )
 def test_what_nothing_explains_is_described_honestly(old, new, words):
     report = diagnose(with_mistake((old, new)), *case((6, 7, 5, 4), batch_norm=True))

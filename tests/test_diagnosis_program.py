@@ -156,6 +156,28 @@ def test_a_right_schedule_is_never_accused_however_it_is_called(schedule):
     assert report.ok, report
 
 
+def halves(rise, fall, *, top_falls=False):
+    """A schedule in two cases, the rise and the fall, each a function of t, the number of the cycle and n_s."""
+
+    def schedule(t, n):
+        cycle = t // (2 * n)
+        rising = t - 2 * cycle * n < n + (not top_falls)
+        return (rise if rising else fall)(t, cycle, n)
+
+    return schedule
+
+
+LOW, HIGH = BOUNDS["eta_min"], BOUNDS["eta_max"]
+
+
+def rising(t, cycle, n):
+    return LOW + (t - 2 * cycle * n) / n * (HIGH - LOW)
+
+
+def falling(t, cycle, n):
+    return HIGH - (t - (2 * cycle + 1) * n) / n * (HIGH - LOW)
+
+
 @pytest.mark.parametrize("n_s", [20, 40, 77])
 @pytest.mark.parametrize(
     ("name", "mistaken"),
@@ -173,6 +195,14 @@ def test_a_right_schedule_is_never_accused_however_it_is_called(schedule):
         ("schedule_never_falls", lambda t, n: triangle(min(t, n), n)),
         ("schedule_constant", lambda _, __: 0.1),
         ("schedule_bounds_exchanged", lambda t, n: triangle(t, n, 1e-1, 1e-5)),
+        ("schedule_half_cycle", halves(rising, lambda t, c, n: rising(t - n, c, n))),
+        ("schedule_goes_on_rising", halves(rising, rising)),
+        ("schedule_descent_offset", halves(rising, lambda t, c, n: falling(t + n, c, n))),
+        ("schedule_descent_offset", halves(rising, lambda t, c, n: falling(t - n, c, n))),
+        ("schedule_descent_offset", halves(rising, lambda t, c, n: falling(t - n, c, n), top_falls=True)),
+        ("schedule_descent_offset", halves(rising, lambda t, _, n: falling(t, 0, n))),
+        ("schedule_falls_to_zero", halves(rising, lambda t, c, n: HIGH - (t - (2 * c + 1) * n) / n * HIGH)),
+        ("schedule_rises_from_zero", halves(lambda t, c, n: (t - 2 * c * n) / n * HIGH, falling)),
     ],
 )
 def test_a_schedule_s_mistake_is_named(name, mistaken, n_s):

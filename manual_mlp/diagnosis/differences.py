@@ -68,8 +68,14 @@ def factor(wrong: Sequence[Pair], tolerance: float) -> str:
                 return "it has the wrong sign"
             if name and len(set(sizes)) == 1:
                 break
-            return f"it is {c:.6g}{name} times what it should be{', n being the batch size' if name else ''}"
+            return f"it is {times(c, name)} times what it should be{', n being the batch size' if name else ''}"
     return f"it is proportional to what it should be, by {', '.join(f'{c:.4g}' for c in factors)}"
+
+
+def times(c: float, size: str) -> str:
+    """c, c / n or c n, as it is said: n and 1 / n rather than 1 n, and -n rather than -1 n."""
+    sign = "-" if c < 0 else ""
+    return f"{sign}n" if size == " n" and abs(abs(c) - 1) < 1e-6 else f"{c:.6g}{size}"
 
 
 def transposed(wrong: Sequence[Pair], tolerance: float) -> str:

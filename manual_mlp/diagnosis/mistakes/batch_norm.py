@@ -255,6 +255,19 @@ BATCH_NORM = [
         *either_form(dgamma=lambda v: (v.dout * v.x_hat).mean(axis=0), dbeta=lambda v: v.dout.mean(axis=0)),
     ),
     known(
+        "bn_parameter_gradients_not_averaged",
+        "the gradients of gamma and beta, or one of them, are not divided by the batch size, other gradients are",
+        "dgamma = Σₙ dout[n] x̂[n], dbeta = Σₙ dout[n], with 1/N in dout: dlogits = (p - onehot(y)) / N",
+        "batch-normalization",
+        {
+            "batch_norm.dgamma": lambda v: len(v.x) * (v.dout * v.x_hat).sum(axis=0),
+            "batch_norm.dbeta": lambda v: len(v.x) * v.dout.sum(axis=0),
+        },
+        {"batch_norm.dgamma": lambda v: len(v.x) * (v.dout * v.x_hat).sum(axis=0)},
+        {"batch_norm.dbeta": lambda v: len(v.x) * v.dout.sum(axis=0)},
+        network=True,
+    ),
+    known(
         "bn_parameter_gradients_wrong_axis",
         "the gradients of gamma and beta are summed over the wrong axis",
         "dgamma = Σₙ dout[n] x̂[n], dbeta = Σₙ dout[n], with images as rows .sum(axis=0)",

@@ -137,4 +137,28 @@ LINEAR = [
         {"linear.dW": lambda v: v.dout.T @ (v.below.linear.out if v.below else v.x)},
         network=True,
     ),
+    known(
+        "gradients_not_averaged",
+        "the gradients of weight and bias are not divided by the batch size, other gradients are",
+        "dW = doutᵀ x, db = Σₙ dout[n], with 1/N in dout: dlogits = (p - onehot(y)) / N",
+        "linear",
+        {"linear.dW": lambda v: len(v.x) * (v.dout.T @ v.x), "linear.db": lambda v: len(v.x) * v.dout.sum(axis=0)},
+        network=True,
+    ),
+    known(
+        "bias_gradient_not_averaged",
+        "the bias gradient is not divided by the batch size, other gradients are",
+        "db = Σₙ dout[n], with 1/N in dout: dlogits = (p - onehot(y)) / N",
+        "linear",
+        {"linear.db": lambda v: len(v.x) * v.dout.sum(axis=0)},
+        network=True,
+    ),
+    known(
+        "weight_gradient_not_averaged",
+        "the weight gradient is not divided by the batch size, other gradients are",
+        "dW = doutᵀ x, with 1/N in dout: dlogits = (p - onehot(y)) / N",
+        "linear",
+        {"linear.dW": lambda v: len(v.x) * (v.dout.T @ v.x)},
+        network=True,
+    ),
 ]

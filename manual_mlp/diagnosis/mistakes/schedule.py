@@ -27,6 +27,47 @@ SCHEDULE = [
         "schedule_half_cycle",
         "the cycle is half as long: it rises and starts again where it should fall",
         {"position": lambda v: v.t % v.n_s},
+        {"height": lambda v: np.where(v.position <= v.n_s, v.position / v.n_s, v.position / v.n_s - 1)},
+    ),
+    schedule(
+        "schedule_goes_on_rising",
+        "the second half of the cycle rises beyond eta_max where it should fall",
+        {"height": lambda v: v.position / v.n_s},
+    ),
+    schedule(
+        "schedule_descent_offset",
+        "the fall is counted from the wrong update; it begins at (2l + 1) n_s, l being the number of the cycle",
+        *(
+            {"height": lambda v, rising=rising, fall=fall: np.where(rising(v), v.position / v.n_s, fall(v))}
+            for rising in (lambda v: v.position <= v.n_s, lambda v: v.position < v.n_s)
+            for fall in (
+                lambda v: 1 - v.position / v.n_s,  # from 2l n_s
+                lambda v: 3 - v.position / v.n_s,  # from (2l + 2) n_s
+                lambda v: 1 - v.t / v.n_s,  # without l
+                lambda v: 2 - v.t / v.n_s,
+            )
+        ),
+    ),
+    schedule(
+        "schedule_falls_to_zero",
+        "the second half of the cycle falls to 0 instead of to eta_min",
+        {
+            "eta": lambda v: np.where(
+                v.position <= v.n_s, v.eta_min + v.height * (v.eta_max - v.eta_min), v.height * v.eta_max
+            )
+        },
+    ),
+    schedule(
+        "schedule_rises_from_zero",
+        "the first half of the cycle rises from 0 instead of from eta_min",
+        *(
+            {
+                "eta": lambda v, rise=rise: np.where(
+                    v.position <= v.n_s, rise(v), v.eta_min + v.height * (v.eta_max - v.eta_min)
+                )
+            }
+            for rise in (lambda v: v.height * v.eta_max, lambda v: v.height * (v.eta_max - v.eta_min))
+        ),
     ),
     schedule(
         "schedule_step_size_is_cycle",
