@@ -47,6 +47,22 @@ def test_something_wrong_is_exit_code_1_and_says_where_to_begin(file):
     assert "docs/derivations.md#relu" in run.stdout
 
 
+def test_a_remark_is_exit_code_0_and_a_note(file):
+    text = """
+import numpy as np
+
+def softmax_loss(x, y):
+    p = np.exp(x) / np.sum(np.exp(x), axis=1, keepdims=True)
+    dx = p.copy()
+    dx[np.arange(len(y)), y] -= 1
+    return -np.mean(np.log(p[np.arange(len(y)), y])), dx / len(y)
+"""
+    run = diagnose(file(text), "--convention", "cs231n")
+    assert run.returncode == 0, run.stdout
+    assert "note: softmax: right at usual inputs, but softmax_cross_entropy forward: loss, large class" in run.stdout
+    assert "not shifted by the row's maximum" in run.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

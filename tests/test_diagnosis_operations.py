@@ -1,6 +1,7 @@
 """One operation's diagnosis: mistakes planted into the source of a student's operations are found and named."""
 
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -270,6 +271,27 @@ MISTAKES = [
         "np.max(logits, axis=1, keepdims=True)",
         "np.max(logits)",
     ),
+    (
+        "softmax_cross_entropy",
+        "forward: loss, large class scores",
+        "log_of_softmax",
+        "shifted - log_z",
+        "np.log(np.exp(shifted) / np.exp(log_z))",
+    ),
+    (
+        "softmax_cross_entropy",
+        "forward: loss, large class scores",
+        "eps_in_log",
+        "shifted - log_z",
+        "np.log(np.exp(shifted - log_z) + 1e-22)",
+    ),
+    (
+        "softmax_cross_entropy",
+        "forward: loss, large class scores",
+        "log_clipped",
+        "shifted - log_z",
+        "np.log(np.clip(np.exp(shifted - log_z), 1e-16, 1 - 1e-16))",
+    ),
     ("softmax_cross_entropy", "backward: dlogits", "loss_gradient_summed", "return dlogits / n", "return dlogits"),
     (
         "softmax_cross_entropy",
@@ -322,6 +344,43 @@ def test_a_planted_mistake_is_found_and_named(operation, place, name, old, new, 
     assert report.findings[0].place == f"{operation} {place}"
     assert report.findings[0].mistake == name
     assert len(report.findings) == 1  # nothing that only follows from it
+    extreme = place.endswith("large class scores")
+    assert report.ok == extreme  # a remark there, everywhere else an accusation
+    assert report.verdict == ("all right, with a remark" if extreme else "something is wrong")
+    assert ("note: right at usual inputs, but" in str(report)) == extreme
+    assert ("first wrong place" in str(report)) != extreme
+
+
+def test_what_raises_for_large_class_scores_alone_is_a_remark():
+    def forward(logits, y):
+        odds = [[math.exp(score) for score in row] for row in logits]  # OverflowError, where NumPy has inf
+        return layers.softmax_cross_entropy_forward(np.log(odds), y)
+
+    report = diagnose_operation("softmax_cross_entropy", **OURS["softmax_cross_entropy"] | {"forward": forward})
+    assert report.ok, report
+    assert "OverflowError" in str(report)
+    assert [finding.place for finding in report.findings] == ["softmax_cross_entropy forward, large class scores"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("return dlogits / n", "return dlogits", "loss_gradient_summed"),
+        ("return dlogits / n", "return np.tanh(dlogits) / n", None),
+    ],
+    ids=["named", "not named"],
+)
+@pytest.mark.parametrize(
+    "log_probs", ["np.log(np.exp(shifted) / np.exp(log_z))", "np.where(shifted < -300, -300, shifted) - log_z"]
+)
+def test_a_remark_hides_no_mistake_and_comes_after_it(log_probs, old, new, name):
+    text = SOURCE.replace("shifted - log_z", log_probs)
+    namespace = {}
+    exec(compile(text.replace(old, new), "<student with two mistakes>", "exec"), namespace)
+    report = diagnose_operation("softmax_cross_entropy", **functions_of("softmax_cross_entropy", namespace))
+    assert not report.ok
+    assert report.findings[0].place == "softmax_cross_entropy backward: dlogits"
+    assert report.findings[0].mistake == name
 
 
 OURS = {

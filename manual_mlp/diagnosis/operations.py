@@ -132,7 +132,7 @@ class Trial:
 
     v: Values
     observed: dict[str, Array]
-    remark: str = ""  # what is special about the problem, for the place's title
+    extreme: str = ""  # what is extreme about the problem, for the place's title: whatever is wrong there is a remark
 
 
 def passes(
@@ -159,7 +159,9 @@ def passes(
         settled = settle(lambda e: comparison_of(name, trials, e, own), name, eps if name == "batch_norm" else 0.0)
     if name == "batch_norm" and settled.eps != BATCH_NORM_EPS:
         notes.append(eps_note(settled.eps))
-    return Report(name, in_order([*broken.values(), *settled.findings]), settled.agreeing, settled.unjudged, notes)
+    extremes = tuple(trial.extreme for trial in trials if trial.extreme)
+    findings = [replace(f, remark=f.place.endswith(extremes)) for f in (*broken.values(), *settled.findings)]
+    return Report(name, in_order(findings), settled.agreeing, settled.unjudged, notes)
 
 
 def run(
@@ -184,7 +186,14 @@ def run(
             answer = [answer[0] if isinstance(answer, tuple) and len(answer) == 1 else answer]
         keep(trial, broken, f"{name} backward", zip(signature.gradients, answer, strict=True))
     except Unusable as unusable:
-        broken.setdefault(unusable.finding.place, unusable.finding)
+        say(trial, broken, unusable.finding)
+
+
+def say(trial: Trial, broken: dict[str, Finding], finding: Finding) -> None:
+    """Once for each place; of an extreme problem only what was not said of a usual one."""
+    if finding.place not in broken:
+        place = finding.place + trial.extreme
+        broken.setdefault(place, replace(finding, place=place))
 
 
 def keep(trial: Trial, broken: dict[str, Finding], part: str, results: Iterable[tuple[str, Any]]) -> None:
@@ -193,10 +202,10 @@ def keep(trial: Trial, broken: dict[str, Finding], part: str, results: Iterable[
         try:
             trial.observed[line], reshaped = numbers(place, value, shape_of(line, trial.v))
         except Unusable as unusable:
-            broken.setdefault(place, unusable.finding)
+            say(trial, broken, unusable.finding)
             continue
         if reshaped is not None:
-            broken.setdefault(place, reshaped)
+            say(trial, broken, reshaped)
 
 
 def shape_of(line: str, v: Values) -> tuple[int, ...]:
@@ -217,18 +226,19 @@ def textbook(name: str, v: Values, planted: Sequence[Planted], eps: float) -> Va
 def comparison_of(name: str, trials: Sequence[Trial], eps: float, own: Sequence[Numbers] = ()) -> Comparison:
     signature = SIGNATURES.get(name, Signature((), tuple(OPERATIONS[name].forward), ()))
     lines = [*signature.outputs, *(line for line in OPERATIONS[name].backward if line in signature.gradients)]
-    remarks = list(dict.fromkeys(trial.remark for trial in trials))
+    extremes = list(dict.fromkeys(trial.extreme for trial in trials))  # after all that is usual
     titles: dict[str, str] = {}
-    forward = frozenset(line + remark for line in signature.outputs for remark in remarks)
-    for line in lines:
-        part = "forward" if line in signature.outputs else "backward"
-        titles |= {line + remark: f"{name} {part}: {line}{remark}" for remark in remarks}
+    forward = frozenset(line + extreme for line in signature.outputs for extreme in extremes)
+    for extreme in extremes:
+        for line in lines:
+            part = "forward" if line in signature.outputs else "backward"
+            titles[line + extreme] = f"{name} {part}: {line}{extreme}"
 
     def predict(planted: Sequence[Planted], number: int) -> Numbers:
-        v, remark = textbook(name, trials[number].v, planted, eps), trials[number].remark
-        return {line + remark: np.asarray(getattr(v, line)) for line in lines}
+        v, extreme = textbook(name, trials[number].v, planted, eps), trials[number].extreme
+        return {line + extreme: np.asarray(getattr(v, line)) for line in lines}
 
-    observed = [{line + t.remark: array for line, array in t.observed.items()} for t in trials]
+    observed = [{line + t.extreme: array for line, array in t.observed.items()} for t in trials]
     return Comparison(
         list(titles),
         observed,
@@ -238,7 +248,7 @@ def comparison_of(name: str, trials: Sequence[Trial], eps: float, own: Sequence[
         titles,
         [{"n": float(trial.v.n)} for trial in trials],
         forward,
-        alternative=[{line + t.remark: array for line, array in o.items()} for o, t in zip(own, trials, strict=True)]
+        alternative=[{line + t.extreme: array for line, array in o.items()} for o, t in zip(own, trials, strict=True)]
         if own
         else (),
     )
@@ -327,8 +337,8 @@ def own_derivative(name: str, forward: Callable[..., Any], v: Values, h: float =
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Forward before backward; within a pass, in the order in which they were found."""
-    return sorted(findings, key=lambda finding: "backward" in finding.place)
+    """Forward before backward, remarks last; within a pass, in the order in which they were found."""
+    return sorted(findings, key=lambda finding: (finding.remark, "backward" in finding.place))
 
 
 def measured_mask(trials: Sequence[Trial], broken: dict[str, Finding]) -> list[str]:

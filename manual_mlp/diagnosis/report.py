@@ -1,4 +1,9 @@
-"""What a diagnosis finds, and how it says so."""
+"""What a diagnosis finds, and how it says so.
+
+There are three verdicts. Wrong: numbers at usual inputs differ, or there are none. Right, with a remark: all numbers at
+usual inputs agree, and only extreme ones, such as class scores in the hundreds, come out as inf or NaN or are rounded
+away. Right: all agree. A remark is no accusation.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +25,7 @@ class Finding:
     next_best: float = float("inf")  # the same for the best of all other mistakes
     next_mistake: str | None = None
     equals: tuple[str, ...] = ()  # other mistakes that give the same numbers
+    remark: bool = False  # at extreme inputs alone
 
     def __str__(self) -> str:
         lines = [f"{self.place}: {self.sentence}"]
@@ -37,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings about one subject, the first wrong place first; print it."""
+    """All findings about one subject, the first wrong place first and remarks last; print it."""
 
     subject: str
     findings: Sequence[Finding] = ()
@@ -46,18 +52,29 @@ class Report:
     notes: Sequence[str] = field(default=())  # conventions that were measured; no mistakes
 
     @property
+    def verdict(self) -> str:
+        if not self.findings:
+            return "all right"
+        return "all right, with a remark" if self.ok else "something is wrong"
+
+    @property
     def ok(self) -> bool:
-        return not self.findings
+        """Whether nothing is wrong; there may be a remark."""
+        return all(finding.remark for finding in self.findings)
 
     def __str__(self) -> str:
-        lines = [f"{self.subject}: {'all right' if self.ok else 'something is wrong'}"]
+        lines = [f"{self.subject}: {self.verdict}"]
         if self.agreeing:
             lines.append(f"  agrees: {', '.join(self.agreeing)}")
-        for number, finding in enumerate(self.findings):
+        for number, finding in enumerate(finding for finding in self.findings if not finding.remark):
             head = "first wrong place" if number == 0 else "then"
             first, *rest = str(finding).split("\n")
             lines += [f"  {head}: {first}", *(f"  {line}" for line in rest)]
         if self.unjudged:
             lines.append(f"  cannot be judged before that is mended: {', '.join(self.unjudged)}")
+        for finding in self.findings:
+            if finding.remark:
+                better = f"; better {finding.formula} ({finding.link})" if finding.formula else ""
+                lines.append(f"  note: right at usual inputs, but {finding.place}: {finding.sentence}{better}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)

@@ -31,7 +31,7 @@ SOFTMAX = [
         "softmax-cross-entropy",
         *(
             {"softmax_cross_entropy.losses": lambda v, e=e: -np.log(np.exp(v.log_p[np.arange(len(v.y)), v.y]) + e)}
-            for e in 10.0 ** -np.arange(3, 21)
+            for e in 10.0 ** -np.arange(3, 31)
         ),
         {
             "softmax_cross_entropy.losses": lambda v: (
