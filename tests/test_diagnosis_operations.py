@@ -488,6 +488,43 @@ def linear(**changed):
     return {"forward": layers.linear_forward, "backward": layers.linear_backward} | changed
 
 
+DROPOUT = {  # in both meanings of p
+    "p drops": SOURCE,
+    "p keeps": SOURCE.replace("> p) / (1 - p)", "< p) / p"),
+}
+
+
+@pytest.mark.parametrize("p", [0.3, 0.8])
+@pytest.mark.parametrize("meaning", DROPOUT)
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("", "", None),
+        ("out = x * mask", "out = x * mask * mask", "dropout_scaled_twice"),
+        ("return dout * mask", "return dout * (mask > 0)", "dropout_not_scaled"),
+        ("    return x\n", "    return x / 2\n", "dropout_scaled_at_test_time"),
+    ],
+    ids=["right", "twice", "backward", "test time"],
+)
+def test_formulas_of_dropout_are_in_the_p_of_the_code(old, new, name, meaning, p):
+    namespace, keeps = {}, meaning == "p keeps"
+    exec(compile(DROPOUT[meaning].replace(old, new), "<dropout>", "exec"), namespace)
+    report = diagnose_operation("dropout", **functions_of("dropout", namespace), p=p, p_keeps=keeps)
+    assert [finding.mistake for finding in report.findings] == ([name] if name else [])
+    assert name is None or ("(1 - p)" in str(report)) == (not keeps)
+
+
+@pytest.mark.parametrize("meaning", DROPOUT)
+def test_formulas_are_in_the_p_of_the_code_where_it_is_the_wrong_one_as_well(meaning):
+    namespace, keeps = {}, meaning == "p keeps"
+    exec(compile(DROPOUT[meaning].replace("out = x * mask", "out = x * mask * mask"), "<dropout>", "exec"), namespace)
+    report = diagnose_operation("dropout", **functions_of("dropout", namespace), p=0.3, p_keeps=not keeps)
+    wrong_p, scaled = report.findings
+    assert (wrong_p.mistake, scaled.mistake) == ("dropout_p_keeps", "dropout_scaled_twice")
+    assert wrong_p.formula == f"mask = rng.random(x.shape) {'>=' if keeps else '<'} p"
+    assert scaled.formula == f"out = x mask / {'p' if keeps else '(1 - p)'}"
+
+
 def raises(*_):
     raise ZeroDivisionError("division by zero")
 
@@ -541,6 +578,7 @@ def test_a_backward_pass_may_write_into_its_upstream_gradient():
         ({"name": "relu", "backward": layers.relu_backward}, "forward is missing"),
         ({"name": "relu"}, "at least one function"),
         ({"name": "relu", "test_forward": layers.relu_forward}, "test mode"),
+        ({"name": "relu", "forward": layers.relu_forward, "p_keeps": True}, "p_keeps is given for relu"),
     ],
 )
 def test_what_cannot_be_diagnosed_is_refused(arguments, words):

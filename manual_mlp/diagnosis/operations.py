@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual_mlp.diagnosis.catalogue import mistakes_of
+from manual_mlp.diagnosis.dropout import at_test_time, called_with_keep, in_meaning_of_p, wrong_share
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, best_of, explain, lines_at
 from manual_mlp.diagnosis.mistakes.running_statistics import BIASED_RUNNING_VARIANCE
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
@@ -49,6 +50,7 @@ def diagnose_operation(
     eps: float | None = None,
     momentum: float | None = None,
     p: float = 0.3,
+    p_keeps: bool = False,
     seed: int = 0,
 ) -> Report:
     """Is this operation right, and if not, what is wrong first?
@@ -60,7 +62,7 @@ def diagnose_operation(
     test_forward  batch norm's test mode, (x, gamma, beta, running_mean, running_var) -> out; dropout's, (x, p) -> out
     advance     batch norm's running averages, (x, running_mean, running_var) -> running_mean, running_var
     eps, momentum  those of batch normalization; None: whatever the code has, measured
-    p           the probability with which dropout drops
+    p           the probability with which dropout drops; or keeps, where p_keeps. The report's formulas are in this p.
     seed        draws other numbers, of other shapes
 
     The forward pass comes first, then the backward pass with the code's own cache and random upstream gradients, at
@@ -70,20 +72,27 @@ def diagnose_operation(
         raise ValueError(f"name is {name!r}; it must be one of {', '.join(SIGNATURES)}")
     if forward is None and backward is not None:
         raise ValueError("forward is missing: the backward pass is called with the cache that it makes")
+    if name != "dropout" and p_keeps:
+        raise ValueError(f"p_keeps is given for {name}; only dropout has a p")
     if name not in ("batch_norm", "dropout") and test_forward is not None:
         raise ValueError(f"test_forward is given for {name}; only batch_norm and dropout have a test mode")
     if forward is None and test_forward is None and advance is None:
         raise ValueError("forward is missing; give at least one function")
+    if p_keeps:
+        p = 1 - p
+        forward, test_forward = (function and called_with_keep(function) for function in (forward, test_forward))
     reports = []
     if forward is not None:
         reports.append(passes(name, forward, backward, eps, p, seed))
     if test_forward is not None and name == "batch_norm":
         reports.append(test_mode(test_forward, eps, seed))
     elif test_forward is not None:
-        reports.append(dropout_at_test_time(test_forward, p, seed))
+        images = problem("dropout", BATCHES[-1], np.random.default_rng(seed), p).x
+        reports.append(at_test_time(test_forward, images, p))
     if advance is not None:
         reports.append(running_averages(advance, momentum, seed))
-    return joined(name, reports)
+    report = joined(name, reports)
+    return in_meaning_of_p(report, p_keeps) if name == "dropout" else report
 
 
 def joined(subject: str, reports: Sequence[Report]) -> Report:
@@ -152,13 +161,13 @@ def passes(
     broken: dict[str, Finding] = {}
     for trial in trials:
         run(name, forward, backward, trial, broken)
-    notes = measured_mask(trials, broken) if name == "dropout" else []
+    if name == "dropout":
+        measure_masks(trials, broken)
     settled = settle(lambda e: comparison_of(name, trials, e), name, eps if name == "batch_norm" else 0.0)
     if settled.findings and "forward" in settled.findings[0].place and (settled.unjudged or settled.findings[1:]):
         own = [own_derivative(name, forward, trial.v) for trial in trials]
         settled = settle(lambda e: comparison_of(name, trials, e, own), name, eps if name == "batch_norm" else 0.0)
-    if name == "batch_norm" and settled.eps != BATCH_NORM_EPS:
-        notes.append(eps_note(settled.eps))
+    notes = [eps_note(settled.eps)] if name == "batch_norm" and settled.eps != BATCH_NORM_EPS else []
     extremes = tuple(trial.extreme for trial in trials if trial.extreme)
     findings = [replace(f, remark=f.place.endswith(extremes)) for f in (*broken.values(), *settled.findings)]
     return Report(name, in_order(findings), settled.agreeing, settled.unjudged, notes)
@@ -341,31 +350,23 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (finding.remark, "backward" in finding.place))
 
 
-def measured_mask(trials: Sequence[Trial], broken: dict[str, Finding]) -> list[str]:
-    """What the code's mask kept, read off its output, and whether it keeps as many as it should."""
+def measure_masks(trials: Sequence[Trial], broken: dict[str, Finding]) -> None:
+    """What the code's masks kept, read off its output, and whether they keep as many as they should."""
     kept = total = 0
     for trial in trials:
         out = trial.observed.get("out", trial.v.x)
         trial.v.kept = (out != 0).astype(np.float64) if out.shape == trial.v.x.shape else np.ones_like(trial.v.x)
         kept, total = kept + int(trial.v.kept.sum()), total + trial.v.kept.size
-    p, share = trials[0].v.p, kept / total
-    if not any(trial.observed for trial in trials) or abs(share - (1 - p)) < 6 * np.sqrt(p * (1 - p) / total):
-        return []
-    link, place = f"{DERIVATIONS}#dropout", "dropout forward: mask"
-    if share == 1:
-        sentence, mistake = "nothing is dropped: the mask is not made, or never used", "dropout_never_applied"
-    elif abs(share - p) < 6 * np.sqrt(p * (1 - p) / total):
-        sentence = f"p = {p:g} is taken as the probability to keep; here it is the probability to drop"
-        mistake = "dropout_p_keeps"
-    else:
-        sentence, mistake = f"{share:.1%} of the units are kept, it should be {1 - p:.1%}", "dropout_wrong_share"
-    broken[place] = Finding(place, sentence, mistake, formula="mask = rng.random(x.shape) >= p", link=link)
+    p, place = trials[0].v.p, "dropout forward: mask"
+    finding = wrong_share(place, kept, total, p) if any(trial.observed for trial in trials) else None
+    if finding is None:
+        return
+    broken[place] = finding
     for trial in trials:
-        if mistake == "dropout_p_keeps":  # judged from here on as what it was meant to be
+        if finding.mistake == "dropout_p_keeps":  # judged from here on as what it was meant to be
             trial.v.p = 1 - p
-        elif share == 1:  # there is no mask to judge the rest by
+        elif kept == total:  # there is no mask to judge the rest by
             trial.observed.clear()
-    return []
 
 
 def test_mode(test_forward: Callable[..., Any], eps: float | None, seed: int) -> Report:
@@ -463,24 +464,3 @@ def measured_momentum(trials: Sequence[Trial]) -> float:
     if not shares or np.ptp(shares) > 1e-6 or not 1e-6 < shares[0] < 1 - 1e-6:
         return BATCH_NORM_MOMENTUM
     return round(min(shares[0], 1 - shares[0]), 9)
-
-
-def dropout_at_test_time(test_forward: Callable[..., Any], p: float, seed: int) -> Report:
-    """At test time dropout does nothing."""
-    place, v = "dropout test mode: out", problem("dropout", 12, np.random.default_rng(seed), p)
-    formula, link = "out = x", f"{DERIVATIONS}#dropout"
-    try:
-        out, reshaped = numbers(place, call(place, test_forward, v.x, p), v.x.shape)
-    except Unusable as unusable:
-        return Report("dropout", [unusable.finding])
-    if reshaped is not None:
-        return Report("dropout", [reshaped])
-    if out.shape == v.x.shape and np.allclose(out, v.x, rtol=1e-6, atol=0):
-        return Report("dropout", agreeing=[place])
-    sentence, mistake = "wrong, and none of the known mistakes explains the numbers", None
-    if out.shape == v.x.shape and (out == 0).mean() > 0.01:
-        sentence, mistake = "units are dropped at test time", "dropout_at_test_time"
-    elif out.shape == v.x.shape and np.ptp(out / v.x) < 1e-6:
-        sentence = "the output is scaled at test time; training has scaled it already, by 1 / (1 - p)"
-        mistake = "dropout_scaled_at_test_time"
-    return Report("dropout", [Finding(place, sentence, mistake, formula=formula, link=link)])

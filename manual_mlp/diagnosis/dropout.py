@@ -1,0 +1,75 @@
+"""What is special about dropout: the mask is the code's own draw, p may mean one of two things, test time does nothing.
+
+Masks are not predicted but read off: what is 0 was dropped. The rest is then judged with this mask.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
+from manual_mlp.diagnosis.strangers import Unusable, call, numbers
+from manual_mlp.layers import Array
+
+MOST_SIGMAS = 6.0  # of the sampling error of a share
+LINK = f"{DERIVATIONS}#dropout"
+
+
+def wrong_share(place: str, kept: float, total: int, p: float) -> Finding | None:
+    """A finding where the masks do not keep a share of 1 - p of `total` units, p being the probability to drop."""
+    error = MOST_SIGMAS * np.sqrt(p * (1 - p) / total)
+    share = kept / total
+    if abs(share - (1 - p)) < error:
+        return None
+    if share == 1:
+        sentence, mistake = "nothing is dropped: the mask is not made, or never used", "dropout_never_applied"
+    elif abs(share - p) < error:
+        sentence = f"{share:.0%} of the units are kept, it should be {1 - p:.0%}: p is taken for the other probability"
+        mistake = "dropout_p_keeps"
+    else:
+        sentence, mistake = f"{share:.1%} of the units are kept, it should be {1 - p:.1%}", "dropout_wrong_share"
+    return Finding(place, sentence, mistake, formula="mask = rng.random(x.shape) >= p", link=LINK)
+
+
+def called_with_keep(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For a function whose p is the probability to keep: the same, called with the probability to drop."""
+    return lambda x, p, *rng: function(x, 1 - p, *rng)
+
+
+def in_meaning_of_p(report: Report, p_keeps: bool) -> Report:
+    """Every formula in the p that the code turned out to have; what is said about p itself in the p that it must be."""
+    exchanged = any(finding.mistake == "dropout_p_keeps" for finding in report.findings)
+    findings = [
+        in_terms_of_keeping(finding) if p_keeps != (exchanged and finding.mistake != "dropout_p_keeps") else finding
+        for finding in report.findings
+    ]
+    return replace(report, findings=findings)
+
+
+def in_terms_of_keeping(finding: Finding) -> Finding:
+    def translated(text: str) -> str:
+        return text.replace("(1 - p)", "p").replace(">= p", "< p")
+
+    return replace(finding, sentence=translated(finding.sentence), formula=translated(finding.formula))
+
+
+def at_test_time(test_forward: Callable[..., Any], x: Array, p: float) -> Report:
+    """At test time dropout does nothing."""
+    place, formula = "dropout test mode: out", "out = x"
+    try:
+        out, reshaped = numbers(place, call(place, test_forward, x, p), x.shape)
+    except Unusable as unusable:
+        return Report("dropout", [unusable.finding])
+    if reshaped is not None:
+        return Report("dropout", [reshaped])
+    if out.shape == x.shape and np.allclose(out, x, rtol=1e-6, atol=0):
+        return Report("dropout", agreeing=[place])
+    sentence, mistake = "wrong, and none of the known mistakes explains the numbers", None
+    if out.shape == x.shape and (out == 0).mean() > 0.01:
+        sentence, mistake = "units are dropped at test time", "dropout_at_test_time"
+    elif out.shape == x.shape and np.ptp(out / x) < 1e-6:
+        sentence = "the output is scaled at test time; training has scaled it already, by 1 / (1 - p)"
+        mistake = "dropout_scaled_at_test_time"
+    return Report("dropout", [Finding(place, sentence, mistake, formula=formula, link=LINK)])
