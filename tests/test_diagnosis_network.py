@@ -122,6 +122,13 @@ BATCH_NORM = [
     ("bn_mean_not_subtracted", "s_hat = (s - mu) /", "s_hat = s /"),
     ("bn_variance_not_centered", "v = np.mean((s - mu) ** 2,", "v = np.mean(s**2,"),
     ("bn_ones_and_zeros", "s = gamma * s_hat + beta", "s = s_hat"),
+    ("bn_skipped", "s = gamma * s_hat + beta", "pass"),
+    (
+        "bn_running_statistics",
+        "mu = np.mean(s, axis=1, keepdims=True)\n            v = np.mean((s - mu) ** 2, axis=1, keepdims=True)",
+        "mu, v = np.zeros((len(s), 1)), np.ones((len(s), 1))",
+    ),
+    ("bn_parameter_gradients_averaged", "return g, grad_gamma, grad_beta", "return g, grad_gamma / n, grad_beta / n"),
     ("bn_gamma_forgotten", "s = gamma * s_hat + beta", "s = s_hat + beta"),
     ("bn_beta_forgotten", "s = gamma * s_hat + beta", "s = gamma * s_hat"),
     ("bn_gamma_beta_exchanged", "s = gamma * s_hat + beta", "s = beta * s_hat + gamma"),
@@ -246,6 +253,58 @@ def test_a_planted_mistake_is_found_and_named(sizes, batch_norm, name, old, new)
     assert report.findings[0].place == first_difference(mistaken, *batch)
     assert report.findings[0].mistake == name
     assert len(report.findings) == 1  # nothing that only follows from it
+
+
+SEVERAL_LINES = [  # (the mistake's name, the sizes, what stands where)
+    *(
+        (name, sizes, *replacements)
+        for sizes in ARCHITECTURES
+        for name, *replacements in [
+            ("penalty_missing", ("return loss + reg", "return loss"), (" + 2 * l2 * W", "")),
+            ("penalty_half", ("reg += l2 *", "reg += 0.5 * l2 *"), (" + 2 * l2 * W", " + l2 * W")),
+            (
+                "penalty_on_everything",
+                ("return loss + reg", "return loss + l2 * sum(np.sum(v**2) for v in params.values())"),
+                ("+ 2 * l2 * W\n", "\n"),
+                (
+                    "    return cost_of(",
+                    "    grads = {name: g + 2 * l2 * params[name] for name, g in grads.items()}\n    return cost_of(",
+                ),
+            ),
+            (
+                "bn_after_relu",
+                ("s = W @ X[i - 1] + b", "s = np.maximum(0, W @ X[i - 1] + b)"),
+                ("h = np.maximum(0, s)", "h = s"),
+                ("            g = g * (X[i - 1] > 0)\n", ""),
+                ("= back\n", "= back\n            g = g * (S[i - 2] > 0)\n"),
+            ),
+        ]
+    ),
+    # only where the layers are equally wide do the shapes fit
+    ("relu_mask_from_layer_input", (5, 5, 4), ("g * (X[i - 1] > 0)", "g * (X[i - 2] > 0)")),
+    ("relu_mask_from_layer_input", (5, 5, 5, 4), ("g * (X[i - 1] > 0)", "g * (X[i - 2] > 0)")),
+    ("relu_mask_from_layer_input", (6, 6, 6, 6, 3), ("g * (X[i - 1] > 0)", "g * (X[i - 2] > 0)")),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "replacements"),
+    [
+        pytest.param(
+            name,
+            sizes,
+            replacements,
+            id=f"{name}-{'-'.join(map(str, sizes))}",
+            marks=() if len(sizes) == 3 else pytest.mark.thorough,
+        )
+        for name, sizes, *replacements in SEVERAL_LINES
+    ],
+)
+def test_a_mistake_of_several_lines_is_found_and_named(name, sizes, replacements):
+    mistaken, batch = with_mistake(*replacements), case(sizes, batch_norm=True)
+    report = diagnose(mistaken, *batch)
+    assert report.findings[0].place == first_difference(mistaken, *batch)
+    assert [finding.mistake for finding in report.findings] == [name]
 
 
 PAIRS = [

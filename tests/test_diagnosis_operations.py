@@ -17,6 +17,14 @@ SEEDS = [0, 1, 2]  # each draws other shapes
 MISTAKES = [
     ("linear", "forward: out", "bias_not_added", "np.dot(x, W.T) + b", "np.dot(x, W.T)"),
     ("linear", "forward: out", "bias_subtracted", "np.dot(x, W.T) + b", "np.dot(x, W.T) - b"),
+    ("linear", "forward: out", "bias_added_twice", "np.dot(x, W.T) + b", "np.dot(x, W.T) + b + b"),
+    (
+        "linear",
+        "backward: dW",
+        "weight_gradient_from_absolute_input",
+        "np.dot(dout.T, x)",
+        "np.dot(dout.T, np.maximum(x, 0))",
+    ),
     ("linear", "backward: db", "bias_gradient_averaged", "db = np.sum(", "db = np.mean("),
     (
         "linear",
@@ -113,6 +121,15 @@ MISTAKES = [
         "np.sum(dout * xhat, axis=0)",
         "np.mean(dout * xhat, axis=0)",
     ),
+    ("batch_norm", "forward: out", "bn_skipped", "out = gamma * xhat + beta\n", "out = x.copy()\n"),
+    ("batch_norm", "backward: dgamma", "bn_dgamma_missing", "np.sum(dout * xhat, axis=0)", "np.zeros(len(gamma))"),
+    (
+        "batch_norm",
+        "backward: dx",
+        "bn_upstream_ignored",
+        "dxhat = dout * gamma",
+        "dxhat = np.ones(dout.shape) * gamma",
+    ),
     ("batch_norm", "backward: dbeta", "bn_dbeta_averaged", "dbeta = np.sum(", "dbeta = np.mean("),
     (
         "batch_norm",
@@ -155,6 +172,13 @@ MISTAKES = [
         "(x - running_mean) / np.sqrt(running_var + 1e-5)",
         "(x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)",
     ),
+    (
+        "batch_norm",
+        "test mode: out",
+        "test_not_normalized",
+        "(x - running_mean) / np.sqrt(running_var + 1e-5)",
+        "x.copy()",
+    ),
     ("batch_norm", "test mode: out", "test_mean_not_subtracted", "(x - running_mean) /", "x /"),
     (
         "batch_norm",
@@ -190,6 +214,13 @@ MISTAKES = [
         "running_weights_exchanged",
         "0.9 * running_mean + 0.1 * mean\n    running_var = 0.9 * running_var + 0.1",
         "0.1 * running_mean + 0.9 * mean\n    running_var = 0.1 * running_var + 0.9",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_mean",
+        "running_averages_exchanged",
+        "mean, var = x.mean",
+        "var, mean = x.mean",
     ),
     (
         "batch_norm",
@@ -349,6 +380,26 @@ def test_a_planted_mistake_is_found_and_named(operation, place, name, old, new, 
     assert report.verdict == ("all right, with a remark" if extreme else "something is wrong")
     assert ("note: right at usual inputs, but" in str(report)) == extreme
     assert ("first wrong place" in str(report)) != extreme
+
+
+WITH_CONSTANTS = [  # another eps or momentum is a convention; it is a mistake only where these are said to be known
+    ("test mode: out", "test_eps_missing", "np.sqrt(running_var + 1e-5)", "np.sqrt(running_var)"),
+    (
+        "running averages: running_mean",
+        "running_advanced_twice",
+        "    return running_mean, running_var\n",
+        "    return 0.9 * running_mean + 0.1 * mean, 0.9 * running_var + 0.1 * var\n",
+    ),
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("place", "name", "old", "new"), WITH_CONSTANTS, ids=[m[1] for m in WITH_CONSTANTS])
+def test_a_mistake_that_only_known_constants_tell_from_a_convention(place, name, old, new, seed):
+    functions = functions_of("batch_norm", with_mistake(old, new))
+    assert diagnose_operation("batch_norm", **functions, seed=seed).ok
+    report = diagnose_operation("batch_norm", **functions, eps=1e-5, momentum=0.1, seed=seed)
+    assert [(f.place, f.mistake) for f in report.findings] == [(f"batch_norm {place}", name)]
 
 
 def test_what_raises_for_large_class_scores_alone_is_a_remark():

@@ -16,19 +16,19 @@ from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
 from manual_mlp.diagnosis.mistakes.update import UPDATE
 
 NETWORK = [*LINEAR, *RELU, *BATCH_NORM, *SOFTMAX, *SCORES, *L2_PENALTY]
+CATALOGUE = [
+    *NETWORK,
+    *BATCH_NORM_TEST,
+    *RUNNING_AVERAGE,
+    *DROPOUT,
+    *UPDATE,
+    *SCHEDULE,
+    *STANDARDIZATION,
+    *NUMERICAL,
+]
 
 
 def mistakes_of(operations: Iterable[str], network: bool = False) -> list[Mistake]:
     """All that can be made in these operations, in the order of the catalogue."""
     operations = frozenset(operations)
-    everything = [
-        *NETWORK,
-        *BATCH_NORM_TEST,
-        *RUNNING_AVERAGE,
-        *DROPOUT,
-        *UPDATE,
-        *SCHEDULE,
-        *STANDARDIZATION,
-        *NUMERICAL,
-    ]
-    return [m for m in everything if m.operations <= operations and (network or not m.network)]
+    return [m for m in CATALOGUE if m.operations <= operations and (network or not m.network)]

@@ -1,0 +1,29 @@
+"""The catalogue of mistakes: none that is never planted."""
+
+import pytest
+import test_diagnosis_network as network
+import test_diagnosis_operations as operations
+import test_diagnosis_program as program
+
+from manual_mlp.diagnosis.catalogue import CATALOGUE
+
+PLANTED = {
+    *(name for _, _, name, _, _ in operations.MISTAKES),
+    *(name for _, name, _, _ in operations.WITH_CONSTANTS),
+    *(name for _, name, _, _ in network.MISTAKES),
+    *(name for name, *_ in network.SEVERAL_LINES),
+    *(name for name, _, _ in program.UPDATES),
+    *(name for name, _ in program.SCHEDULES),
+    *(name for _, name, _ in program.STANDARDIZATIONS),
+    *(name for name, _ in program.CHECKS),
+    *(name for name, _ in program.TEST_MODES),
+}
+
+
+@pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda mistake: mistake.id)
+def test_every_mistake_is_planted_somewhere(mistake):
+    assert mistake.id in PLANTED
+
+
+def test_no_two_mistakes_have_one_name():
+    assert len({mistake.id for mistake in CATALOGUE}) == len(CATALOGUE)
