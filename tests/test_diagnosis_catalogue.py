@@ -1,6 +1,7 @@
 """The catalogue of mistakes: none that is never planted."""
 
 import pytest
+import test_diagnosis_dropout as dropout
 import test_diagnosis_network as network
 import test_diagnosis_operations as operations
 import test_diagnosis_program as program
@@ -12,6 +13,7 @@ PLANTED = {
     *(name for _, name, _, _ in operations.WITH_CONSTANTS),
     *(name for _, name, _, _ in network.MISTAKES),
     *(name for name, *_ in network.SEVERAL_LINES),
+    *(name for name, *_ in [*dropout.FORWARD, *dropout.BACKWARD, *dropout.TEST_MODES]),
     *(name for name, _, _ in program.UPDATES),
     *(name for name, _ in program.SCHEDULES),
     *(name for _, name, _ in program.STANDARDIZATIONS),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from manual_mlp.diagnosis.mistakes.batch_norm import BATCH_NORM
-from manual_mlp.diagnosis.mistakes.dropout import DROPOUT
+from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK, DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.l2_penalty import L2_PENALTY
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
@@ -21,6 +21,8 @@ CATALOGUE = [
     *BATCH_NORM_TEST,
     *RUNNING_AVERAGE,
     *DROPOUT,
+    *DROPOUT_NETWORK,
+    *DROPOUT_TEST,
     *UPDATE,
     *SCHEDULE,
     *STANDARDIZATION,

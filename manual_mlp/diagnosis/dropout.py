@@ -3,9 +3,9 @@
 Masks are not predicted but read off: what is 0 was dropped. The rest is then judged with this mask.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,30 @@ def wrong_share(place: str, kept: float, total: int, p: float) -> Finding | None
     else:
         sentence, mistake = f"{share:.1%} of the units are kept, it should be {1 - p:.1%}", "dropout_wrong_share"
     return Finding(place, sentence, mistake, formula="mask = rng.random(x.shape) >= p", link=LINK)
+
+
+class Dropped(NamedTuple):
+    """A network's dropout on one batch."""
+
+    p: float  # the probability to drop
+    kept: Sequence[Array]  # of every hidden layer (N, H), 1 where its mask kept a unit, else 0
+
+
+def read_masks(masks: Any, n: int, widths: Sequence[int], p: float) -> Dropped:
+    """What the masks that a network returned have kept; 0 is dropped, whatever the rest is scaled by."""
+    if not isinstance(masks, tuple | list) or len(masks) != len(widths):
+        count = f" of {len(masks)}" if isinstance(masks, tuple | list) else ""
+        raise Unusable(
+            "masks", "wrong_type", f"it is a {type(masks).__name__}{count}; it must be a list of {len(widths)} arrays"
+        )
+    kept = []
+    for layer, (mask, width) in enumerate(zip(masks, widths, strict=True), start=1):
+        array, _ = numbers("masks", mask, (n, width))
+        if array.shape != (n, width):
+            sentence = f"that of layer {layer} has the shape {array.shape}; it must be {(n, width)}: images, units"
+            raise Unusable("masks", "wrong_shape", sentence)
+        kept.append((array != 0).astype(np.float64))
+    return Dropped(p, kept)
 
 
 def called_with_keep(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 from manual_mlp.blocks import LayerNames, layer_names
 from manual_mlp.checks import checked_images, checked_labels, checked_number
 from manual_mlp.diagnosis.catalogue import NETWORK
+from manual_mlp.diagnosis.dropout import Dropped, read_masks, wrong_share
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, best_of, explain, lines_at
+from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.operations import EPS, EXACT, SINGLE, eps_note, measured_eps
 from manual_mlp.diagnosis.report import Finding, Report
@@ -19,7 +21,7 @@ from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
 from manual_mlp.diagnosis.textbook import Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
 
-CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[float, Mapping[str, ArrayLike]]]
+CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[Any, ...]]
 
 FAR_FROM_KINKS = 1e-3  # the inputs of every ReLU; nearer, rounding may open it
 
@@ -33,6 +35,7 @@ class Batch:
     y: Labels
     l2: float
     buffers: Mapping[str, Array] = field(default_factory=dict)
+    dropout: Dropped | None = None
 
 
 def diagnose(
@@ -42,6 +45,7 @@ def diagnose(
     y: ArrayLike,
     l2: float = 0.0,
     *,
+    dropout: float | None = None,
     eps: float | None = None,
     tolerance: float | None = None,
 ) -> Report:
@@ -52,6 +56,9 @@ def diagnose(
     parameters  by our names: linear1.weight (out, in), linear1.bias, bn1.weight (gamma), bn1.bias (beta), ...;
                 the network has batch normalization if it has their names. The gradients have the same names.
     x, y, l2    images (N, D) as rows, class numbers (N,), cost = mean cross-entropy + l2 sum(W^2)
+    dropout     the probability with which a unit behind a ReLU is dropped, if any. The function then returns
+                (cost, gradients, masks), where masks has an array (N, units) for each hidden layer, 0 where a unit was
+                dropped in this very call: the reference drops the same.
     eps         batch normalization's; None: whatever the network has, measured
     tolerance   of a parameter's largest gradient; None: 1e-9, and 2e-4 for float32
 
@@ -63,23 +70,50 @@ def diagnose(
     inputs, classes = parameters[names[0].weight].shape[1], len(parameters[names[-1].weight])
     x = checked_images(x, inputs, np.dtype(np.float64), batch_statistics=names[0].gamma in parameters)
     batch = Batch(parameters, x, checked_labels(y, len(x), classes), checked_number("l2", l2, minimum=0))
+    drop = None if dropout is None else checked_number("dropout", dropout, minimum=0)
+    if drop is not None and not 0 < drop < 1:
+        raise ValueError(f"dropout is {drop:g}; it must be between 0 and 1; leave it out where nothing is dropped")
+    if drop is not None and not callable(answer):
+        raise ValueError("answer is a pair; with dropout it must be a function, which returns the masks of each call")
     batches = asked(batch, depth) if callable(answer) else [batch]
     broken: dict[str, Finding] = {}
     observed: list[dict[str, Array]] = []
-    for question in batches:
+    parts = ("cost", "gradients") if drop is None else ("cost", "gradients", "masks")
+    for number, question in enumerate(batches):
         observed.append({})
         try:
             given = call("cost and gradients", answer_to, answer, question)
-            cost, gradients = unpacked("cost and gradients", given, ("cost", "gradients"))
+            cost, gradients, *masks = unpacked("cost and gradients", given, parts)
+            if drop is not None:
+                widths = [len(parameters[layer.weight]) for layer in names[:-1]]
+                batches[number] = replace(question, dropout=read_masks(masks[0], len(question.x), widths, drop))
             observed[-1] |= answered(cost, gradients, question, broken)
         except Unusable as unusable:
             broken.setdefault(unusable.finding.place, unusable.finding)
     if isinstance(answer, tuple | list):
         broken |= shared_arrays(answer)
+    if wrong_masks := judged_masks(batches):
+        broken["masks"], p = wrong_masks
+        if p is None:
+            return Report(subject(names, parameters), [*broken.values()], unjudged=list(titles_of(names, parameters)))
+        batches = [replace(b, dropout=b.dropout and b.dropout._replace(p=p)) for b in batches]
     findings, agreeing, unjudged, notes = settled(batches, observed, names, eps, tolerance)
     order = {title: number for number, title in enumerate(titles_of(names, parameters).values())}
     findings = sorted([*broken.values(), *findings], key=lambda f: order.get(f.place, -1))
     return Report(subject(names, parameters), findings, agreeing, unjudged, notes)
+
+
+def judged_masks(batches: Sequence[Batch]) -> tuple[Finding, float | None] | None:
+    """What is wrong with how much the masks keep, and the p by which the rest can be judged all the same, if any."""
+    drops = [batch.dropout for batch in batches if batch.dropout]
+    kept = [mask for drop in drops for mask in drop.kept]
+    if not kept:
+        return None
+    p = drops[0].p
+    finding = wrong_share("masks", sum(mask.sum() for mask in kept), sum(mask.size for mask in kept), p)
+    if finding is None:
+        return None
+    return finding, {"dropout_never_applied": 0.0, "dropout_p_keeps": 1 - p}.get(finding.mistake or "")
 
 
 def subject(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> str:
@@ -217,7 +251,7 @@ def forward_pass(
 ) -> Values:
     """Logits, loss and cost with the planted mistakes; `.layers` holds every operation's values.
 
-    test=True normalizes with the running statistics.
+    test=True normalizes with the running statistics and drops nothing.
     """
     n, p = len(batch.x), batch.parameters
     layers: list[Values] = []
@@ -234,6 +268,8 @@ def forward_pass(
             h = v.scores.out
         else:
             v.order = lines.get("layer.order", usual_order)(v)
+            if batch.dropout:
+                v.order += ("dropout",)
             for operation in v.order[1:]:
                 if operation == "batch_norm":
                     if layer.gamma not in p:
@@ -242,6 +278,12 @@ def forward_pass(
                     values.running_mean = batch.buffers.get(layer.running_mean, np.zeros(h.shape[1]))
                     values.running_var = batch.buffers.get(layer.running_var, np.ones(h.shape[1]))
                     v.batch_norm = compute("batch_norm_test" if test else "batch_norm", "forward", values, lines)
+                    h = values.out
+                elif operation == "dropout" and batch.dropout:
+                    values = Values(x=h, p=batch.dropout.p, **common)
+                    if not test:
+                        values.kept = batch.dropout.kept[number - 1]
+                    v.dropout = compute("dropout_test" if test else "dropout", "forward", values, lines)
                     h = values.out
                 else:
                     v.relu = compute("relu", "forward", Values(x=h, **common), lines)
@@ -293,7 +335,8 @@ def settled(
         single = any(array.dtype == np.float32 for answer in observed for array in answer.values())
         tolerance = SINGLE if single else EXACT
     normalized = names[0].gamma in batches[0].parameters
-    candidates = everywhere(NETWORK, names, normalized)
+    dropped = any(batch.dropout for batch in batches)
+    candidates = everywhere([*NETWORK, *([*DROPOUT, *DROPOUT_NETWORK] if dropped else [])], names, normalized)
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
     best, comparison = measured_eps(lambda guess: comparison_of(batches, observed, names, guess, tolerance), guesses)
     explained = explain(comparison, candidates)
@@ -316,7 +359,7 @@ def everywhere(mistakes: Sequence[Mistake], names: Sequence[LayerNames], normali
     for mistake in mistakes:
         if not normalized and mistake.operations & {"batch_norm", "layer"}:
             continue
-        hidden = mistake.operations <= {"relu", "batch_norm", "layer"}
+        hidden = mistake.operations <= {"relu", "batch_norm", "layer", "dropout"}
         if hidden and depth == 1:
             continue
         groups: dict[frozenset[object] | None, str] = {None: ""}

@@ -7,14 +7,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
-from manual_mlp.checks import checked_images
+from manual_mlp.checks import checked_images, checked_number
+from manual_mlp.diagnosis.dropout import Dropped
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain
+from manual_mlp.diagnosis.mistakes.dropout import DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.relu import RELU
 from manual_mlp.diagnosis.mistakes.running_statistics import BATCH_NORM_TEST
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES
 from manual_mlp.diagnosis.network import Batch, checked_parameters, forward_pass
-from manual_mlp.diagnosis.operations import EPS, eps_note, size, tolerance_for
+from manual_mlp.diagnosis.operations import EPS, SINGLE, eps_note, size, tolerance_for
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import BATCH_NORM_EPS, Array
@@ -26,26 +28,32 @@ def diagnose_test_mode(
     buffers: Mapping[str, ArrayLike],
     x: ArrayLike,
     *,
+    dropout: float | None = None,
     eps: float | None = None,
 ) -> Report:
     """Are these the class scores of the network at test time, and if not, what is wrong?
 
     answer      logits (N, K), or probabilities; or a function (parameters, buffers, x) that returns them
     parameters, buffers  by our names: linear1.weight, ..., bn1.running_mean, bn1.running_var, ...
+    dropout     the probability to drop, if the network drops units in training; a function is then asked twice
     eps         batch normalization's; None: whatever the network has, measured
     """
     values, depth = checked_parameters(parameters)
     running = {name: np.array(value, dtype=np.float64) for name, value in buffers.items()}
     names = [layer_names(layer) for layer in range(1, depth + 1)]
     x = checked_images(x, values["linear1.weight"].shape[1], np.dtype(np.float64), batch_statistics=False)
-    batch = Batch(values, x, np.zeros(len(x), dtype=int), 0.0, running)
-    place, broken = "logits at test time", []
+    drop = None if dropout is None else Dropped(checked_number("dropout", dropout, minimum=0), ())
+    batch = Batch(values, x, np.zeros(len(x), dtype=int), 0.0, running, drop)
+    place, broken, again = "logits at test time", [], None
     if callable(answer):
         given_buffers = {name: value.copy() for name, value in running.items()}
         copies = {name: value.copy() for name, value in values.items()}
         try:
             function = answer
             answer = call(place, lambda images: function(copies, given_buffers, images), x)
+            if drop:
+                fresh = {name: value.copy() for name, value in running.items()}
+                again = call(place, lambda images: function(copies, fresh, images), x)
         except Unusable as unusable:
             return Report("test mode", [unusable.finding])
         if any(
@@ -57,6 +65,8 @@ def diagnose_test_mode(
             broken.append(Finding("running averages", sentence, "running_advanced_by_evaluation", link=link))
     try:
         logits, reshaped = numbers(place, answer, (len(x), len(values[names[-1].weight])))
+        if again is not None and differ(logits, numbers(place, again, logits.shape)[0]):
+            return Report("test mode", [*broken, drops_at_test_time(place)])
     except Unusable as unusable:
         return Report("test mode", [*broken, unusable.finding])
     if reshaped is not None:
@@ -77,12 +87,12 @@ def diagnose_test_mode(
             mistake, variant, frozenset({layer}) if layer else None, f"layer {layer} alone" if layer else "every layer"
         )
         for layer in (None, *range(1, depth + 1))
-        for mistake in [*BATCH_NORM_TEST, *RELU, *SCORES, *LINEAR]
+        for mistake in [*BATCH_NORM_TEST, *RELU, *SCORES, *LINEAR, *(DROPOUT_TEST if drop else [])]
         for variant in mistake.variants
         if any(line.endswith((".out", "batch_norm_test.inv_std")) for line in variant)
     ]
     guesses = (eps,) if eps is not None else EPS if "bn1.weight" in values else (BATCH_NORM_EPS,)
-    first: Report | None = None
+    best: Report | None = None
     for guess in guesses:
         comparison = comparison_at(guess)
         if comparison.first_wrong(comparison.residuals([])) == 1:
@@ -91,8 +101,17 @@ def diagnose_test_mode(
     for guess in guesses:
         findings, agreeing, unjudged = explain(comparison_at(guess), candidates)
         report = Report("test mode", [*broken, *findings], agreeing, unjudged)
-        first = first or report
+        best = best or report
         if findings[0].mistake is not None:
             return report
-    assert first is not None  # there is at least one guess
-    return first
+    assert best is not None  # there is at least one guess
+    return best
+
+
+def differ(one: Array, other: Array) -> bool:
+    return one.shape != other.shape or not np.allclose(one, other, rtol=0, atol=SINGLE * size(one), equal_nan=True)
+
+
+def drops_at_test_time(place: str) -> Finding:
+    sentence = "asked again, it has other class scores for the same images: units are dropped at test time"
+    return Finding(place, sentence, "dropout_at_test_time", formula="out = x", link=f"{DERIVATIONS}#dropout")

@@ -51,3 +51,35 @@ DROPOUT = [
         {"dropout.dx": lambda v: v.dout / (1 - v.p)},
     ),
 ]
+
+DROPOUT_NETWORK = [
+    known(
+        "dropout_not_fed_onward",
+        "what dropout makes is never fed onward: the next layer gets what went into dropout",
+        "out = x mask / (1 - p), and the next layer's input is out",
+        "dropout",
+        {"dropout.out": lambda v: v.x},
+        {"dropout.out": lambda v: v.x, "dropout.dx": lambda v: v.dout},
+        network=True,
+    ),
+    known(
+        "weight_gradient_before_dropout",
+        "the weight gradient is taken with the layer's input as it was before dropout",
+        "dW = doutᵀ x, where x is what dropout has left of the layer below",
+        "dropout",
+        {"linear.dW": lambda v: v.dout.T @ (v.below.dropout.x if v.below else v.x)},
+        network=True,
+    ),
+]
+
+DROPOUT_TEST = [
+    known(
+        "dropout_scaled_at_test_time",
+        "the units are scaled at test time; training has scaled them already, by 1 / (1 - p)",
+        "out = x",
+        "dropout",
+        {"dropout_test.out": lambda v: v.x * (1 - v.p)},
+        {"dropout_test.out": lambda v: v.x / (1 - v.p)},
+        {"dropout_test.out": lambda v: v.x * v.p},
+    ),
+]
