@@ -67,6 +67,47 @@ def test_what_is_wrong_with_a_module_is_said(net, cost, place):
     assert report.findings[0].place.startswith(place)
 
 
+class WithFunction(nn.Module):
+    """Dropout as a function, which is no part of the module."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p, self.first, self.second = p, nn.Linear(6, 7), nn.Linear(7, 4)
+
+    def forward(self, x):
+        return self.second(F.dropout(F.relu(self.first(x)), self.p, self.training))
+
+
+def with_dropout(p):
+    return nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Dropout(p), nn.Linear(7, 4))
+
+
+@pytest.mark.parametrize("make", [with_dropout, WithFunction])
+def test_dropout_is_refused_unless_it_drops_nothing(make):
+    net = make(0.5)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(ValueError, match=r"p to 0|p = 0"):
+        diagnose_module(net, *batch(), l2=0.1)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert net.training
+    assert next(net.parameters()).dtype == torch.float32
+    report = diagnose_module(make(0.0), *batch(), l2=0.1)
+    assert report.ok, report
+
+
+def test_a_cost_that_raises_is_said_in_words():
+    def raises(*_):
+        raise ZeroDivisionError("no images")
+
+    report = diagnose_module(module(), *batch(), cost=raises)
+    assert [finding.mistake for finding in report.findings] == ["raises"]
+
+
+def test_the_parts_that_drop_are_named():
+    with pytest.raises(ValueError, match=r"in 2 \(p = 0\.3\); set p to 0"):
+        diagnose_module(with_dropout(0.3), *batch())
+
+
 @pytest.mark.parametrize(
     ("net", "said"),
     [

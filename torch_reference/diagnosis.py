@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.dropout import _DropoutNd
 
 from manual_mlp import diagnose
 from manual_mlp.diagnosis import Report
@@ -22,15 +23,22 @@ def diagnose_module(module: nn.Module, x: ArrayLike, y: ArrayLike, l2: float = 0
     cost     (module, x, y, l2) -> a scalar, as the training computes it; left out, F.cross_entropy of the module's
              output and l2 sum(W^2), which is what an optimizer with weight_decay = 2 l2 on the weights descends
 
-    The module is used in training mode and in float64; its values, buffers, mode and dtype end as they were.
+    The module is used in training mode and in float64; its values, buffers, mode and dtype end as they were. It must
+    drop nothing (p = 0): the masks of nn.Dropout are not known here. `diagnose(..., dropout=p)` takes a function that
+    returns them.
     """
     names = parameter_names(module)
+    check_nothing_drops(module)
     parameters = {name: value.detach().cpu().double().numpy().copy() for name, value in names.items()}
     dtype, mode = next(module.parameters()).dtype, module.training
     state = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
     try:
         module.double().train()
-        return diagnose(answer_of(module, cost or cross_entropy_and_penalty), parameters, x, y, l2)
+        answer = answer_of(module, cost or cross_entropy_and_penalty)
+        report = diagnose(answer, parameters, x, y, l2)
+        if not all(np.isnan(finding.residual) for finding in report.findings):  # numbers came, and differ
+            check_not_random(answer, parameters, np.asarray(x, np.float64), np.asarray(y), l2)
+        return report
     finally:
         module.to(dtype).train(mode)
         module.load_state_dict(state)
@@ -57,6 +65,29 @@ def parameter_names(module: nn.Module) -> dict[str, Tensor]:
     if not found:
         raise ValueError("module has no nn.Linear")
     return found
+
+
+def check_nothing_drops(module: nn.Module) -> None:
+    dropping = {name: part.p for name, part in module.named_modules() if isinstance(part, _DropoutNd) and part.p > 0}
+    if dropping:
+        parts = ", ".join(f"{name or 'itself'} (p = {p:g})" for name, p in dropping.items())
+        raise ValueError(f"module drops units at random, in {parts}; set p to 0 for the diagnosis")
+
+
+def check_not_random(
+    answer: Callable[..., tuple[float, Mapping[str, Any]]],
+    parameters: Mapping[str, NDArray[Any]],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    l2: float,
+) -> None:
+    """Where dropout is no nn.Dropout but a function, the same question has another answer."""
+    first, second = (answer(parameters, x, y, l2)[0] for _ in range(2))
+    if not np.isclose(first, second, rtol=1e-9, atol=0, equal_nan=True):
+        raise ValueError(
+            f"module has the cost {first:.6g}, and {second:.6g} when asked again: it draws random numbers, as F.dropout"
+            " does; switch that off (p = 0) for the diagnosis"
+        )
 
 
 def cross_entropy_and_penalty(module: nn.Module, x: Tensor, y: Tensor, l2: float) -> Tensor:
