@@ -15,6 +15,7 @@ from manual_mlp.diagnosis import (
     diagnose_standardization,
     diagnose_test_mode,
     diagnose_update,
+    diagnose_update_rule,
 )
 from manual_mlp.finite_differences import directional_gradients, numerical_gradients
 from manual_mlp.gradient_check import compare_gradients, measured_rounding
@@ -44,6 +45,7 @@ __all__ = [
     "diagnose_standardization",
     "diagnose_test_mode",
     "diagnose_update",
+    "diagnose_update_rule",
     "directional_gradients",
     "evaluate",
     "linear_decay",

@@ -5,6 +5,7 @@ import test_diagnosis_dropout as dropout
 import test_diagnosis_network as network
 import test_diagnosis_operations as operations
 import test_diagnosis_program as program
+import test_diagnosis_update_rules as update_rules
 
 from manual_mlp.diagnosis.catalogue import CATALOGUE
 
@@ -14,6 +15,7 @@ PLANTED = {
     *(name for _, name, _, _ in network.MISTAKES),
     *(name for name, *_ in network.SEVERAL_LINES),
     *(name for name, *_ in [*dropout.FORWARD, *dropout.BACKWARD, *dropout.TEST_MODES]),
+    *(name for _, _, name, _, _ in update_rules.MISTAKES),
     *(name for name, _, _ in program.UPDATES),
     *(name for name, _ in program.SCHEDULES),
     *(name for _, name, _ in program.STANDARDIZATIONS),

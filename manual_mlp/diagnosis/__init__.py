@@ -17,6 +17,7 @@ from manual_mlp.diagnosis.schedule import diagnose_schedule
 from manual_mlp.diagnosis.standardization import diagnose_standardization
 from manual_mlp.diagnosis.test_mode import diagnose_test_mode
 from manual_mlp.diagnosis.update import diagnose_update
+from manual_mlp.diagnosis.update_rules import diagnose_update_rule
 
 __all__ = [
     "Finding",
@@ -30,4 +31,5 @@ __all__ = [
     "diagnose_standardization",
     "diagnose_test_mode",
     "diagnose_update",
+    "diagnose_update_rule",
 ]

@@ -14,6 +14,7 @@ from manual_mlp.diagnosis.mistakes.schedule import SCHEDULE
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES, SOFTMAX
 from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
 from manual_mlp.diagnosis.mistakes.update import UPDATE
+from manual_mlp.diagnosis.mistakes.update_rules import UPDATE_RULES
 
 NETWORK = [*LINEAR, *RELU, *BATCH_NORM, *SOFTMAX, *SCORES, *L2_PENALTY]
 CATALOGUE = [
@@ -24,6 +25,7 @@ CATALOGUE = [
     *DROPOUT_NETWORK,
     *DROPOUT_TEST,
     *UPDATE,
+    *UPDATE_RULES,
     *SCHEDULE,
     *STANDARDIZATION,
     *NUMERICAL,

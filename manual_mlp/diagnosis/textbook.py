@@ -122,6 +122,41 @@ OPERATIONS = {
         },
         backward={},
     ),
+    # the update rules, one step of one parameter. v: gradient, eta; `kept_...` is what the next step gets. sgd:
+    "sgd": Operation(forward={"step": lambda v: v.eta * v.gradient}, backward={}),
+    # v: mu, velocity
+    "sgd_momentum": Operation(
+        forward={
+            "moved": lambda v: v.mu * v.velocity - v.eta * v.gradient,
+            "kept_velocity": lambda v: v.moved,
+            "step": lambda v: -v.moved,
+        },
+        backward={},
+    ),
+    # v: decay, eps, cache
+    "rmsprop": Operation(
+        forward={
+            "mean_square": lambda v: v.decay * v.cache + (1 - v.decay) * v.gradient**2,
+            "kept_cache": lambda v: v.mean_square,
+            "step": lambda v: v.eta * v.gradient / (np.sqrt(v.mean_square) + v.eps),
+        },
+        backward={},
+    ),
+    # v: beta1, beta2, eps, m, v, t
+    "adam": Operation(
+        forward={
+            "count": lambda v: v.t + 1,
+            "mean": lambda v: v.beta1 * v.m + (1 - v.beta1) * v.gradient,
+            "mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.gradient**2,
+            "m_hat": lambda v: v.mean / (1 - v.beta1**v.count),
+            "v_hat": lambda v: v.mean_square / (1 - v.beta2**v.count),
+            "kept_t": lambda v: v.count,
+            "kept_m": lambda v: v.mean,
+            "kept_v": lambda v: v.mean_square,
+            "step": lambda v: v.eta * v.m_hat / (np.sqrt(v.v_hat) + v.eps),
+        },
+        backward={},
+    ),
     # of one entry of one parameter. v: h; training_cost, test_cost and loss, functions of how far the entry is moved
     "numerical": Operation(
         forward={

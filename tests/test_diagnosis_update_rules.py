@@ -1,0 +1,191 @@
+"""The diagnosis of update rules: mistakes planted into a stranger's optim.py are found and named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from manual_mlp import diagnose_update_rule
+
+SOURCE = (Path(__file__).parent / "strangers" / "cs231n" / "optim.py").read_text()
+ROOTS = "(np.sqrt({}) + config['epsilon'])", "np.sqrt({} + config['epsilon'])"
+VELOCITY = "config['momentum'] * v - config['learning_rate'] * dw"
+CACHE = "config['cache'] = config['decay_rate'] * config['cache'] + (1 - config['decay_rate']) * dx ** 2"
+M = "config['beta1'] * config['m'] + (1 - config['beta1']) * dx"
+V = "config['beta2'] * config['v'] + (1 - config['beta2']) * dx ** 2"
+M_HAT = "config['m'] / (1 - config['beta1'] ** config['t'])"
+V_HAT = "config['v'] / (1 - config['beta2'] ** config['t'])"
+ADAM_STEP = "return x - config['learning_rate'] * mb /"
+
+MISTAKES = [
+    # (rule, the first wrong update, the mistake's name, what stands in the source, what stands there instead)
+    ("sgd", 1, "sgd_ascends", "w -= config", "w += config"),
+    ("sgd", 1, "sgd_without_eta", "w -= config['learning_rate'] * dw", "w -= dw"),
+    ("sgd_momentum", 1, "momentum_sign", VELOCITY, VELOCITY.replace(" - ", " + ")),
+    ("sgd_momentum", 1, "momentum_subtracted", "next_w = w + v", "next_w = w - v"),
+    ("sgd_momentum", 1, "momentum_forgets", VELOCITY, "-config['learning_rate'] * dw"),
+    ("sgd_momentum", 2, "momentum_forgets", "config['velocity'] = v", "pass"),
+    ("sgd_momentum", 1, "momentum_average", "- config['learning_rate'] * dw\n    next", "- 0.2 * 0.07 * dw\n    next"),
+    ("sgd_momentum", 1, "momentum_eta_outside", VELOCITY, "config['learning_rate'] * (config['momentum'] * v - dw)"),
+    ("sgd_momentum", 1, "momentum_without_eta", VELOCITY, "config['momentum'] * v - dw"),
+    (
+        "sgd_momentum",
+        1,
+        "momentum_nesterov",
+        "next_w = w + v",
+        "next_w = w - config['momentum'] * config['velocity'] + (1 + config['momentum']) * v",
+    ),
+    ("rmsprop", 1, "rmsprop_not_averaged", "(1 - config['decay_rate']) * dx", "dx"),
+    (
+        "rmsprop",
+        1,
+        "rmsprop_weights_exchanged",
+        CACHE,
+        "config['cache'] = (1 - config['decay_rate']) * config['cache'] + config['decay_rate'] * dx ** 2",
+    ),
+    (
+        "rmsprop",
+        1,
+        "rmsprop_not_squared",
+        "(1 - config['decay_rate']) * dx ** 2",
+        "(1 - config['decay_rate']) * abs(dx)",
+    ),
+    (
+        "rmsprop",
+        2,
+        "rmsprop_forgets",
+        "(np.sqrt(config['cache']) + config['epsilon']), config\n",
+        "(np.sqrt(config['cache']) + config['epsilon']), {k: v for k, v in config.items() if k != 'cache'}\n",
+    ),
+    ("rmsprop", 1, "rmsprop_eps_inside_root", *(root.format("config['cache']") for root in ROOTS)),
+    ("rmsprop", 1, "rmsprop_root_missing", "np.sqrt(config['cache'])", "config['cache']"),
+    (
+        "rmsprop",
+        1,
+        "rmsprop_ascends",
+        "return x - config['learning_rate'] * dx",
+        "return x + config['learning_rate'] * dx",
+    ),
+    (
+        "adam",
+        2,
+        "adam_keeps_corrected",
+        f"mb = {M_HAT}\n    vb = {V_HAT}",
+        f"mb = config['m'] = {M_HAT}\n    vb = config['v'] = {V_HAT}",
+    ),
+    ("adam", 2, "adam_keeps_corrected", f"mb = {M_HAT}", f"mb = config['m'] = {M_HAT}"),
+    ("adam", 2, "adam_keeps_corrected", f"vb = {V_HAT}", f"vb = config['v'] = {V_HAT}"),
+    ("adam", 1, "adam_t_from_0", "config['t'] += 1\n", "t = config['t']\n"),
+    ("adam", 2, "adam_t_not_advanced", "config['t'] += 1\n", "config['t'] = 1\n"),
+    ("adam", 1, "adam_not_corrected", f"mb = {M_HAT}", "mb = config['m']"),
+    ("adam", 1, "adam_not_corrected", f"vb = {V_HAT}", "vb = config['v']"),
+    ("adam", 1, "adam_eps_inside_root", *(root.format("vb") for root in ROOTS)),
+    ("adam", 1, "adam_root_missing", "np.sqrt(vb)", "vb"),
+    (
+        "adam",
+        2,
+        "adam_betas_exchanged",
+        "def adam(x, dx, config=None):\n",
+        "@exchanged\ndef adam(x, dx, config=None):\n",
+    ),
+    ("adam", 1, "adam_not_averaged", M, "config['beta1'] * config['m'] + dx"),
+    ("adam", 1, "adam_not_squared", V, V.replace(" ** 2", "")),
+    ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('m')\n    {ADAM_STEP}"),
+    ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('v')\n    {ADAM_STEP}"),
+    ("adam", 1, "adam_ascends", ADAM_STEP, ADAM_STEP.replace("x -", "x +")),
+]
+
+
+def exchanged(rule):
+    def with_exchanged_betas(x, dx, config):
+        config["beta1"], config["beta2"] = config["beta2"], config["beta1"]
+        after, config = rule(x, dx, config)
+        config["beta1"], config["beta2"] = config["beta2"], config["beta1"]
+        return after, config
+
+    return with_exchanged_betas
+
+
+def rules(old="", new=""):
+    assert not old or SOURCE.count(old) == 1, old
+    namespace = {"exchanged": exchanged}
+    exec(compile(SOURCE.replace(old, new) if old else SOURCE, "<optim with a mistake>", "exec"), namespace)
+    return namespace
+
+
+@pytest.mark.parametrize(
+    ("rule", "update", "name", "old", "new"), MISTAKES, ids=[f"{m[2]}-{i}" for i, m in enumerate(MISTAKES)]
+)
+def test_a_mistake_of_an_update_rule_is_found_and_named(rule, update, name, old, new):
+    report = diagnose_update_rule(rule, rules(old, new)[rule])
+    assert [(f.place, f.mistake) for f in report.findings] == [(f"{rule}: update {update}", name)]
+
+
+def by_torch(make):
+    """torch's own optimizer, whose state is kept in config."""
+
+    def rule(w, dw, config):
+        parameter = torch.tensor(w)
+        if "optimizer" in config:
+            optimizer, old = config["optimizer"]
+            old.data.copy_(parameter)
+        else:
+            optimizer, old = make([parameter], config), parameter
+            config["optimizer"] = optimizer, old
+        old.grad = torch.tensor(dw)
+        optimizer.step()
+        return old.detach().numpy().copy(), config
+
+    return rule
+
+
+def in_single(rule):
+    def single(w, dw, config):
+        state = {key: np.float32(value) if isinstance(value, np.ndarray) else value for key, value in config.items()}
+        return rule(np.float32(w), np.float32(dw), state)
+
+    return single
+
+
+TORCH = {
+    "sgd": lambda p, c: torch.optim.SGD(p, c["learning_rate"]),
+    "rmsprop": lambda p, c: torch.optim.RMSprop(p, c["learning_rate"], c["decay_rate"], c["epsilon"]),
+    "adam": lambda p, c: torch.optim.Adam(p, c["learning_rate"], (c["beta1"], c["beta2"]), c["epsilon"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        *((name, rules()[name]) for name in ("sgd", "sgd_momentum", "rmsprop", "adam")),
+        *((name, by_torch(make)) for name, make in TORCH.items()),
+        *((name, in_single(rules()[name])) for name in ("sgd", "sgd_momentum", "rmsprop", "adam")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_right_update_rule_is_never_accused(name, rule):
+    report = diagnose_update_rule(name, rule)
+    assert report.ok, report
+    assert len(report.agreeing) == 5
+
+
+@pytest.mark.parametrize(
+    ("rule", "mistake", "words"),
+    [
+        (lambda *_: None, "unfilled", "returns None"),
+        (lambda w, *_: w, "wrong_type", "must return (next w, config)"),
+        (lambda w, *_: (w, None), "wrong_type", "the next step needs its state"),
+        (lambda w, _, config: (w.ravel()[:3], config), "wrong_shape", "its shape is (3,)"),
+    ],
+    ids=["None", "no config", "config is None", "shape"],
+)
+def test_strange_update_rules_are_said_in_words(rule, mistake, words):
+    report = diagnose_update_rule("adam", rule)
+    assert [finding.mistake for finding in report.findings] == [mistake]
+    assert words in str(report)
+
+
+def test_an_unknown_update_rule_is_refused():
+    with pytest.raises(ValueError, match="name is 'adagrad'; it must be one of sgd"):
+        diagnose_update_rule("adagrad", np.add)
