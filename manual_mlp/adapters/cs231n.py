@@ -234,21 +234,23 @@ def dropout(program: Program, names: Sequence[str]) -> Report:
     theirs = program.name_of(forward_name)
     keeps = p_keeps(program, forward_name)
 
-    def their_p(p: float) -> float:
-        return 1 - p if keeps else p
-
     def forward(x: Array, p: float, rng: Any) -> Any:
-        param = {"mode": "train", "p": their_p(p), "seed": int(rng.integers(2**31))}
+        param = {"mode": "train", "p": p, "seed": int(rng.integers(2**31))}
         return pair(program, theirs, program.call(forward_name, x, param))
 
     def backward(dout: Array, cache: Any) -> Any:
         return program.call(backward_name, dout, cache)
 
     def test_forward(x: Array, p: float) -> Any:
-        return pair(program, theirs, program.call(forward_name, x, {"mode": "test", "p": their_p(p), "seed": 1}))[0]
+        return pair(program, theirs, program.call(forward_name, x, {"mode": "test", "p": p, "seed": 1}))[0]
 
     report = diagnose_operation(
-        "dropout", forward=forward, backward=if_there(program, backward_name, backward), test_forward=test_forward
+        "dropout",
+        forward=forward,
+        backward=if_there(program, backward_name, backward),
+        test_forward=test_forward,
+        p=0.7 if keeps else 0.3,
+        p_keeps=keeps,
     )
     note = f"p is the probability to {'keep' if keeps else 'drop'} a unit here"
     return Report(report.subject, report.findings, report.agreeing, report.unjudged, [*report.notes, note])
