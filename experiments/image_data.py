@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from whitening import zca
 
 Images = NDArray[np.uint8]  # (N, H, W, C)
 Labels = NDArray[np.integer[Any]]  # (N,)
@@ -85,12 +86,13 @@ def check_sizes(data: ImageData, n_train: int, n_validation: int) -> None:
         )
 
 
-def split(data: ImageData, n_train: int, n_validation: int) -> Splits:
+def split(data: ImageData, n_train: int, n_validation: int, whitening: float = 0.0) -> Splits:
     """The first n_train training images train, the n_validation after them validate.
 
     So 10,000 / 10,000 is CIFAR-10's data_batch_1 / data_batch_2; 45,000 / 5,000 and 49,000 / 1,000 use all five
     batches. Every pixel is standardized with the mean and the standard deviation that it has in the training
-    images, validation and test images included; a pixel that never changes there is only centered.
+    images, validation and test images included; a pixel that never changes there is only centered. Where `whitening`
+    is not 0, all are then whitened by it, with the training images' statistics again.
     """
     check_sizes(data, n_train, n_validation)
     parts = (
@@ -100,21 +102,25 @@ def split(data: ImageData, n_train: int, n_validation: int) -> Splits:
     )
     mean, std = pixel_statistics(parts[0][0])
     train, validation, test = ((standardized(x, mean, std), y) for x, y in parts)
+    if whitening:
+        Z = zca(train[0], whitening)  # (D, D)
+        train, validation, test = ((x @ Z, y) for x, y in (train, validation, test))
     return Splits(train, validation, test, data.x_train.shape[1:])
 
 
 class LatestSplits:
-    """`split` for one run after the other: those of the same sizes share the latest, and no two are alive at once."""
+    """`split` for one run after the other: those of the same settings share the latest; no two are alive at once."""
 
     def __init__(self, data: ImageData) -> None:
         self.data = data
-        self.sizes: tuple[int, int] | None = None
+        self.settings: tuple[int, int, float] | None = None
         self.splits: Splits | None = None
 
-    def split(self, n_train: int, n_validation: int) -> Splits:
-        if self.splits is None or self.sizes != (n_train, n_validation):
+    def split(self, n_train: int, n_validation: int, whitening: float = 0.0) -> Splits:
+        settings = n_train, n_validation, whitening
+        if self.splits is None or self.settings != settings:
             self.splits = None  # let go of the last one first
-            self.sizes, self.splits = (n_train, n_validation), split(self.data, n_train, n_validation)
+            self.settings, self.splits = settings, split(self.data, *settings)
         return self.splits
 
 

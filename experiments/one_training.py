@@ -12,6 +12,7 @@ import numpy as np
 import run_folder
 import runs
 import shared_splits
+import whitening
 from runs import Run, new_network
 
 from manual_mlp import (
@@ -44,7 +45,7 @@ CODE = run_folder.code(
         schedules,
         training,
     ),
-    *(image_data, runs, shared_splits, sys.modules[__name__]),
+    *(image_data, runs, shared_splits, whitening, sys.modules[__name__]),
 )
 VERSION = {"numpy": np.__version__, "code": CODE}
 

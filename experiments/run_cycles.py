@@ -5,6 +5,7 @@ published.
 3-cycles    the same network, three cycles of n_s 800
 3-layer     hidden layers (50, 50), two cycles of n_s 2250, trained on 45,000 images
 3-layer-bn  the same with batch normalization
+best-mlp    the best that we found, from no report: see best_mlp.py. Takes ten minutes
 """
 
 import interruption
@@ -15,6 +16,7 @@ if __name__ == "__main__":
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,7 @@ from plot_run import plot_run
 from progress import Progress
 from runs import RUNS, Changes, Run, RunName, check, new_network
 from unfinished import Unfinished
+from views import accuracy_over_views
 
 from manual_mlp import MLP, TrainingState, evaluate
 from manual_mlp.checks import checked_number
@@ -63,25 +66,37 @@ class Settings(Changes):
 
 
 def main(settings: Settings) -> None:
-    checked_seed(settings.seed)
-    checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
     if not settings.runs:
         raise ValueError(f"--runs names no run; choose from {', '.join(RUNS)}")
     runs = {name: settings.changed(RUNS[name]) for name in settings.runs}
     data = load(settings.data, settings.data_dir)
     for run in runs.values():
         check(run, data)
-    parent = run_folder.prepare(settings.results, "run_cycles")
-    for name, run in runs.items():
-        unfinished(name, run, settings, data, parent)[-1].check()  # before a run in front of it is trained
+    parent = checked_parent(runs, [settings], data)
     warn(data)
     print(f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images")
     summaries: list[dict[str, Any]] = []
     latest = LatestSplits(data)
     for name, run in runs.items():
-        summaries.append(train_and_save(name, run, settings, data, latest.split(run.n_train, run.n_validation), parent))
+        summaries.append(
+            train_and_save(
+                name, run, settings, data, latest.split(run.n_train, run.n_validation, run.whitening), parent
+            )
+        )
     print(table(summaries))
     warn(data)
+
+
+def checked_parent(runs: dict[RunName, Run], trainings: Sequence[Settings], data: ImageData) -> Path:
+    """Where their results go; finds what cannot be gone on with before a training in front of it is begun."""
+    for settings in trainings:
+        checked_seed(settings.seed)
+        checked_number("--checkpoint-seconds", settings.checkpoint_seconds, minimum=0)
+    parent = run_folder.prepare(trainings[0].results, "run_cycles")
+    for settings in trainings:
+        for name, run in runs.items():
+            unfinished(name, run, settings, data, parent)[-1].check()
+    return parent
 
 
 def unfinished(
@@ -153,13 +168,16 @@ def train_and_save(
             "warning": data.warning,
             "test_loss": test_loss,
             "test_accuracy": test_accuracy,
+            "test_accuracy_over_views": (
+                accuracy_over_views(net, splits.test, splits.shape) if run.shift or run.flip else None
+            ),
             "train_accuracy": history[-1].train_accuracy,
             "validation_accuracy": history[-1].validation_accuracy,
             "updates": run.updates,
             "resumed_after_updates": done,
             "seconds": round(time.perf_counter() - start, 2),
             "peak_memory_of_process_bytes": run_folder.peak_memory(),
-            "published_test_accuracy": PUBLISHED[name] if as_published and data.is_cifar10 else None,
+            "published_test_accuracy": PUBLISHED.get(name) if as_published and data.is_cifar10 else None,
         }
         with run_folder.new_folder(parent, folder_name) as folder:
             run_folder.write_json(folder / "config.json", config)

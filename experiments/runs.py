@@ -27,7 +27,7 @@ from manual_mlp.checks import checked_integer, checked_number
 from manual_mlp.optimizers import Update
 from manual_mlp.training import check_batch_size
 
-RunName = Literal["1-cycle", "3-cycles", "3-layer", "3-layer-bn"]
+RunName = Literal["1-cycle", "3-cycles", "3-layer", "3-layer-bn", "best-mlp"]
 Schedule = Literal["cyclical", "linear", "cosine", "one-cycle"]
 OptimizerName = Literal["sgd", "momentum", "nesterov", "adam", "adamw"]
 Statistics = Literal["running", "precise", "adaptive"]
@@ -60,6 +60,7 @@ class Run:
     shift: int = 0
     flip: float = 0.0
     statistics: Statistics = "running"
+    whitening: float = 0.0
 
     @property
     def updates(self) -> int:
@@ -127,6 +128,28 @@ RUNS: dict[RunName, Run] = {
     "3-cycles": Run((50,), False, "xavier", l2=0.01, cycles=3, step_size=800, n_train=10_000, n_validation=10_000),
     "3-layer": Run((50, 50), False, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
     "3-layer-bn": Run((50, 50), True, "he", l2=0.005, cycles=2, step_size=2250, n_train=45_000, n_validation=5_000),
+    "best-mlp": Run(
+        (768, 768, 768),
+        batch_norm=True,
+        initializer="he",
+        l2=0.0,
+        cycles=1,
+        step_size=5760,  # 60 epochs in all
+        n_train=49_000,
+        n_validation=1_000,
+        eta_max=5e-3,
+        batch_size=256,
+        schedule="one-cycle",
+        optimizer="adamw",
+        weight_decay=0.1,
+        dropout=0.2,
+        label_smoothing=0.1,
+        skips=(2, 3),
+        relu_first=True,
+        shift=3,
+        flip=0.5,
+        whitening=1.0,
+    ),
 }
 
 
@@ -181,6 +204,8 @@ class Changes:
     statistics: Statistics | None = None
     """Batch normalization's for the test accuracy: the running averages, those of all training images, or the test
     images' own."""
+    whitening: float | None = None
+    """Whitens the images, by variances plus this number; 0 leaves them as they are."""
 
     def changed(self, run: Run) -> Run:
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(Run)}
@@ -191,6 +216,7 @@ def check(run: Run, data: ImageData) -> None:
     """Finds what cannot be before anything is trained or written."""
     run.learning_rate(0)
     run.augmentation(data.x_train.shape[1:])
+    checked_number("--whitening", run.whitening, minimum=0)
     checked_integer("--cycles", run.cycles, minimum=1)
     checked_number("--l2", run.l2, minimum=0)
     check_hidden(run.hidden)

@@ -12,16 +12,17 @@ from typing import Any
 import image_data
 import numpy as np
 import run_folder
+import whitening
 from image_data import ImageData, Splits, split
 from numpy.typing import NDArray
 
 PARTS = ("train", "validation", "test")
-CODE = run_folder.code(image_data, sys.modules[__name__])[:8]  # as it was imported
+CODE = run_folder.code(image_data, whitening, sys.modules[__name__])[:8]  # as it was imported
 
 
-def shared_splits(data: ImageData, n_train: int, n_validation: int, data_dir: Path) -> Path:
-    """The folder of a split, made where it is not there yet: whole or not at all."""
-    folder = data_dir / "standardized" / f"{data.fingerprint[:16]}-{n_train}-{n_validation}-{CODE}"
+def shared_splits(data: ImageData, n_train: int, n_validation: int, data_dir: Path, eps: float = 0.0) -> Path:
+    """The folder of a split, made where it is not there yet: whole or not at all. `eps` is that of the whitening."""
+    folder = data_dir / "standardized" / f"{data.fingerprint[:16]}-{n_train}-{n_validation}-{eps:g}-{CODE}"
     if folder.exists():
         return folder
     try:
@@ -33,7 +34,7 @@ def shared_splits(data: ImageData, n_train: int, n_validation: int, data_dir: Pa
             if folder.exists():  # another process was faster
                 return folder
             unfinished.mkdir()
-            splits = split(data, n_train, n_validation)
+            splits = split(data, n_train, n_validation, eps)
             for part in PARTS:
                 x, y = getattr(splits, part)
                 np.save(unfinished / f"x_{part}.npy", x)

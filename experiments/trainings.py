@@ -80,7 +80,9 @@ class Trainings:
         return [self.done[one.key] for one in wanted]
 
     def splits(self, run: Run) -> str:
-        return str(shared_splits(self.data, run.n_train, run.n_validation, self.options.data_dir).resolve())
+        return str(
+            shared_splits(self.data, run.n_train, run.n_validation, self.options.data_dir, run.whitening).resolve()
+        )
 
     def keep(self, key: str, result: Result) -> None:
         """On the disk when this returns."""

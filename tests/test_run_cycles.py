@@ -93,7 +93,8 @@ def test_the_published_runs_are_those_of_the_reports():
         "3-layer-bn": {**three_layer, "batch_norm": True, "cycles": 2, "step_size": 2250, "initializer": "he"},
     }
     common = {"eta_min": 1e-5, "eta_max": 1e-1, "batch_size": 100, "schedule": "cyclical", "optimizer": "sgd"}
-    for name, run in run_cycles.RUNS.items():
+    for name in run_cycles.PUBLISHED:
+        run = run_cycles.RUNS[name]
         settings = {**expected[name], **common}
         assert settings.items() <= vars(run).items()
         assert {vars(run)[extra] for extra in vars(run).keys() - settings} <= {0.0, 1.0, 0.9, (), "running"}
