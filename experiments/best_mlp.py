@@ -24,9 +24,9 @@ from answers import aligned, mean_and_deviation
 from command_line import run_script
 from data_sources import load
 from image_data import LatestSplits, warn
-from runs import RUNS, Changes, check
+from runs import RUNS, Changes, RunName, check
 
-NAME = "best-mlp"
+NAME: RunName = "best-mlp"
 PARTS = {"train": "train_accuracy", "validation": "validation_accuracy", "test": "test_accuracy"}
 OVER_VIEWS = {"test, 18 views": "test_accuracy_over_views"}
 

@@ -78,11 +78,8 @@ def main(settings: Settings) -> None:
     summaries: list[dict[str, Any]] = []
     latest = LatestSplits(data)
     for name, run in runs.items():
-        summaries.append(
-            train_and_save(
-                name, run, settings, data, latest.split(run.n_train, run.n_validation, run.whitening), parent
-            )
-        )
+        splits = latest.split(run.n_train, run.n_validation, run.whitening)
+        summaries.append(train_and_save(name, run, settings, data, splits, parent))
     print(table(summaries))
     warn(data)
 

@@ -22,4 +22,5 @@ def zca(x: Rows, eps: float) -> Rows:
     variances = np.maximum(variances, 0)
     gain = 1 / np.sqrt(variances + eps)  # (D,)
     s = np.sqrt(np.mean(variances * gain**2))
-    return ((directions * (gain / s)) @ directions.T).astype(np.float32)
+    Z: Rows = ((directions * (gain / s)) @ directions.T).astype(np.float32)
+    return Z

@@ -158,6 +158,17 @@ WRONG = [
     ("search", "--l2 0.1", "--l2 is 0.1; it is what is searched for"),
     ("search", "--rule R9", "'R9' for argument '--rule'"),
     ("search", "--sampling even", "'even' for argument '--sampling'"),
+    ("best_mlp", "--seeds", "--seeds names no seed"),
+    ("best_mlp", "--seeds 0 -1", "--seed is -1"),
+    ("best_mlp", "--checkpoint-seconds -1", "--checkpoint-seconds is -1"),
+    ("best_mlp", "--dropout 1", "--dropout is 1.0; it must be at least 0 and below 1"),
+    ("best_mlp", "--shift 6", "--shift is 6: shifts beyond the image"),
+    ("best_mlp", "--hidden 8 8 4", "takes in 8 features, puts out 4; a skip adds the two"),
+    ("best_mlp", "--whitening -1", "--whitening is -1.0; it must be a finite number of at least 0"),
+    ("best_mlp", "--batch-norm False", "--relu-first is True without batch normalization"),
+    ("best_mlp", "--optimizer lion", "'lion' for argument '--optimizer'"),
+    ("run_cycles", "--weight-decay 0.1", "--weight-decay is 0.1 without --optimizer adamw"),
+    ("run_cycles", "--schedule steps", "'steps' for argument '--schedule'"),
     ("lr_range_test", "--epochs 0", "--epochs is 0"),
     ("lr_range_test", "--points 1", "--points is 1; it must be an integer of at least 2"),
     ("lr_range_test", "--cycles 2", "--cycles is 2; the test has no cycles"),
@@ -211,6 +222,7 @@ DEFAULTS = {
     "search": SEARCH,
     "augmentation_examples": ("--data", "tiny.npz"),
     "lr_range_test": (*TINY, "--n-validation", "40"),
+    "best_mlp": (*TINY, "--n-validation", "40", "--step-size", "3", "--hidden", "8", "8", "8"),
 }
 
 
@@ -266,7 +278,16 @@ FILES = {
 
 
 @pytest.mark.parametrize(
-    "script", ["run_cycles", "side_by_side", "whole_runs", "check_gradients", "augmentation_examples", "lr_range_test"]
+    "script",
+    [
+        "run_cycles",
+        "side_by_side",
+        "whole_runs",
+        "check_gradients",
+        "augmentation_examples",
+        "lr_range_test",
+        "best_mlp",
+    ],
 )
 @pytest.mark.parametrize(("make", "message"), FILES.values(), ids=FILES)
 def test_a_data_file_that_is_none_is_refused(refused, script, make, message):
@@ -276,7 +297,16 @@ def test_a_data_file_that_is_none_is_refused(refused, script, make, message):
 
 @pytest.mark.parametrize(
     "script",
-    ["run_cycles", "side_by_side", "whole_runs", "benchmark", "cost_growth", "augmentation_examples", "lr_range_test"],
+    [
+        "run_cycles",
+        "side_by_side",
+        "whole_runs",
+        "benchmark",
+        "cost_growth",
+        "augmentation_examples",
+        "lr_range_test",
+        "best_mlp",
+    ],
 )
 @pytest.mark.parametrize("results", ["tiny.npz", "/proc/nothing"], ids=["a file", "not writable"])
 def test_results_that_cannot_be_written_are_refused(refused, monkeypatch, script, results):
@@ -566,6 +596,7 @@ LOADING = {
     "search": "load",
     "augmentation_examples": "load",
     "lr_range_test": "load",
+    "best_mlp": "load",
     "step_size_error": "problem",
     "reproduce": "opened",
     **{script.__name__: "show" for script in reproduce.SCRIPTS},
