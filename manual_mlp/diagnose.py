@@ -2,6 +2,11 @@
 
 The file's functions are found by their names, called on small random problems in a process of their own, and compared
 with this package's, operation by operation. Its script does not run.
+
+What cost and gradients are made of, hidden layers and batch normalization included, must run: where a part of it could
+not, the file is not all right, and the report says which part and why. What surrounds it - test mode, update,
+minibatches, initialization, standardization, schedule, accuracy - is looked at where it is found; what was not is
+listed after "not looked at:". A function that is not filled in yet is said to be so, and is no mistake.
 """
 
 import argparse
@@ -16,7 +21,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m manual_mlp.diagnose",
         description=__doc__,
-        epilog="exit code: 0 all right, 1 something is wrong, 2 nothing could be run",
+        epilog="exit code: 0 all right, 1 something is wrong or a part could not be run, 2 nothing could be run",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="the Python file (or notebook) to look at")

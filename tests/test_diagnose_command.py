@@ -34,8 +34,24 @@ def file(tmp_path):
 def test_all_right_is_exit_code_0():
     run = diagnose(STRANGERS / "dd2424" / "two_layers.py", "--convention", "dd2424")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.endswith("All right: 3 of 3 checked agree with the reference.\n")
+    assert run.stdout.endswith("All right: 4 of 4 checked agree with the reference.\n")
     assert not run.stderr
+
+
+def test_what_is_not_in_the_file_is_listed():
+    run = diagnose(STRANGERS / "dd2424" / "two_layers.py", "--convention", "dd2424")
+    line = next(line for line in run.stdout.splitlines() if line.startswith("not looked at: "))
+    assert line.startswith(
+        "not looked at: test mode, running averages, update, minibatches, standardization, accuracy ("
+    )
+
+
+def test_a_network_of_which_a_part_could_not_run_is_exit_code_1(file):
+    text = (STRANGERS / "dd2424" / "dictionaries.py").read_text()
+    text = text.replace("(X, Y, fp_data,", "(X, Y, fp_data, mystery,")
+    run = diagnose(file(text), "--convention", "dd2424")
+    assert run.returncode == 1
+    assert run.stdout.splitlines()[-1].startswith("Nothing wrong was found, but network could not be run: BackwardPass")
 
 
 def test_something_wrong_is_exit_code_1_and_says_where_to_begin(file):

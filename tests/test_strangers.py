@@ -14,7 +14,7 @@ STRANGERS = Path(__file__).parent / "strangers"
 def inspected(tmp_path):
     """The checks of a program, by title, and what is said about the file; in this process."""
 
-    def inspect(file, convention, text=None, functions=()):
+    def inspect(file, convention, text=None, functions=(), only=None):
         folder = STRANGERS / convention
         if text is not None:
             for name in ("layers.py",):
@@ -24,7 +24,11 @@ def inspected(tmp_path):
             (folder / file).write_text(text)
         settings = {"file": str(folder / file), "convention": convention, "functions": dict(functions)}
         with child.loaded(settings, lambda _: None) as program:
-            *checks, last = child.outcomes(program, child.CONVENTIONS[convention])
+            rules = child.CONVENTIONS[convention]
+            titles = [inspection.title for inspection in rules.inspections(program)]
+            read = [title for title in titles if title.startswith("network")][-1:]  # what the other checks go by
+            finished = [title for title in titles if only is not None and title not in (only, *read)]
+            *checks, last = child.outcomes(program, rules, finished)
         return {event["check"]["title"]: event["check"] for event in checks}, last
 
     return inspect
@@ -33,6 +37,7 @@ def inspected(tmp_path):
 CORRECT = {
     "cs231n": {
         "layers.py": {"linear", "ReLU", "batch norm", "batch norm, simplified", "dropout", "softmax"},
+        "dictionary_cache.py": {"linear", "ReLU", "batch norm", "dropout", "softmax"},
         "layers_loops.py": {"linear", "ReLU", "batch norm", "dropout", "softmax", "linear and ReLU"},
         "fc_net.py": {
             "TwoLayerNet",
@@ -46,21 +51,120 @@ CORRECT = {
             "FullyConnectedNet with dropout",
         },
         "neural_net.py": {"TwoLayerNet"},
+        "three_layer_net.py": {"ThreeLayerNet"},
         "optim.py": {"sgd", "sgd_momentum", "rmsprop", "adam"},
     },
     "dd2424": {
-        "one_layer.py": {"network"},
-        "two_layers.py": {"network", "softmax", "schedule cyclical_eta"},
-        "lists_with_cache.py": {"network with batch norm"},
-        "network_class.py": {"network", "network with batch norm"},
-        "dictionaries.py": {"network"},
-        "layer_objects.py": {"network"},
-        "script_globals.py": {"network"},
-        "rows_and_classes.py": {"network"},
-        "layer_dictionaries.py": {"network"},
-        "one_image_at_a_time.py": {"network"},
-        "numbered_from_zero.py": {"network", "network with batch norm"},
-        "single_precision.py": {"network"},
+        "settings_in_parameters.py": {
+            "network",
+            "network with batch norm",
+            "test mode",
+            "update",
+            "minibatches MiniBatchGD",
+            "running averages of MiniBatchGD",
+            "initialization",
+            "accuracy ComputeAccuracy",
+            "softmax",
+            "schedule CyclicLearningRate",
+        },
+        "plain_tuple.py": {
+            "network",
+            "update",
+            "minibatches miniBatchGD",
+            "initialization",
+            "standardization normalize",
+            "accuracy computeAccuracy",
+            "softmax",
+        },
+        "weights_as_globals.py": {
+            "network",
+        },
+        "layers_added.py": {
+            "network",
+            "update",
+            "minibatches Network.fit",
+            "accuracy Network.accuracy",
+        },
+        "running_averages_kept.py": {
+            "network with batch norm",
+            "test mode",
+            "running averages",
+            "update",
+            "initialization",
+        },
+        "pairs.py": {
+            "network",
+            "update",
+            "initialization",
+        },
+        "batch_norm_functions.py": {
+            "network with batch norm",
+            "test mode",
+            "update",
+            "minibatches mini_batch_gd",
+            "running averages of mini_batch_gd",
+            "initialization",
+            "accuracy compute_accuracy",
+            "softmax",
+            "schedule cyclic",
+        },
+        "unnamed_gradients.py": {
+            "network",
+            "softmax",
+        },
+        "one_layer.py": {
+            "network",
+            "accuracy ComputeAccuracy",
+        },
+        "two_layers.py": {
+            "network",
+            "initialization",
+            "softmax",
+            "schedule cyclical_eta",
+        },
+        "lists_with_cache.py": {
+            "network with batch norm",
+            "test mode",
+            "initialization",
+        },
+        "network_class.py": {
+            "network",
+            "network with batch norm",
+            "initialization",
+            "accuracy NeuralNetwork.accuracy",
+        },
+        "dictionaries.py": {
+            "network",
+            "initialization",
+            "accuracy ComputeAccuracy",
+        },
+        "layer_objects.py": {
+            "network",
+            "initialization",
+        },
+        "script_globals.py": {
+            "network",
+        },
+        "rows_and_classes.py": {
+            "network",
+            "initialization",
+        },
+        "layer_dictionaries.py": {
+            "network",
+            "initialization",
+        },
+        "one_image_at_a_time.py": {
+            "network",
+        },
+        "numbered_from_zero.py": {
+            "network",
+            "network with batch norm",
+            "initialization",
+        },
+        "single_precision.py": {
+            "network",
+            "initialization",
+        },
     },
 }
 
@@ -142,17 +246,109 @@ MISTAKES = [
         "linear2.bias",
         "upstream",
     ),
+    ("plain_tuple.py", "b2 = b2 - eta * d", "b1 = b1 - eta * b", "update", "linear1.bias", "updated twice"),
+    (
+        "plain_tuple.py",
+        "(X_val - m) / s",
+        "(X_val - X_val.mean(axis=1, keepdims=True)) / X_val.std(axis=1, keepdims=True)",
+        "standardization normalize",
+        "validation images",
+        "their own statistics",
+    ),
+    ("weights_as_globals.py", " + 2 * lam * W2", " + lam * W2", "network", "linear2.weight", "factor 2"),
+    (
+        "layers_added.py",
+        "return G * self.mask",
+        "return G * (G > 0)",
+        "network",
+        "linear2.bias",
+        "upstream gradient",
+    ),
+    (
+        "running_averages_kept.py",
+        "self.gamma[i] -= eta * gg[i]\n            self.beta[i] -= eta * gbe[i]",
+        "self.gamma[i] -= eta * gbe[i]\n            self.beta[i] -= eta * gg[i]",
+        "update",
+        "bn1.weight",
+        "beta's gradient",
+    ),
+    ("unnamed_gradients.py", "G[S1 < 0] = 0", "G[G < 0] = 0", "network", "linear1.bias", "upstream gradient"),
+    ("three_layer_net.py", "(a > 0)", "(d @ p['W%d' % i].T > 0)", "ThreeLayerNet", "linear2.bias", "upstream"),
+    ("dictionary_cache.py", "np.sum(xn * dout", "np.sum(xc * dout", "batch norm", "dgamma", "input x"),
+]
+
+MORE_MISTAKES = [  # the same kinds again, in larger programs
+    (
+        "settings_in_parameters.py",
+        "return G1 - np.sum(G1, axis=1, keepdims=True) / n - D",
+        "return G1 - D",
+        "network with batch norm",
+        "linear2.bias",
+        "mean is dropped",
+    ),
+    (
+        "settings_in_parameters.py",
+        "v_av[l] = alpha * v_av[l] + (1 - alpha) * fp",
+        "v_av[l] = (1 - alpha) * v_av[l] + alpha * fp",
+        "running averages of MiniBatchGD",
+        "running_var",
+        "each other's weight",
+    ),
+    (
+        "settings_in_parameters.py",
+        "v = v_av[l] if v_av is not None else s.var(",
+        "v = s.var(",
+        "test mode",
+        "logits at test time",
+        "",
+    ),
+    (
+        "plain_tuple.py",
+        "== y) / X.shape[1]",
+        "== y) / X.shape[0]",
+        "accuracy computeAccuracy",
+        "accuracy",
+        "wrong length",
+    ),
+    (
+        "running_averages_kept.py",
+        "self.alpha * self.mu_av[i] + (1 - self.alpha) * mu",
+        "mu",
+        "running averages",
+        "running_mean",
+        "last batch",
+    ),
+    (
+        "running_averages_kept.py",
+        "np.random.normal(0, np.sqrt(2 / dims[i])",
+        "np.random.normal(0, 2 / dims[i]",
+        "initialization",
+        "linear1.weight",
+        "variance was taken",
+    ),
+    ("pairs.py", "2 * lam * W,", "lam * W,", "network", "linear3.weight", "factor 2"),
+    (
+        "batch_norm_functions.py",
+        "range(int(n / n_batch))",
+        "range(int(n / n_batch) - 1)",
+        "minibatches mini_batch_gd",
+        "epoch 0",
+        "missing",
+    ),
+    ("batch_norm_functions.py", "(G * S_hat[l]) @", "(G * S[l]) @", "network with batch norm", "bn2.weight", "input x"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("file", "source", "instead", "title", "place", "said"), MISTAKES, ids=lambda value: str(value)[:40]
+    ("file", "source", "instead", "title", "place", "said"),
+    [*MISTAKES, *(pytest.param(*mistake, marks=pytest.mark.thorough) for mistake in MORE_MISTAKES)],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_mistake_is_found_and_named(inspected, file, source, instead, title, place, said):
     convention = next(convention for convention, files in CORRECT.items() if file in files)
     text = (STRANGERS / convention / file).read_text()
     assert text.count(source) >= 1
-    checks, _ = inspected(file, convention, text.replace(source, instead))
+    checks, _ = inspected(file, convention, text.replace(source, instead), only=title)
     assert checks[title]["verdict"] in ("WRONG", "FAILED")
     assert place in checks[title]["first"]
     assert said in checks[title]["first"]
@@ -253,3 +449,68 @@ def test_what_svm_and_convolutions_do_is_left_alone(inspected):
     text = (STRANGERS / "cs231n" / "layers.py").read_text()
     checks, _ = inspected("layers.py", "cs231n", text)
     assert not [title for title in checks if "svm" in title]
+
+
+ORDERS = [  # of the gradients that a function returns as a plain tuple, by names that say nothing
+    "q1, q2, q3, q4",
+    "q1, q3, q2, q4",
+    "q3, q4, q1, q2",
+    "0.0, q1, q2, q3, q4",
+    "[q1, q3], [q2, q4]",
+    "(q1, q2), (q3, q4)",
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_gradients_without_names_are_told_apart(inspected, order):
+    text = (STRANGERS / "dd2424" / "plain_tuple.py").read_text()
+    for number, name in enumerate(("gW1", "gb1", "gW2", "gb2"), start=1):
+        text = text.replace(name, f"q{number}")
+    text = text.replace("return q1, q2, q3, q4", f"return {order}")
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "all right"
+
+
+@pytest.mark.parametrize("mistake", [False, True], ids=["right", "without eta"])
+def test_a_penalty_that_the_update_adds_is_no_mistake_of_the_gradient(inspected, mistake):
+    text = (STRANGERS / "dd2424" / "pairs.py").read_text().replace(" + 2 * lam * W", "")
+    step = "W - eta * gW - 2 * lam * W" if mistake else "W - eta * (gW + 2 * lam * W)"
+    text = text.replace("layers, grads, eta)", "layers, grads, eta, lam)").replace("W - eta * gW", step)
+    checks, _ = inspected("student.py", "dd2424", text)
+    assert checks["network"]["verdict"] == "all right"
+    assert "the update adds the gradient of the penalty" in checks["network"]["text"]
+    assert checks["update"]["verdict"] == ("WRONG" if mistake else "all right")
+    assert ("not multiplied by eta" in checks["update"]["text"]) == mistake
+
+
+def test_a_part_that_runs_with_one_layer_only_is_not_called_right(inspected):
+    text = (STRANGERS / "dd2424" / "pairs.py").read_text()
+    text = text.replace("    acts = [X]\n", "    acts = [X]\n    hidden_units = {1: 30}[len(layers)]\n")
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "not run"
+    assert "hidden layers are not looked at" in checks["network"]["text"]
+
+
+def test_gradients_that_cannot_be_called_are_not_passed_over(inspected):
+    text = (STRANGERS / "dd2424" / "dictionaries.py").read_text()
+    text = text.replace("BackwardPass(X, Y, fp_data,", "BackwardPass(X, Y, fp_data, mystery,")
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "not run"
+    assert "only the cost could be compared" in checks["network"]["text"]
+    assert "mystery" in checks["network"]["text"]
+
+
+@pytest.mark.parametrize(
+    "flag", ["not NetParams['plain']", pytest.param("NetParams['variant']", marks=pytest.mark.thorough)]
+)
+def test_a_setting_of_any_name_is_tried(inspected, flag):
+    text = (STRANGERS / "dd2424" / "settings_in_parameters.py").read_text().replace("NetParams['use_bn']:", f"{flag}:")
+    checks, _ = inspected("student.py", "dd2424", text, only="network with batch norm")
+    assert checks["network with batch norm"]["verdict"] == "all right"
+
+
+def test_arrays_that_are_no_gradients_are_not_passed_over(inspected):
+    text = (STRANGERS / "dd2424" / "plain_tuple.py").read_text()
+    text = text.replace("return gW1, gb1, gW2, gb2", "return np.zeros(29), np.ones(29)")
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] != "all right"

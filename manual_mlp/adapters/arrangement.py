@@ -1,5 +1,6 @@
 """How a DD2424 program passes its arrays around: lists or W1, W2, columns or rows, (m, 1) or (m,)."""
 
+import copy
 import itertools
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from manual_mlp.adapters.roles import (
 from manual_mlp.layers import Array
 from manual_mlp.network import MLP
 
+ETA = 0.125  # of a step, where gradient and update are one: dividing by it loses no digit
 SIZES = {1: (6, 4), 2: (6, 7, 4), 3: (6, 7, 5, 4)}  # inputs, hidden, classes; by depth
 
 
@@ -32,6 +34,7 @@ class Arrangement:
     y_columns: bool = True
     turned: bool = False  # W is (in, out)
     first: int = 1  # the number of the first layer in W1, W2
+    flag: bool = False  # what stands under a key of a `params` dictionary whose meaning is not known
 
     def words(self) -> str:
         weights = "(in, out)" if self.turned else "(out, in)"
@@ -43,6 +46,26 @@ class Arrangement:
         layers = "1 layer" if self.depth == 1 else f"{self.depth} layers"
         images = "columns" if self.x_columns else "rows"
         return f"{layers}, images as {images}, W {weights}, b {self.biases}, labels {labels}"
+
+
+class Settings(dict[str, Any]):
+    """A dictionary of parameters that also knows the settings which programs keep there: params["use_bn"], ["k"]."""
+
+    def __init__(self, values: Mapping[str, Any], known: Mapping[str, Any], flag: bool) -> None:
+        super().__init__(values)
+        self.known, self.flag = known, flag
+
+    def __missing__(self, key: str) -> Any:
+        role = role_of(key) if isinstance(key, str) else None
+        if role is not None and role.kind in ("W", "b", "gamma", "beta"):
+            raise KeyError(key)  # a layer too many is a mistake, or another arrangement's
+        return self.known[role.kind] if role is not None and role.kind in self.known else self.flag
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Settings":
+        return Settings(copy.deepcopy(dict(self), memo), self.known, self.flag)
+
+    def copy(self) -> "Settings":
+        return Settings(self, self.known, self.flag)
 
 
 class Inputs(NamedTuple):
@@ -93,13 +116,20 @@ def environment(how: Arrangement, given: Inputs, keys: Sequence[str]) -> dict[st
         "trains": True,
         "tests": False,
         "eps": 1e-6,
+        "eta": ETA,
     }
     values = arranged(how, given)
     for kind, found in values.items():
         roles[kind] = collected(how, kind, found)
         for number, value in enumerate(found, start=how.first):
             roles[f"{kind}{number}"] = value
-    roles["params"] = container(how, values, keys)
+    known = {
+        kind: roles[kind] for kind in ("bn", "depth", "lambda", "n", "D", "K", "m", "eps", "eta", "trains", "tests")
+    }
+    held = container(how, values, keys)
+    roles["params"] = (
+        Settings(held, known | {"sizes": sizes_of(given.parameters)}, how.flag) if type(held) is dict else held
+    )
     return roles
 
 
@@ -126,6 +156,8 @@ def container(how: Arrangement, values: Mapping[str, list[Array]], keys: Sequenc
             key[role.kind] = text.rstrip("#0123456789")
     depth = len(values["W"])
     match how.container:
+        case "single":
+            return {key[kind]: found[0] for kind, found in values.items()}
         case "named":
             return {key[kind]: list(found) for kind, found in values.items()}
         case "numbered":
@@ -177,12 +209,10 @@ def reference(given: Inputs) -> tuple[Array, float, dict[str, Array]]:
 def arrangements(network: Network, batch_norm: bool) -> Iterator[Arrangement]:
     """All ways that are worth trying, the most usual first."""
     kinds = set().union(*(part.kinds() for part in network.parts))
-    numbered = {
-        role.layer
-        for part in network.parts
-        for p in part.parameters()
-        if (role := role_of(p.name)) and role.kind == "W"
-    }
+    reads = {role for part in network.parts for role in part.globals()}
+    kinds |= {role.kind for role in reads}
+    arguments = {role for part in network.parts for p in part.parameters() if (role := role_of(p.name))}
+    numbered = {role.layer for role in reads | arguments if role.kind == "W"}
     highest = max((index for index in numbered if index is not None), default=0)
     depths = [highest] if highest in SIZES else [3, 2, 1]
     containers = CONTAINERS if "params" in kinds or any(part.method_of for part in network.parts) else ("named",)
@@ -194,10 +224,19 @@ def arrangements(network: Network, batch_norm: bool) -> Iterator[Arrangement]:
         for depth in depths:
             for weights in ("array",) if depth == 1 else ("list",):
                 for labels in ("numbers",) if only_numbers else ("onehot", "numbers"):
-                    for form in containers:
+                    for form in (*containers, "single") if depth == 1 and "params" in kinds else containers:
                         normalized = batch_norm and depth > 1
                         yield Arrangement(
-                            depth, normalized, weights, form, labels, biases, x_columns, y_columns, turned
+                            depth,
+                            normalized,
+                            weights,
+                            form,
+                            labels,
+                            biases,
+                            x_columns,
+                            y_columns,
+                            turned,
+                            flag=normalized,
                         )
     if batch_norm:
         return

@@ -12,7 +12,9 @@ from manual_mlp.adapters.gradients import gradients_in
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import instance_of
 from manual_mlp.adapters.parts import Network, Part, parts_of
+from manual_mlp.adapters.program import words
 from manual_mlp.adapters.roles import (
+    argument_role,
     call_arguments,
     name_in,
     plain,
@@ -20,14 +22,18 @@ from manual_mlp.adapters.roles import (
     role_of,
     unpacked_names,
 )
+from manual_mlp.adapters.script_globals import set_globals
 from manual_mlp.adapters.stubs import Swallow
 from manual_mlp.layers import Array
 
 
 def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
     """What to pass for one parameter; `inspect.Parameter.empty` to leave it at its default."""
-    role = role_of(parameter.name)
-    inputs = ("X", "Y", "y", "W", "b", "gamma", "beta", "lambda", "params", "bn")
+    role = argument_role(parameter.name)
+    made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - {"x", "batch", "train"} else None
+    if role is not None and role.kind == "X" and isinstance(made, list | dict):
+        return made  # X_l, the inputs of all layers, from the forward pass
+    inputs = ("X", "Y", "y", "W", "b", "gamma", "beta", "lambda", "params", "bn", "eta")
     held = bool(part.method_of) and parameter.default is not inspect.Parameter.empty  # by the object itself
     if role is not None and role.kind in inputs and not (held and role.kind in (*inputs[3:7], "params")):
         numbered = f"{role.kind}{role.layer}"
@@ -46,7 +52,8 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
             else []
         )
         return inner[0] if len(inner) == 1 else passed["whole"]
-    if role is not None and role.kind in passed:
+    given_at_test_time = role is not None and role.kind in ("mean", "var") and parameter.default is None
+    if role is not None and role.kind in passed and not given_at_test_time:
         return passed[role.kind]
     if parameter.default is not inspect.Parameter.empty:
         return inspect.Parameter.empty
@@ -133,18 +140,26 @@ class Outcome(NamedTuple):
     P: Array | None  # (N, K)
     costs: list[float]
     gradients: dict[str, Array]
+    instance: Any = None  # the network as it is afterwards, where it is an object
+    raw: Any = None  # the gradients as their function returned them
+
+
+def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -> tuple[dict[str, Any], Any]:
+    """What stands for each role, in the script's globals, too, and the object whose methods are called."""
+    env = environment(how, given, network.keys)
+    parts = [*network.parts, *others]
+    bound = {p.name for part in parts for p in part.parameters()}
+    functions = [part.function for part in parts_of(network.program)]
+    set_globals(network.program.namespace, functions, bound, env)
+    owners = [part.method_of for part in parts if part.method_of]
+    return env, instance_of(network, owners[-1], how, env, given) if owners else None
 
 
 def computed(network: Network, how: Arrangement, given: Inputs) -> Outcome:
     """Everything that the network's functions say about one batch, under our names."""
     network.failures.clear()
-    env = environment(how, given, network.keys)
-    set_globals(network, env)
+    env, instance = prepared(network, how, given)
     passed: dict[Any, Any] = {}
-    instance = None
-    owners = [part.method_of for part in network.parts if part.method_of]
-    if owners:
-        instance = instance_of(network, owners[-1], how, env, given)
     probability = None
     if network.forward is not None:
         try:
@@ -153,7 +168,7 @@ def computed(network: Network, how: Arrangement, given: Inputs) -> Outcome:
             if (found := passed.get("P")) is not None:
                 array = np.asarray(found, dtype=np.float64)
                 probability = array if len(array) == len(given.x) else array.T
-            if result is None and not owners:
+            if result is None and instance is None:
                 network.failures["forward"] = network.program.guard.failed(
                     network.forward.title, "unfilled", "returns None: it is not filled in yet"
                 )
@@ -166,13 +181,14 @@ def computed(network: Network, how: Arrangement, given: Inputs) -> Outcome:
         except Failed as failed:
             network.failures["cost"] = failed
     gradients: dict[str, Array] = {}
+    result = None
     if network.gradients is not None:
         try:
             result = called_part(network, network.gradients, env, passed, instance)
             gradients = gradients_in(network, result, instance, how, given)
         except Failed as failed:
             network.failures["gradients"] = failed
-    return Outcome(probability, costs, gradients)
+    return Outcome(probability, costs, gradients, instance, result)
 
 
 def numbers_in(result: Any, network: Network) -> list[float]:
@@ -200,30 +216,3 @@ def numbers_in(result: Any, network: Network) -> list[float]:
         shape = np.shape(values[0]) if values and not isinstance(values[0], Swallow) else ()
         raise network.program.guard.failed(name, "shape", f"returns the cost with shape {shape}; it must be one number")
     return found
-
-
-def set_globals(network: Network, env: Mapping[str, Any]) -> None:
-    """Names that the functions take from the script: lambda, the number of layers, a flag for batch normalization."""
-    namespace = network.program.namespace
-    bound = {p.name for part in network.parts for p in part.parameters()}
-    for part in parts_of(network.program):
-        code = getattr(part.function, "__code__", None)
-        if code is None:
-            continue
-        for name in code.co_names:
-            known = name in namespace or name in vars(np) or hasattr(__builtins__, name)
-            role = role_of(name)
-            if role is None or role.kind not in env or callable(namespace.get(name)) or name in bound:
-                continue
-            if inspect.ismodule(namespace.get(name)):
-                continue
-            if role.kind in ("lambda", "bn", "depth") and (
-                not known or isinstance(namespace.get(name), bool | int | float)
-            ):
-                if not (role.kind == "depth" and name.lower() in ("k", "l")):
-                    namespace[name] = env[role.kind]
-            elif name not in namespace and role.kind in ("n", "D", "K", "m", "eps"):
-                namespace[name] = env[role.kind]
-    for name, value in list(namespace.items()):
-        if isinstance(value, list | dict) and role_of(name) is not None and role_of(name).kind in ("mean", "var"):  # type: ignore[union-attr]
-            value.clear()

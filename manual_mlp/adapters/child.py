@@ -30,7 +30,7 @@ def main(settings: Mapping[str, Any]) -> None:
             for event in outcomes(program, CONVENTIONS[settings["convention"]], settings["finished"]):
                 send(event)
     except (ValueError, OSError) as error:
-        send({"done": True, "faults": [], "notes": [], "stopped": str(error)})
+        send({"done": True, "faults": [], "notes": [], "stopped": str(error), "aspects": []})
 
 
 def outcomes(program: Program, convention: Any, finished: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
@@ -46,6 +46,7 @@ def outcomes(program: Program, convention: Any, finished: Iterable[str] = ()) ->
         "faults": [fault for _, fault in program.source.faults] + program.old_names_used(),
         "notes": program.all_notes(),
         "stopped": "" if inspections else convention.nothing_found(program),
+        "aspects": list(getattr(convention, "ASPECTS", ())),
     }
 
 

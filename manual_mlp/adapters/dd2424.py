@@ -3,41 +3,43 @@
 Everyone writes this assignment differently. What goes into a function is told from its parameters' names (`roles.py`),
 from the names under which the file itself passes on what another function returned, and by trying: lists or W1, b1,
 W2, b2, biases (m, 1) or (m,), labels one-hot or as numbers, images as columns or rows. The arrangement under which most
-agrees is taken, so that nobody is accused of an arrangement of their own.
+agrees is taken, so that nobody is accused of an arrangement of their own; of those the deepest, and a program that runs
+with one layer only, although it has more, was not run.
 """
 
 import ast
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, arrangements, problem, reference
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, reference
 from manual_mlp.adapters.calls import Outcome, computed
+from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches, trainers
+from manual_mlp.adapters.dd2424_setup import (
+    accuracies,
+    accuracy,
+    initialization,
+    initializers,
+    standardization,
+    standardizers,
+)
+from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
+from manual_mlp.adapters.dd2424_training import penalty_in_update, update, updates
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, can_normalize, is_normalized, networks, parts_of, plays
-from manual_mlp.adapters.program import Inspection, Program
-from manual_mlp.adapters.roles import (
-    role_of,
-)
+from manual_mlp.adapters.program import Inspection, Program, words
+from manual_mlp.adapters.reading import OUR_FAULT, chosen_arrangement, is_ours
+from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.stubs import COURSE_HELPERS
 from manual_mlp.diagnosis import diagnose, diagnose_schedule
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
 SINGLE = 2e-4  # what float32 may round off
-MOST_USUAL = 150  # arrangements after which the rare ones are only tried if none of these could be called
-OUR_FAULT = (
-    "ValueError",
-    "TypeError",
-    "IndexError",
-    "KeyError",
-    "AttributeError",
-    "AssertionError",
-)  # or the arrangement's
 
 
 def known_helpers(module: str) -> dict[str, Any]:
@@ -45,70 +47,9 @@ def known_helpers(module: str) -> dict[str, Any]:
     return {} if module.split(".")[0] in ("sklearn", "matplotlib", "scipy") else dict(COURSE_HELPERS)
 
 
-def agreement(outcome: Outcome, given: Inputs, network: Network) -> float:
-    """How much agrees; a little for whatever came out at all."""
-    p, cost, gradients = reference(given)
-    score = 0.0
-    if outcome.P is not None and outcome.P.shape == p.shape:
-        score += 0.5 + 2 * np.allclose(outcome.P, p, rtol=1e-3, atol=1e-4)
-    if outcome.costs:
-        score += 0.5 + 2 * any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
-    for name, right in gradients.items():
-        mine = outcome.gradients.get(name)
-        if mine is not None and mine.shape == right.shape:
-            close = np.allclose(mine, right, rtol=1e-3, atol=1e-3 * np.abs(right).max() + 1e-12)
-            score += (0.5 + 2 * close) / len(gradients)
-    return score - 0.25 * len(network.failures)
-
-
-def cost_settles(network: Network, outcome: Outcome, given: Inputs) -> bool:
-    """The cost is right, and it saw everything that the gradients see: so must the arrangement be."""
-    if network.cost is None or not outcome.costs or not outcome.gradients:
-        return False
-    seen = [part.kinds() & {"Y", "y"} for part in (network.cost, network.gradients) if part is not None]
-    _, cost, _ = reference(given)
-    return seen[-1] <= seen[0] and any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
-
-
-def chosen_arrangement(network: Network, batch_norm: bool) -> tuple[Arrangement, Inputs, Outcome, float]:
-    """That under which most agrees, of those which can be called, of those with most layers: with fewer, a mistake that
-    only a hidden layer shows would look right.
-    """
-    best: tuple[Arrangement, Inputs, Outcome, float] | None = None
-    deepest, without_failure = (False, 0), False
-    for number, how in enumerate(arrangements(network, batch_norm)):
-        if number > MOST_USUAL and without_failure:
-            break
-        if batch_norm and how.depth == 1:
-            continue
-        given = problem(how.depth, how.batch_norm)
-        try:
-            outcome = computed(network, how, given)
-        except Failed as failed:
-            outcome = Outcome(None, [], {})
-            network.failures = {"gradients": failed, "cost": failed}
-        score = agreement(outcome, given, network)
-        could = not any(is_ours(failed) for failed in network.failures.values()) and bool(
-            outcome.costs or outcome.gradients
-        )
-        without_failure |= could
-        reached = could, how.depth if could else 0
-        if best is None or reached > deepest or (reached == deepest and score > best[3] + 1e-9):
-            best, deepest = (how, given, outcome, score), reached
-            if could and cost_settles(network, outcome, given):
-                break
-    assert best is not None
-    return best
-
-
-def is_ours(failed: Failed) -> bool:
-    """Could it be that the arrays were not arranged as the function expects them?"""
-    return failed.error in OUR_FAULT or failed.kind in ("missing", "shape")
-
-
 def run(network: Network, batch_norm: bool) -> Report:
     guard = network.program.guard
-    how, given, outcome, score = chosen_arrangement(network, batch_norm)
+    how, given, outcome, score = network.readings[batch_norm] = chosen_arrangement(network, batch_norm)
     guard.begin()
     outcome = computed(network, how, given)
     failures = dict(network.failures)
@@ -118,6 +59,10 @@ def run(network: Network, batch_norm: bool) -> Report:
             sentence = "could not be called in any arrangement of the arrays that is known here."
             raise Failed(cause.function, "uncallable", f"{sentence} As {how.words()} it {cause.sentence}")
         raise cause
+    if how.depth == 1 and not is_shallow(network, how):
+        deeper = network.deeper or Failed("the network", "missing", "could not be called")
+        sentence = "was called, but with one layer only, so its hidden layers are not looked at: with more of them"
+        raise Failed(deeper.function, "uncallable", f"{sentence} {deeper.function} {deeper.sentence}")
     if normalizes(network, how, given, outcome) is not how.batch_norm:
         raise Failed("the network", "absent", "has no such mode")
     _, right, _ = reference(given)
@@ -137,7 +82,28 @@ def run(network: Network, batch_norm: bool) -> Report:
     if not report.ok and any("float32" in line for line in network.program.source.lines):
         single = diagnose(answer, given.parameters, given.x, given.y, given.l2, tolerance=SINGLE)
         report = single if single.ok else report
+    if report.findings and report.findings[0].mistake == "penalty_missing_in_gradient":
+        network.penalty_in_update = penalty_in_update(network, network.readings[batch_norm])
+        if network.penalty_in_update:
+
+            def with_penalty(parameters: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
+                cost, gradients = answer(parameters, x, y, l2)
+                weights = [name for name in gradients if name.startswith("linear") and name.endswith("weight")]
+                return cost, {**gradients, **{name: gradients[name] + 2 * l2 * parameters[name] for name in weights}}
+
+            report = diagnose(with_penalty, given.parameters, given.x, given.y, given.l2)
+            report = replace(report, notes=[*report.notes, "the update adds the gradient of the penalty"])
     return with_what_failed(report, network, failures, lacking, how)
+
+
+def is_shallow(network: Network, how: Arrangement) -> bool:
+    """Is it a network of one layer: W one array, not a list of them, and no constructor that asks for hidden units?"""
+    owner = next((part.method_of for part in network.parts if part.method_of), "")
+    if owner:
+        parameters = inspect.signature(network.program.classes()[owner]).parameters
+        return not any((role := role_of(name)) and role.kind in ("sizes", "m") for name in parameters)
+    kinds = set().union(*(part.kinds() | {role.kind for role in part.globals()} for part in network.parts))
+    return "W" in kinds if "params" not in kinds else how.container == "single"
 
 
 def takes_inputs_alone(part: Part | None) -> bool:
@@ -188,14 +154,19 @@ def with_what_failed(
     ]
     notes = [*report.notes, f"read as: {how.words()}"]
     agreed = not lacking["cost"] and "cost" in report.agreeing
+    uncompared: Failed | None = None
     for what in ("cost", "gradients"):
         if lacking[what] and what in failures and getattr(network, what) is not None:
             failed = failures[what]
             if is_ours(failed) and not (what == "gradients" and agreed and takes_inputs_alone(network.gradients)):
+                uncompared = failed
                 notes.append(f"{what} could not be compared: {failed}")
                 continue
             mistake = "unfilled" if failed.kind == "unfilled" else "raises"
             findings.insert(0 if what == "cost" else len(findings), Finding(what, str(failed), mistake))
+    if uncompared is not None and not findings:
+        what = "the cost" if lacking["gradients"] else "the gradients"
+        raise Failed(uncompared.function, "uncallable", f"{uncompared.sentence} (only {what} could be compared)")
     if lacking["cost"] and network.cost is None:
         notes.append("no cost function was found; only the gradients were compared (--functions cost=NAME)")
     if lacking["gradients"] and network.gradients is None:
@@ -221,6 +192,8 @@ def inspections(program: Program) -> list[Inspection]:
         if able:
             title = f"{label} with batch norm"
             found.append(Inspection(title, names, partial(run, network, batch_norm=True)))
+    if all_networks:
+        found += around(all_networks[0])
     for part in parts_of(program):
         role = "schedule" if program.mapped.get("schedule") == part.name else plays(part.name)
         if role == "schedule" and not part.method_of:
@@ -230,6 +203,45 @@ def inspections(program: Program) -> list[Inspection]:
     for name, why in program.source.broken.items():
         if plays(name) in ("gradients", "cost", "forward", "schedule", "softmax"):
             found.append(Inspection(name, [name], partial(cannot_be_read, name, why)))
+    return found
+
+
+ASPECTS = (
+    "network",
+    "test mode",
+    "running averages",
+    "update",
+    "minibatches",
+    "initialization",
+    "standardization",
+    "schedule",
+    "accuracy",
+)
+
+
+def around(network: Network) -> list[Inspection]:
+    """What there is besides cost and gradients. Each looks at the network as its own check has read it."""
+    program = network.program
+    forward = [network.forward.title] if network.forward else []
+    found = []
+    if can_normalize(network)[0]:
+        found.append(Inspection("test mode", forward, partial(test_mode, network)))
+        found.append(Inspection("running averages", forward, partial(running_averages, network)))
+    if steps := updates(program):
+        found.append(Inspection("update", [part.title for part in steps], partial(update, network)))
+    for part in trainers(program):
+        found.append(Inspection(f"minibatches {part.title}", [part.title], partial(minibatches, network, part)))
+        if can_normalize(network)[0]:
+            title = f"running averages of {part.title}"
+            found.append(Inspection(title, [part.title], partial(averages_of_training, network, part)))
+    owner = next((part.method_of for part in network.parts if part.method_of), "")
+    makers = [part.title for part in initializers(program)] or [owner] * bool(owner)
+    if makers:
+        found.append(Inspection("initialization", makers, partial(initialization, network)))
+    for part in standardizers(program):
+        found.append(Inspection(f"standardization {part.name}", [part.title], partial(standardization, program, part)))
+    for part in accuracies(program):
+        found.append(Inspection(f"accuracy {part.title}", [part.title], partial(accuracy, network, part)))
     return found
 
 
@@ -246,7 +258,20 @@ def schedule(program: Program, part: Part) -> Report:
         return program.guard.call(part.name, part.function, *values, **named)
 
     theirs.__signature__ = inspect.signature(part.function)  # type: ignore[attr-defined]
-    return diagnose_schedule(theirs, step_size=20, eta_min=1e-5, eta_max=1e-1)
+    by_name = named_schedule(part, theirs)
+    return diagnose_schedule(by_name or theirs, step_size=20, eta_min=1e-5, eta_max=1e-1)
+
+
+def named_schedule(part: Part, theirs: Callable[..., Any]) -> Callable[..., Any] | None:
+    """As a function of the update alone, where the names of all four arguments are plain: t, n_s, eta_min, eta_max."""
+    known = {"etamin": 1e-5, "etamax": 1e-1, "minlr": 1e-5, "maxlr": 1e-1, "lrmin": 1e-5, "lrmax": 1e-1}
+    known |= {"ns": 20, "stepsize": 20, "mineta": 1e-5, "maxeta": 1e-1}
+    names = {p.name: "".join(words(p.name)) for p in part.parameters()}
+    step = [name for name, joined in names.items() if joined not in known]
+    if len(names) != 4 or len(step) != 1:
+        return None
+    values = {name: known[joined] for name, joined in names.items() if joined in known}
+    return lambda t: theirs(**{step[0]: t}, **values)
 
 
 def softmax(program: Program, part: Part) -> Report:

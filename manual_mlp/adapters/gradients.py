@@ -1,13 +1,14 @@
 """Gradients in whatever a program returns them: tuples, lists, dictionaries, objects, attributes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged
+from manual_mlp.adapters.arrangement import ETA, Arrangement, Inputs, arranged, reference
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.instances import every_attribute
+from manual_mlp.adapters.instances import every_attribute, held_parameters
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.roles import (
     gradient_role,
@@ -17,6 +18,8 @@ from manual_mlp.adapters.roles import (
 )
 from manual_mlp.adapters.stubs import Swallow
 from manual_mlp.layers import Array
+
+OURS = {"W": "linear{}.weight", "b": "linear{}.bias", "gamma": "bn{}.weight", "beta": "bn{}.bias"}
 
 
 class Leaf(NamedTuple):
@@ -45,33 +48,60 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
 
 
 def gradients_in(network: Network, result: Any, instance: Any, how: Arrangement, given: Inputs) -> dict[str, Array]:
-    """The gradients under our names and in our layout; in the shapes that they have, apart from that."""
+    """The gradients under our names and in our layout; in the shapes that they have, apart from that. Where one
+    function computes them and makes the step, they are what the step says about them: (old - new) / eta.
+    """
     part = network.gradients
     assert part is not None
+    expected = arranged(how, given)
     named = with_names(network, part, result)
     found = list(leaves(named))
     if not any(leaf.value.ndim >= 1 for leaf in found) and instance is not None:
         found = list(
             leaves({name: v for name, v in every_attribute(instance) if gradient_role(name) and not role_of(name)})
         )
+    fused = {role.kind for p in part.parameters() if (role := role_of(p.name))} & {"eta"}
+    if not any(leaf.value.ndim >= 1 for leaf in found) and instance is not None:
+        stepped = held_parameters(instance, how, given)
+        moved = any(
+            not np.array_equal(new, old.reshape(new.shape))
+            for kind, values in stepped.items()
+            for new, old in zip(values, expected[kind], strict=True)
+            if new.size == old.size
+        )
+        found = (
+            [Leaf((kind, number), v) for kind, vs in stepped.items() for number, v in enumerate(vs)] if moved else []
+        )
+        fused = {"eta"} if moved else fused
     if not found:
         if result is not None and not is_empty(result):
             raise Failed(
                 part.title, "missing", f"returns a {type(result).__name__} in which no gradients were recognized"
             )
         raise network.program.guard.failed(part.title, "unfilled", "returns no gradients: it is not filled in yet")
-    expected = arranged(how, given)
-    chosen = matched(found, expected)
+    chosen = matched(found, expected, lambda kind, layer: of_kind(reference(given)[2], kind, layer))
+    if not chosen:
+        raise Failed(part.title, "missing", "returns arrays, none of which has the shape of a gradient")
+    if fused:
+        chosen = {
+            (kind, layer): (expected[kind][layer - 1].reshape(value.shape) - value) / ETA
+            if value.size == expected[kind][layer - 1].size
+            else value
+            for (kind, layer), value in chosen.items()
+        }
     gradients = {}
     for (kind, layer), value in chosen.items():
-        ours = {
-            "W": f"linear{layer}.weight",
-            "b": f"linear{layer}.bias",
-            "gamma": f"bn{layer}.weight",
-            "beta": f"bn{layer}.bias",
-        }[kind]
+        ours = OURS[kind].format(layer)
         gradients[ours] = as_ours(network, how, part, ours, value, expected[kind][layer - 1].shape)
     return gradients
+
+
+def under_our_names(how: Arrangement, chosen: Mapping[tuple[str, int], Array]) -> dict[str, Array]:
+    """Values of parameters in their layout, in ours."""
+    return {
+        OURS[kind].format(layer): (value.T if how.turned else value) if kind == "W" else value.reshape(-1)
+        for (kind, layer), value in chosen.items()
+    }
 
 
 def is_empty(result: Any) -> bool:
@@ -116,8 +146,12 @@ def with_names(network: Network, part: Part, result: Any) -> Any:
     return result
 
 
-def matched(found: Sequence[Leaf], expected: Mapping[str, list[Array]]) -> dict[tuple[str, int], Array]:
-    """Which leaf is the gradient of which parameter: by name, by number, by shape, by order."""
+def matched(
+    found: Sequence[Leaf], expected: Mapping[str, list[Array]], right: Callable[[str, int], Array]
+) -> dict[tuple[str, int], Array]:
+    """Which leaf is the gradient of which parameter: by name, by number, by shape, by order; of several parameters of
+    one shape, in the order of kinds in which most values are `right`.
+    """
     chosen: dict[tuple[str, int], Array] = {}
     nameless = []
     by_kind: dict[str, list[tuple[int | None, Array]]] = {}
@@ -135,31 +169,74 @@ def matched(found: Sequence[Leaf], expected: Mapping[str, list[Array]]) -> dict[
             nameless.append(leaf)
     for kind, entries in by_kind.items():
         place(chosen, kind, [value for _, value in sorted(entries, key=lambda entry: entry[0] or 0)], expected[kind])
-    if not by_kind:
-        order = [kind for kind in ("W", "b", "gamma", "beta") if kind in expected]
-        groups = sorted({leaf.path[:-1] for leaf in nameless if len(leaf.path) > 1})
-        by_group = [[leaf.value for leaf in nameless if leaf.path[:-1] == group] for group in groups]
-        in_kinds = len(groups) == len(order) and sorted(map(size_of, by_group[0])) == sorted(
-            map(size_of, expected["W"])
+    lacking = [
+        (kind, n) for kind, values in expected.items() for n in range(1, len(values) + 1) if (kind, n) not in chosen
+    ]
+    if not lacking or not nameless:
+        return chosen
+    if not by_kind and (grouped := in_groups(nameless, expected)):
+        return grouped
+    orders = [by_shape(nameless, lacking, expected, kinds) for kinds in itertools.permutations(expected)]
+
+    def agreeing(order: Mapping[tuple[str, int], Array]) -> int:
+        return sum(
+            value.size == right(*key).size and np.allclose(value.ravel(), right(*key).ravel(), rtol=1e-3)
+            for key, value in order.items()
         )
-        if in_kinds:
-            for kind, values in zip(order, by_group, strict=True):
-                place(chosen, kind, values, expected[kind])
-        else:
-            for leaf in nameless:
-                for kind in order:
-                    for layer, value in enumerate(expected[kind], start=1):
-                        if (kind, layer) not in chosen and size_of(leaf.value) == size_of(value):
-                            chosen[kind, layer] = leaf.value
-                            break
-                    else:
-                        continue
-                    break
+
+    return chosen | max(orders, key=lambda order: (len(order), agreeing(order)))
+
+
+def in_groups(nameless: Sequence[Leaf], expected: Mapping[str, list[Array]]) -> dict[tuple[str, int], Array]:
+    """A list for each kind: ([dW1, dW2], [db1, db2])."""
+    chosen: dict[tuple[str, int], Array] = {}
+    groups = sorted({leaf.path[:-1] for leaf in nameless if len(leaf.path) > 1})
+    by_group = [[leaf.value for leaf in nameless if leaf.path[:-1] == group] for group in groups]
+    if len(groups) == len(expected) and sorted(map(size_of, by_group[0])) == sorted(map(size_of, expected["W"])):
+        for kind, values in zip(expected, by_group, strict=True):
+            place(chosen, kind, values, expected[kind])
     return chosen
+
+
+def by_shape(
+    nameless: Sequence[Leaf],
+    lacking: Sequence[tuple[str, int]],
+    expected: Mapping[str, list[Array]],
+    kinds: Sequence[str],
+) -> dict[tuple[str, int], Array]:
+    """Every array to the first parameter of its shape that has none; what has no such shape, to those that are left."""
+    chosen: dict[tuple[str, int], Array] = {}
+    rest = []
+    for leaf in nameless:
+        for key in sorted(lacking, key=lambda key: kinds.index(key[0])):
+            if key not in chosen and size_of(leaf.value) == size_of(expected[key[0]][key[1] - 1]):
+                chosen[key] = leaf.value
+                break
+        else:
+            rest.append(leaf)
+    left = [key for key in lacking if key not in chosen]
+    of_size = [leaf for leaf in rest if leaf.value.size in {expected[kind][n - 1].size for kind, n in left}]
+    for leaf in of_size:  # a gradient that came out transposed, say
+        free = next((k for k in left if k not in chosen and expected[k[0]][k[1] - 1].size == leaf.value.size), None)
+        if free is not None:
+            chosen[free] = leaf.value
+    return chosen
+
+
+def of_kind(gradients: Mapping[str, Array], kind: str, layer: int) -> Array:
+    return gradients[OURS[kind].format(layer)]
 
 
 def place(chosen: dict[tuple[str, int], Array], kind: str, values: Sequence[Array], expected: Sequence[Array]) -> None:
     """One kind's gradients to the layers: in order, or in the order in which they fit."""
+    if len(values) < len(expected):  # the others have no name: by shape
+        for value in values:
+            fitting = (
+                n for n, e in enumerate(expected, start=1) if size_of(e) == size_of(value) and (kind, n) not in chosen
+            )
+            if (layer := next(fitting, None)) is not None:
+                chosen[kind, layer] = value
+        return
     fits = [size_of(v) == size_of(e) for v, e in zip(values, expected, strict=False)]
     if not all(fits) and len(values) == len(expected):
         backward = [size_of(v) == size_of(e) for v, e in zip(reversed(values), expected, strict=True)]

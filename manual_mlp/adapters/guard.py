@@ -64,7 +64,7 @@ class Guard:
         if function_name in self.failing:
             raise self.failed(function_name, "never", self.failing[function_name])
         given = [argument.value if isinstance(argument, Shared) else copied(argument) for argument in arguments]
-        named = {key: copied(value) for key, value in keywords.items()}
+        named = {key: v.value if isinstance(v, Shared) else copied(v) for key, v in keywords.items()}
         self.event({"calling": function_name})
         try:
             with quiet():

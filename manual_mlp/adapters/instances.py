@@ -3,16 +3,17 @@
 import contextlib
 import inspect
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, sizes_of
 from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.layer_classes import add_layers, layer_objects
 from manual_mlp.adapters.parts import Network
-from manual_mlp.adapters.program import words
-from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.roles import Role, role_of, running_role
 from manual_mlp.adapters.stubs import PACKAGE
 
 
@@ -32,9 +33,11 @@ def instance_of(network: Network, class_name: str, how: Arrangement, env: Mappin
     made = network.program.classes()[class_name]
     failure: Failed | None = None
     second_best = None
-    for arguments in constructor_arguments(made, how, env, given):
+    for arguments in constructor_arguments(network.program, made, how, env, given):
         try:
             instance = network.program.guard.call(class_name, made, **arguments)
+            if not list(slots(instance)):
+                add_layers(network.program, instance, sizes_of(given.parameters), how.batch_norm)
             if fill(network, instance, how, env, given):
                 return instance
             second_best = second_best or instance
@@ -46,7 +49,7 @@ def instance_of(network: Network, class_name: str, how: Arrangement, env: Mappin
 
 
 def constructor_arguments(
-    made: type, how: Arrangement, env: Mapping[str, Any], given: Inputs
+    program: Program, made: type, how: Arrangement, env: Mapping[str, Any], given: Inputs
 ) -> Iterator[dict[str, Any]]:
     """Ways to call the constructor, from the names of its parameters."""
     if "__init__" not in vars(made) and made.__mro__[1] is object:
@@ -57,7 +60,16 @@ def constructor_arguments(
     ]
     sizes = sizes_of(given.parameters)
     hidden = sizes[1:-1]
-    for form in ("all", "hidden", "width", "hidden and classes", "pairs", "everything"):
+    objects = layer_objects(program, made.__name__, sizes, how.batch_norm)
+    for form in (
+        *(["layers"] if objects else []),
+        "all",
+        "hidden",
+        "width",
+        "hidden and classes",
+        "pairs",
+        "everything",
+    ):
         arguments: dict[str, Any] = {}
         for parameter in accepts:
             role = role_of(parameter.name)
@@ -65,6 +77,7 @@ def constructor_arguments(
             optional = parameter.default is not inspect.Parameter.empty
             if kind in ("sizes", "m") or (kind == "K" and parameter.name.lower() in ("layers",)):
                 arguments[parameter.name] = {
+                    "layers": objects,
                     "all": list(sizes) if kind == "sizes" else list(hidden),
                     "hidden": list(hidden),
                     "width": hidden[0] if hidden else sizes[-1],
@@ -103,7 +116,14 @@ class Slot(NamedTuple):
             setattr(self.owner, self.key, value)
 
 
-def slots(owner: Any, inherited: str = "", depth: int = 0) -> Iterator[Slot]:
+def parameter_slot(name: str) -> Role | None:
+    role = role_of(name) if "grad" not in name.lower() and running_role(name) is None else None
+    return role if role is not None and role.kind in KINDS else None
+
+
+def slots(
+    owner: Any, inherited: str = "", depth: int = 0, meaning: Callable[[str], Role | None] = parameter_slot
+) -> Iterator[Slot]:
     """Every such place, in the order in which the object keeps them, layer objects and dictionaries included."""
     items = (
         enumerate(owner)
@@ -113,13 +133,13 @@ def slots(owner: Any, inherited: str = "", depth: int = 0) -> Iterator[Slot]:
         else vars(owner).items()
     )
     for key, value in list(items):
-        role = role_of(key) if isinstance(key, str) and "grad" not in key.lower() else None
-        kind = role.kind if role is not None and role.kind in KINDS else inherited if not isinstance(key, str) else ""
+        role = meaning(key) if isinstance(key, str) else None
+        kind = role.kind if role is not None else inherited if not isinstance(key, str) else ""
         if isinstance(value, np.ndarray) and value.dtype != object:
             if kind:
                 yield Slot(kind, role.layer if role is not None else None, owner, key, value)
         elif depth < 4 and (isinstance(value, list | dict) or is_object(value)):
-            yield from slots(value, kind, depth + 1)
+            yield from slots(value, kind, depth + 1, meaning)
 
 
 KINDS = ("W", "b", "gamma", "beta")
@@ -173,18 +193,30 @@ def put_values(instance: Any, how: Arrangement, env: Mapping[str, Any], given: I
         if role is not None and role.kind == "params" and not filled and (old is None or isinstance(old, dict | list)):
             setattr(instance, name, env["params"])
             filled |= set(values)
-    put_penalty(instance, env["lambda"])
+    put_settings(instance, env)
     return filled, fits
 
 
-def put_penalty(owner: Any, l2: float, depth: int = 0) -> None:
+def put_settings(owner: Any, env: Mapping[str, Any], depth: int = 0) -> None:
+    """lambda and eta, wherever the object and its layers keep them."""
     for name, old in list(vars(owner).items()):
         role = role_of(name)
-        if role is not None and role.kind == "lambda" and isinstance(old, int | float):
-            setattr(owner, name, l2)
+        if role is not None and role.kind in ("lambda", "eta") and isinstance(old, int | float):
+            setattr(owner, name, env[role.kind])
         for inner in old if isinstance(old, list | tuple) else ():
             if depth < 2 and is_object(inner):
-                put_penalty(inner, l2, depth + 1)
+                put_settings(inner, env, depth + 1)
+
+
+def held_parameters(instance: Any, how: Arrangement, given: Inputs) -> dict[str, list[Any]]:
+    """What the object now holds in the places where our values were put, by kind, in our order."""
+    places = list(slots(instance))
+    held = {}
+    for kind, ours in arranged(how, given).items():
+        theirs = sorted((slot for slot in places if slot.kind == kind), key=lambda slot: slot.number or 0)
+        if len(theirs) >= len(ours):
+            held[kind] = [np.array(slot.value, dtype=np.float64) for slot in theirs[: len(ours)]]
+    return held
 
 
 def like(old: Any, new: Any) -> Any:

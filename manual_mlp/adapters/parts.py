@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Program, words
-from manual_mlp.adapters.roles import (
-    role_of,
-    string_keys,
-)
+from manual_mlp.adapters.roles import Role, argument_role, role_of, string_keys
+from manual_mlp.adapters.script_globals import global_names
 
 
 class Part(NamedTuple):
@@ -36,7 +34,11 @@ class Part(NamedTuple):
         return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
     def kinds(self) -> set[str]:
-        return {role.kind for p in self.parameters() if (role := role_of(p.name))}
+        return {role.kind for p in self.parameters() if (role := argument_role(p.name))}
+
+    def globals(self) -> set[Role]:
+        """What it takes from the script."""
+        return {role for name in global_names(self.function) if (role := role_of(name))}
 
 
 def plays(name: str, kinds: Iterable[str] = ()) -> str:
@@ -54,6 +56,8 @@ def plays(name: str, kinds: Iterable[str] = ()) -> str:
         "plot",
         "print",
         "fd",
+        "torch",
+        "autograd",
     }
     if numerical & set(parts) or any(bad in joined for bad in ("plot", "numeric", "check", "compare", "slow", "svm")):
         return ""
@@ -100,6 +104,10 @@ class Network:
     cost_index: int | None = None
     failures: dict[str, Failed] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
+    deeper: Failed | None = None  # why it could not be called with as many layers as were tried first
+    deeper_depth: int = 0
+    penalty_in_update: bool = False  # the gradients are those of the loss alone
+    readings: dict[bool, Any] = field(default_factory=dict)  # how it is called, with and without batch normalization
 
     @property
     def parts(self) -> list[Part]:
@@ -126,6 +134,9 @@ def parts_of(program: Program) -> list[Part]:
     return found
 
 
+WHOLE = {"X", "Y", "y", "P", "forward", "W", "params"}  # two of these make a function one of the whole network
+
+
 def networks(program: Program) -> list[Network]:
     """Each function that computes gradients, with the forward pass and the cost that go with it."""
     parts = parts_of(program)
@@ -142,7 +153,7 @@ def networks(program: Program) -> list[Network]:
     whole = [
         part
         for part in gradients
-        if len(part.kinds() & {"X", "Y", "y", "P", "forward", "W", "params"}) >= 2 or part.method_of
+        if len((part.kinds() | {r.kind for r in part.globals()}) & WHOLE) >= 2 or part.method_of
     ]
     found = []
     owners = {part.method_of for part in whole if part.method_of}
@@ -163,10 +174,25 @@ def networks(program: Program) -> list[Network]:
 
 def is_a_layer(part: Part, parts: Sequence[Part], owners: Iterable[str]) -> bool:
     """Is it the backward pass of one layer among classes, one of which is the network?"""
-    if not part.method_of or len(set(owners)) < 2:
+    if not part.method_of:
+        return False
+    if any(other.method_of != part.method_of and calls_of_others(other.tree, part.name) for other in parts):
+        return True
+    if len(set(owners)) < 2:
         return False
     return not part.kinds() & {"Y", "y", "P"} and any(
         other.kinds() & {"Y", "y"} for other in parts if other.method_of != part.method_of
+    )
+
+
+def calls_of_others(tree: ast.AST | None, name: str) -> bool:
+    """Does it call a method of this name of another object: layer.backward(G), but not self.backward(G)?"""
+    return tree is not None and any(
+        isinstance(n, ast.Call)
+        and isinstance(n.func, ast.Attribute)
+        and n.func.attr == name
+        and not (isinstance(n.func.value, ast.Name) and n.func.value.id in ("self", "np"))
+        for n in ast.walk(tree)
     )
 
 

@@ -42,6 +42,7 @@ class FileReport:
     checks: list[Check] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # Python 2, names that NumPy no longer has
     notes: list[str] = field(default_factory=list)
+    aspects: list[str] = field(default_factory=list)  # what would be looked at if it were there
     stopped: str = ""  # why nothing, or nothing more, could be run
 
     @property
@@ -51,11 +52,9 @@ class FileReport:
             return 2
         if verdicts & {"WRONG", "FAILED"} or self.faults or self.stopped:
             return 1
-        return (
-            2
-            if "not run" in verdicts and not any(c.verdict == "all right" for c in self.checks if c.title != "softmax")
-            else 0
-        )
+        if "not run" not in verdicts:
+            return 0
+        return 1 if any(check.verdict == "all right" and check.title != "softmax" for check in self.checks) else 2
 
     def __str__(self) -> str:
         lines = [f"{self.name}, read as {self.convention.upper()}", ""]
@@ -74,7 +73,16 @@ class FileReport:
                 notes += [f"{check.title}: {line.strip()[6:]}" for line in check.text.split("\n") if "  note: " in line]
         if notes:
             lines += ["", *(f"note: {note}" for note in dict.fromkeys(notes))]
+        if self.checks and (unseen := self.not_looked_at()):
+            lines += ["", f"not looked at: {', '.join(unseen)} (not in the file, or in no form that is known)"]
         return "\n".join([*lines, "", self.conclusion()])
+
+    def not_looked_at(self) -> list[str]:
+        return [
+            aspect
+            for aspect in self.aspects
+            if not any(c.title.startswith(aspect) for c in self.checks if c.verdict not in ("not run", "not filled in"))
+        ]
 
     def conclusion(self) -> str:
         wrong = [check for check in self.checks if check.verdict in ("WRONG", "FAILED")]
@@ -151,6 +159,7 @@ def one_child(settings: Mapping[str, Any], seconds: float, report: FileReport) -
                     report.checks.append(Check(**event["check"]))
                 elif "done" in event:
                     report.faults, report.notes, report.stopped = event["faults"], event["notes"], event["stopped"]
+                    report.aspects = event["aspects"]
                     return None
             child.wait()
             if calling:

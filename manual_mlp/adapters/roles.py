@@ -31,8 +31,9 @@ MEANINGS = {
     "var": "v vs var vars variance variances vb sigma2",
     "bn": "batchnorm bn usebn usebatchnorm dobn dobatchnorm batchnormalization withbn isbn bnflag "
     "usebatchnormalization normalize norm batchnormflag",
-    "trains": "istraining istrain train mode_train trainingmode",
-    "tests": "istest testing test testmode useavg inference evalmode istesting",
+    "trains": "istraining istrain train training trainingmode trainmode",
+    "tests": "istest testing test testmode testtime useavg useav useaverage userunning usemoving inference evalmode "
+    "istesting evaluation eval isinference",
     "params": "params parameters param net network netparams networkparams theta model nn initnet weightsandbiases "
     "parametersdict nets pars",
     "forward": "fpdata cache caches fwd fp forward forwarddata forwardpass forwardcache memory intermediates fwddata "
@@ -80,9 +81,12 @@ def role_of(name: str) -> Role | None:
         return {"K": Role("K", None), "C": Role("K", None), "M": Role("m", None), "N": Role("n", None)}.get(
             name, {"D": Role("D", None), "L": Role("depth", None)}.get(name)
         )
+    if digits and "".join(parts) in ROLE_OF:  # l2, sigma2: the number belongs to the name
+        return Role(ROLE_OF["".join(parts)], None)
     for candidate in ("".join(letters), "".join(kept)):
-        if candidate in ROLE_OF:
-            return Role(ROLE_OF[candidate], index)
+        for form in (candidate, f"{candidate}s", candidate.removesuffix("s")) if len(candidate) > 3 else (candidate,):
+            if form in ROLE_OF:
+                return Role(ROLE_OF[form], index)
         if candidate == "layers":
             return Role("sizes", index)
     if any(part.startswith(("lambd", "lamd", "lmbd", "regular")) for part in letters):
@@ -94,13 +98,35 @@ def role_of(name: str) -> Role | None:
     return None
 
 
+AVERAGED = ("average", "averages", "averaged", "avg", "av", "running", "moving", "ema", "mavg", "ma", "est", "global")
+
+
+def running_role(name: str) -> Role | None:
+    """mu_av, running_var, avgMeans1: which running average it is, mean or var; None for all other names."""
+    parts = [word for word in words(name) if not word.isdigit()]
+    rest = [word for word in parts if word not in AVERAGED]
+    if len(rest) == len(parts):
+        joined = "".join(parts)
+        ends = [w for w in AVERAGED if len(w) > 1 and joined != w and (joined.endswith(w) or joined.startswith(w))]
+        rest = [joined.removesuffix(ends[0]).removeprefix(ends[0])] if ends else []
+    role = role_of("_".join(rest)) if rest else None
+    numbers = [int(word) for word in words(name) if word.isdigit()]
+    return Role(role.kind, numbers[-1] if numbers else None) if role and role.kind in ("mean", "var") else None
+
+
+def argument_role(name: str) -> Role | None:
+    """The role of a function's argument: `layers` of a function is the network itself, of a constructor its sizes."""
+    role = role_of(name)
+    return Role("params", None) if role is not None and role.kind == "sizes" else role
+
+
 def gradient_role(name: str) -> Role | None:
     """What a gradient of this name is the gradient of: grad_W1, dW1, del_w, gradGamma -> W, W, W, gamma."""
     parts = words(name)
     digits = [int(part) for part in parts if part.isdigit()]
     letters = [part for part in parts if not part.isdigit() and part not in NOISE and part not in GRADIENT]
     joined = "".join(letters)
-    for prefix in ("", "grads", "grad", "delta", "del", "d", "nabla"):
+    for prefix in ("", "grads", "grad", "delta", "del", "d", "nabla", "g"):
         rest = joined.removeprefix(prefix)
         if joined.startswith(prefix) and ROLE_OF.get(rest) in ("W", "b", "gamma", "beta"):
             return Role(ROLE_OF[rest], digits[-1] if digits else None)

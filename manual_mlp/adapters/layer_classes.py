@@ -1,0 +1,74 @@
+"""Networks that are put together from layer objects: net.add(Linear(6, 7)), or Network([Linear(6, 7), ReLU(), ...])."""
+
+import inspect
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from manual_mlp.adapters.parts import parts_of, plays
+from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.roles import role_of
+
+ADDERS = ("add", "addlayer", "append", "appendlayer", "push")
+
+
+def kind_of_layer(name: str, made: type) -> str:
+    """linear, batch_norm, relu, softmax or nothing that a network is made of."""
+    joined = "".join(words(name))
+    if "relu" in joined:
+        return "relu"
+    if "batchnorm" in joined or "bn" in words(name):
+        return "batch_norm"
+    if any(word in joined for word in ("loss", "entropy", "dropout", "network", "model")):
+        return ""
+    if "softmax" in joined:
+        return "softmax"
+    needed = [p for p in inspect.signature(made).parameters.values() if p.default is p.empty]
+    return "linear" if len(needed) >= 2 else ""
+
+
+def layer_classes(program: Program, network_class: str) -> dict[str, type]:
+    """The first class of each kind that has a forward and a backward pass and is not the network's own."""
+    methods: dict[str, set[str]] = {}
+    for part in parts_of(program):
+        methods.setdefault(part.method_of, set()).add(plays(part.name, part.kinds()))
+    found: dict[str, type] = {}
+    for name, made in program.classes().items():
+        if name != network_class and {"forward", "gradients"} <= methods.get(name, set()):
+            kind = kind_of_layer(name, made)
+            if kind:
+                found.setdefault(kind, made)
+    return found
+
+
+def layer_objects(program: Program, network_class: str, sizes: Sequence[int], batch_norm: bool) -> list[Any]:
+    """Linear, batch norm, ReLU, ..., linear, softmax: of the file's own classes; [] where it has no linear layer."""
+    made = layer_classes(program, network_class)
+    if "linear" not in made or (batch_norm and "batch_norm" not in made):
+        return []
+    layers = []
+    for number, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
+        layers.append(sized(program, made["linear"], (fan_in, width)))
+        if number < len(sizes) - 1:
+            layers += [sized(program, made["batch_norm"], (width,))] if batch_norm else []
+            layers += [sized(program, made["relu"], ())] if "relu" in made else []
+    return layers + ([sized(program, made["softmax"], ())] if "softmax" in made else [])
+
+
+def sized(program: Program, made: type, sizes: Sequence[int]) -> Any:
+    needed = [p for p in inspect.signature(made).parameters.values() if p.default is p.empty]
+    first = role_of(needed[0].name) if needed else None
+    if len(sizes) == 2 and first is not None and first.kind == "K":  # Linear(n_out, n_in)
+        sizes = sizes[::-1]
+    return program.guard.call(made.__name__, made, *sizes)
+
+
+def add_layers(program: Program, instance: Any, sizes: Sequence[int], batch_norm: bool) -> bool:
+    """Builds the network with its own method; False where it has none."""
+    adder = next((name for name in dir(instance) if "".join(words(name)) in ADDERS), None)
+    if adder is None:
+        return False
+    layers = layer_objects(program, type(instance).__name__, sizes, batch_norm)
+    for layer in layers:
+        getattr(instance, adder)(layer)
+    return bool(layers)

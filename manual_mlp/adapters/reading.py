@@ -1,0 +1,135 @@
+"""How a network of the file is called: the arrangement of its arrays under which most agrees with the reference."""
+
+import contextlib
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arrangements, problem, reference
+from manual_mlp.adapters.calls import Outcome, computed
+from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.parts import Network
+
+MOST_USUAL = 150  # arrangements after which the rare ones are only tried if none of these could be called
+OUR_FAULT = (
+    "ValueError",
+    "TypeError",
+    "IndexError",
+    "KeyError",
+    "AttributeError",
+    "AssertionError",
+)  # or the arrangement's
+
+
+class Reading(NamedTuple):
+    """The arrangement, a batch, and what the network makes of it."""
+
+    how: Arrangement
+    given: Inputs
+    outcome: Outcome
+    score: float  # how much of it agrees with the reference
+
+
+def absent(what: str) -> Failed:
+    """For a check that finds nothing to look at: it leaves no line in the report."""
+    return Failed(what, "absent", "is not there, or not in a form that is known")
+
+
+def reading_of(network: Network, batch_norm: bool | None = None) -> Reading:
+    """With batch normalization where there is such a reading (or as told)."""
+    for mode in (True, False) if batch_norm is None else (batch_norm,):
+        reading: Reading | None = network.readings.get(mode)
+        if reading is not None and (reading.outcome.costs or reading.outcome.gradients):
+            return reading
+    raise absent("the network")
+
+
+def agreement(outcome: Outcome, given: Inputs, network: Network) -> float:
+    """How much agrees; a little for whatever came out at all."""
+    p, cost, gradients = reference(given)
+    score = 0.0
+    if outcome.P is not None and outcome.P.shape == p.shape:
+        score += 0.5 + 2 * np.allclose(outcome.P, p, rtol=1e-3, atol=1e-4)
+    if outcome.costs:
+        score += 0.5 + 2 * any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
+    for name, right in gradients.items():
+        mine = outcome.gradients.get(name)
+        if mine is not None and mine.shape == right.shape:
+            close = np.allclose(mine, right, rtol=1e-3, atol=1e-3 * np.abs(right).max() + 1e-12)
+            score += (0.5 + 2 * close) / len(gradients)
+    return score - 0.25 * len(network.failures)
+
+
+def cost_settles(network: Network, outcome: Outcome, given: Inputs) -> bool:
+    """The cost is right, and it saw everything that the gradients see: so must the arrangement be."""
+    if network.cost is None or not outcome.costs or not outcome.gradients:
+        return False
+    seen = [part.kinds() & {"Y", "y"} for part in (network.cost, network.gradients) if part is not None]
+    _, cost, _ = reference(given)
+    return seen[-1] <= seen[0] and any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
+
+
+def chosen_arrangement(network: Network, batch_norm: bool) -> Reading:
+    """That under which most agrees, of those which can be called, of those with most layers: with fewer, a mistake that
+    only a hidden layer shows would look right.
+    """
+    best: Reading | None = None
+    deepest, without_failure = (False, 0), False
+    for number, how in enumerate(arrangements(network, batch_norm)):
+        if number > MOST_USUAL and without_failure:
+            break
+        if batch_norm and how.depth == 1:
+            continue
+        given = problem(how.depth, how.batch_norm)
+        try:
+            outcome = computed(network, how, given)
+        except Failed as failed:
+            outcome = Outcome(None, [], {})
+            network.failures = {"gradients": failed, "cost": failed}
+        score = agreement(outcome, given, network)
+        could = not any(is_ours(failed) for failed in network.failures.values()) and bool(
+            outcome.costs or outcome.gradients
+        )
+        if could and how.depth > max(1, deepest[1]) and not reads_every_layer(network, how, given):
+            continue
+        without_failure |= could
+        if not could and (network.deeper is None or network.deeper_depth < how.depth):
+            network.deeper, network.deeper_depth = next(iter(network.failures.values()), None), how.depth
+        reached = could, how.depth if could else 0
+        if best is None or reached > deepest or (reached == deepest and score > best.score + 1e-9):
+            best, deepest = Reading(how, given, outcome, score), reached
+            if could and cost_settles(network, outcome, given):
+                break
+    assert best is not None
+    other = replace(best.how, flag=not best.how.flag)  # what stands under keys of unknown meaning
+    if best.how.container in ("named", "numbered", "single"):
+        with contextlib.suppress(Failed):
+            outcome = computed(network, other, best.given)
+            if (score := agreement(outcome, best.given, network)) > best.score + 1e-9:
+                return Reading(other, best.given, outcome, score)
+    return best
+
+
+def reads_every_layer(network: Network, how: Arrangement, given: Inputs) -> bool:
+    """Does another last layer change anything? A program of two layers takes W1 and W2 of three and is content."""
+    name = f"linear{how.depth}.weight"
+    moved = {
+        **given.parameters,
+        name: given.parameters[name]
+        + 0.5 * np.cos(np.arange(given.parameters[name].size)).reshape(given.parameters[name].shape),
+    }
+    other = (
+        computed(network, how, given._replace(parameters=moved, l2=0.0)),
+        computed(network, how, given._replace(l2=0.0)),
+    )
+    network.failures.clear()
+    for one, two in ((other[0].P, other[1].P), (other[0].costs, other[1].costs)):
+        if one is not None and two is not None and len(one) and len(two):
+            return not np.array_equal(one, two)
+    return True
+
+
+def is_ours(failed: Failed) -> bool:
+    """Could it be that the arrays were not arranged as the function expects them?"""
+    return failed.error in OUR_FAULT or failed.kind in ("missing", "shape")
