@@ -1,0 +1,81 @@
+"""What does each ingredient of the best network bring?
+
+Claim      every ingredient raises test accuracy
+Measured   see RESULTS.md
+Settings   those of best_mlp.py in shorter trainings, 12 epochs where --epochs says nothing else; each ingredient is
+           taken out alone, all else stays.
+"""
+
+import interruption
+
+if __name__ == "__main__":
+    interruption.end_at_once()
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import reproduction
+from answers import Answer, Table, as_text, mean_and_deviation
+from command_line import run_script
+from reproduction import Reproduction, opened
+from runs import RUNS, Run
+from seed_statistics import mean
+
+from manual_mlp.checks import checked_integer
+
+BEST = RUNS["best-mlp"]
+WITHOUT: dict[str, dict[str, Any]] = {
+    "whitening": {"whitening": 0.0},
+    "batch norm": {"batch_norm": False, "relu_first": False},
+    "batch norm behind the ReLU (in front of it instead)": {"relu_first": False},
+    "skips": {"skips": ()},
+    "dropout": {"dropout": 0.0},
+    "label smoothing": {"label_smoothing": 0.0},
+    "flips": {"flip": 0.0},
+    "shifts": {"shift": 0},
+    "flips and shifts": {"flip": 0.0, "shift": 0},
+    "weight decay": {"weight_decay": 0.0},
+    "AdamW (Nesterov, eta_max 0.05, instead)": {"optimizer": "nesterov", "eta_max": 0.05, "weight_decay": 0.0},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(reproduction.Settings):
+    seeds: int = 3
+    """Trainings with and without each ingredient, from different first weights and in different orders."""
+    epochs: int = 12
+    """Of every training; the best network's own is 60."""
+
+
+def main(settings: Settings) -> None:
+    checked_integer("--epochs", settings.epochs, minimum=1)
+    with opened(settings) as trained:
+        print(as_text(answer(trained, settings.epochs)))
+
+
+def answer(reproduction: Reproduction, epochs: int) -> Answer:
+    per_epoch = -(-BEST.n_train // BEST.batch_size)
+    whole = dataclasses.replace(BEST, step_size=max(1, epochs * per_epoch // 2))
+    runs = {name: dataclasses.replace(whole, **changes) for name, changes in WITHOUT.items()}
+    reproduction.make([whole, *runs.values()], test=True)
+    claims = [reproduction.claim(name, whole, run) for name, run in runs.items()]
+    rows = [("everything", *shown(reproduction, whole))]
+    rows += [(f"without {name}", *shown(reproduction, run)) for name, run in runs.items()]
+    return Answer(
+        "What each ingredient of the best network brings",
+        f"{epochs} epochs, {reproduction.seeds} seeds; accuracies in percent, without test-time views.",
+        claims=tuple(sorted(claims, key=lambda claim: -mean(claim.differences))),
+        tables=(Table("Accuracies", ("network", "training", "test"), tuple(rows)),),
+    )
+
+
+def shown(reproduction: Reproduction, run: Run) -> tuple[str, str]:
+    return (
+        mean_and_deviation(reproduction.measured(run, "train_accuracy")),
+        mean_and_deviation(reproduction.measured(run)),
+    )
+
+
+if __name__ == "__main__":
+    run_script(main, Settings)
