@@ -13,6 +13,7 @@ if __name__ == "__main__":
     interruption.end_at_once()
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from answers import Answer, Published, Table, mean_and_deviation
@@ -57,6 +58,8 @@ EXTRAS: dict[str, tuple[Run, ...]] = {  # what is tried of each
 
 
 def answer(reproduction: Reproduction) -> Answer:
+    candidates = [run for runs in EXTRAS.values() if len(runs) > 1 for run in runs]
+    reproduction.trainings.results(on_validation(candidates, reproduction))  # side by side
     chosen = {extra: best(extra, runs, reproduction) for extra, runs in EXTRAS.items()}
     reproduction.make([BASE, *chosen.values()], test=True)
     claims = [reproduction.claim(f"{extra}{settings(run, EXTRAS[extra])}", run, BASE) for extra, run in chosen.items()]
@@ -76,17 +79,19 @@ def best(extra: str, runs: tuple[Run, ...], reproduction: Reproduction) -> Run:
     """By mean validation accuracy; what has no choice is not searched."""
     if len(runs) == 1:
         return runs[0]
-    found = {run: on_validation(run, reproduction) for run in runs}
+    found = {run: validation_accuracies(run, reproduction) for run in runs}
     if not any(found.values()):
         raise FloatingPointError(f"{extra}: with every setting some training diverged; lower its eta_max")
     return max(runs, key=lambda run: mean(found[run]) if found[run] else 0.0)
 
 
-def on_validation(run: Run, reproduction: Reproduction) -> tuple[float, ...]:
-    """Empty where a training diverged."""
-    return accuracies(
-        reproduction.trainings.results([Training(run, seed) for seed in range(reproduction.search_seeds)])
-    )
+def on_validation(runs: Iterable[Run], reproduction: Reproduction) -> list[Training]:
+    return [Training(run, seed) for run in runs for seed in range(reproduction.search_seeds)]
+
+
+def validation_accuracies(run: Run, reproduction: Reproduction) -> tuple[float, ...]:
+    """Of every seed; empty where a training diverged."""
+    return accuracies(reproduction.trainings.results(on_validation([run], reproduction)))
 
 
 def settings(run: Run, runs: tuple[Run, ...]) -> str:
@@ -102,7 +107,7 @@ def tried(reproduction: Reproduction) -> Table:
         for extra, runs in EXTRAS.items()
         if len(runs) > 1
         for run in runs
-        for found in [on_validation(run, reproduction)]
+        for found in [validation_accuracies(run, reproduction)]
     ]
     return Table("What was tried: validation accuracy in percent", ("setting", "accuracy"), tuple(rows))
 
