@@ -9,10 +9,12 @@ Every seed is one training, which may be interrupted: the same command with --re
 once, at its end; then over 18 views of each too, moved by two pixels and mirrored, the answers averaged.
 """
 
+import blas_threads
 import interruption
 
 if __name__ == "__main__":
     interruption.end_at_once()
+    blas_threads.sleep_soon()
 
 import dataclasses
 from dataclasses import dataclass

@@ -5,10 +5,12 @@ same batch in float32 and take turns with the same number of threads; what count
 time over the other's. The images are random numbers.
 """
 
+import blas_threads
 import interruption
 
 if __name__ == "__main__":
     interruption.end_at_once()
+    blas_threads.sleep_soon()
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -8,10 +8,12 @@ published.
 best-mlp    the best that we found, from no report: see best_mlp.py. Takes ten minutes
 """
 
+import blas_threads
 import interruption
 
 if __name__ == "__main__":
     interruption.end_at_once()
+    blas_threads.sleep_soon()
 
 import dataclasses
 import math

@@ -208,12 +208,13 @@ class DropoutCache(NamedTuple):
 def dropout_mask(n: int, width: int, rate: float, rng: np.random.Generator, dtype: np.dtype[np.floating]) -> Array:
     """Every entry is 0 with probability `rate`, else 1 / (1 - rate): on average it is 1, so test time needs no factor.
 
+    Four entries are drawn at once, 16 random bits each, so `rate` counts to the nearest 1/65536.
+
     Shapes: -> mask (n, width)
     """
-    mask = rng.random((n, width), dtype)  # (n, width)
-    np.greater_equal(mask, rate, out=mask)  # 1 where it keeps
-    mask /= 1 - rate
-    return mask
+    bits = rng.integers(2**64, size=-(-n * width // 4), dtype=np.uint64).view(np.uint16)
+    kept = bits[: n * width].reshape(n, width) >= round(rate * 2**16)  # (n, width)
+    return np.multiply(kept, 1 / (1 - rate), dtype=dtype)
 
 
 def dropout_forward(x: Array, mask: Array, out: Array | None = None) -> tuple[Array, DropoutCache]:

@@ -5,7 +5,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from manual_mlp.checks import checked_bool, checked_fraction, checked_number
 from manual_mlp.layers import L2PenaltyCache, l2_penalty_backward
 from manual_mlp.named_arrays import NamedArrays
+from manual_mlp.threads import for_every_part
 
-UPDATE_BLOCK = 32768  # entries: parameters and gradients together are a quarter of a megabyte in float32
+UPDATE_BLOCK = 131072  # entries, half a megabyte in float32: the cache holds it, and threads seldom wait for each other
 
 Update = Callable[[NamedArrays, NamedArrays, float, float], None]  # (parameters, gradients of the loss, eta, l2)
 
@@ -27,24 +28,32 @@ def sgd_update(parameters: NamedArrays, gradients: NamedArrays, eta: float, l2: 
     """
     eta = checked_number("eta", eta, minimum=0)
     l2 = checked_number("l2", l2, minimum=0)
-    for block in blocks_with_penalty(parameters, gradients, l2):
+
+    def update(block: slice) -> None:
         gradients.flat[block] *= eta
         parameters.flat[block] -= gradients.flat[block]
 
+    update_in_blocks(update, parameters, gradients, l2)
 
-def blocks_with_penalty(parameters: NamedArrays, gradients: NamedArrays, l2: float) -> Iterator[slice]:
-    """The places of one block after the other, the penalty's gradient 2 l2 W added there: what one operation has
-    touched is still in the cache for the next.
+
+def update_in_blocks(
+    update: Callable[[slice], None], parameters: NamedArrays, gradients: NamedArrays, l2: float
+) -> None:
+    """Calls update(block) for every block of `flat`, once the penalty's gradient 2 l2 W has been added there: what one
+    operation has touched is still in the cache for the next. Of a large network every core updates some blocks.
 
     (For plain SGD, shrinking W by the factor 1 - 2 eta l2 would be one pass less, but float32 rounds that factor to 1
     where eta l2 is small.)
     """
-    for start in range(0, len(parameters.flat), UPDATE_BLOCK):
+
+    def with_penalty(start: int) -> None:
         block = slice(start, start + UPDATE_BLOCK)
         if l2:
             W = parameters.weights[block]  # empty where the weights have ended
             gradients.weights[block] += l2_penalty_backward(1.0, L2PenaltyCache(W, l2))
-        yield block
+        update(block)
+
+    for_every_part(with_penalty, range(0, len(parameters.flat), UPDATE_BLOCK))
 
 
 class Optimizer(ABC):
@@ -90,7 +99,8 @@ class Momentum(Optimizer):
 
     def update(self, gradients: NamedArrays, eta: float, l2: float) -> None:
         values, velocity = self.parameters.flat, self.state["velocity"]
-        for block in blocks_with_penalty(self.parameters, gradients, l2):
+
+        def update(block: slice) -> None:
             g, v, value = gradients.flat[block], velocity[block], values[block]
             v *= self.momentum
             v += g
@@ -101,6 +111,8 @@ class Momentum(Optimizer):
             else:
                 np.multiply(v, eta, out=g)
             value -= g
+
+        update_in_blocks(update, self.parameters, gradients, l2)
 
 
 class Adam(Optimizer):
@@ -133,7 +145,8 @@ class Adam(Optimizer):
         n1, n2 = ((1 - beta ** int(updates[0])) / (1 - beta) for beta in (self.beta1, self.beta2))
         # sqrt(n2) goes from under the root into the two constants: every pass over the parameters counts
         eps, step = self.eps * math.sqrt(n2), eta * math.sqrt(n2) / n1
-        for block in blocks_with_penalty(self.parameters, gradients, l2):
+
+        def update(block: slice) -> None:
             g, m, v = gradients.flat[block], sums[block], squares[block]
             m *= self.beta1
             m += g
@@ -144,9 +157,11 @@ class Adam(Optimizer):
             g += eps
             np.divide(m, g, out=g)
             g *= step
-            if self.weight_decay:  # added to the step, not a factor of W: see blocks_with_penalty
+            if self.weight_decay:  # added to the step, not a factor of W: see update_in_blocks
                 gradients.weights[block] += (eta * self.weight_decay) * self.parameters.weights[block]
             self.parameters.flat[block] -= g
+
+        update_in_blocks(update, self.parameters, gradients, l2)
 
 
 class AdamW(Adam):
