@@ -45,7 +45,7 @@ class Settings(reproduction.Settings):
     seeds: int = 3
     """Trainings with and without each ingredient, from different first weights and in different orders."""
     epochs: int = 12
-    """Of every training; the best network's own is 60."""
+    """Of every training; the best network's own is 120."""
 
 
 def main(settings: Settings) -> None:

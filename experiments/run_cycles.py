@@ -5,7 +5,7 @@ published.
 3-cycles    the same network, three cycles of n_s 800
 3-layer     hidden layers (50, 50), two cycles of n_s 2250, trained on 45,000 images
 3-layer-bn  the same with batch normalization
-best-mlp    the best that we found, from no report: see best_mlp.py. Takes ten minutes
+best-mlp    the best that we found, from no report: see best_mlp.py. Takes twenty minutes
 """
 
 import blas_threads
