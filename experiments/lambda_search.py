@@ -83,7 +83,7 @@ def answer(reproduction: Reproduction) -> Answer:
     figure = Figure(figsize=(11, 8), layout="constrained")
     for axes, (report, stages) in zip(figure.subplots(2, 2, sharex=True).flat, found.items(), strict=True):
         plot(axes, stages, f"{report}'s search: {reproduction.search_seeds} seeds for each value")
-    best = found["R3"][0].trials[0].l2
+    best = found["R3"][0].trials[0].value
     claim = reproduction.claim(
         f"lambda {best:g}, the best of our coarse search (R3's), not 0.01",
         dataclasses.replace(FINAL, l2=best),
@@ -119,7 +119,7 @@ def best_three(found: dict[RuleName, list[StageResult]]) -> Table:
     for report, stages in found.items():
         for name, stage in zip(("coarse", "fine", "last"), stages, strict=False):
             trials = ", ".join(
-                f"{trial.l2:.3g}: {100 * trial.mean:.2f} ({100 * standard_error(trial.accuracies):.2f})"
+                f"{trial.value:.3g}: {100 * trial.mean:.2f} ({100 * standard_error(trial.accuracies):.2f})"
                 for trial in stage.finished[:3]
             )
             rows.append((report, name, interval(stage.interval), trials))

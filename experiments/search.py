@@ -1,7 +1,7 @@
-"""Which lambda is best? A search from coarse to fine, over a range of your own.
+"""Which lambda is best, or which dropout? A search from coarse to fine, over a range of your own.
 
-Stage by stage, values of lambda are drawn from an interval on a logarithmic scale, each is trained with several seeds,
-and the next stage's interval follows from the best by one of the rules that the reports used:
+Stage by stage, values of one setting (--over) are drawn from an interval on a logarithmic scale, each is trained with
+several seeds, and the next stage's interval follows from the best by one of the rules that the reports used:
 
 R0   from the lowest to the highest of the three best, half a decade wider on each side (it names no rule; this is one
      that holds its values)
@@ -43,13 +43,14 @@ Interval = tuple[float, float]
 MOST_L2 = 1e6  # far beyond any lambda with which something is learned
 Sampling = Literal["random", "grid"]
 RuleName = Literal["R0", "R1", "R2", "R3"]
+Searched = Literal["l2", "eta_max", "weight_decay", "dropout", "label_smoothing", "whitening"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One value of lambda and the validation accuracy of each seed; empty where a training diverged."""
+    """One value and the validation accuracy of each seed; empty where a training diverged."""
 
-    l2: float
+    value: float
     accuracies: tuple[float, ...]
 
     @property
@@ -59,7 +60,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Stage:
-    """`values` lambdas, each trained as `run` says but for its l2."""
+    """So many values, each trained as `run` says but for the setting that is searched."""
 
     run: Run
     values: int
@@ -78,8 +79,8 @@ class StageResult:
 
 
 def around(trials: Sequence[Trial], widened: float) -> Interval:
-    """The interval that holds their lambdas, so many decades wider on each side."""
-    values = [trial.l2 for trial in trials]
+    """The interval that holds their values, so many decades wider on each side."""
+    values = [trial.value for trial in trials]
     return min(values) / 10**widened, max(values) * 10**widened
 
 
@@ -100,6 +101,7 @@ def coarse_to_fine(
     stages: Sequence[Stage],
     interval: Interval,
     rule: RuleName,
+    over: Searched = "l2",
     *,
     seeds: int,
     rng: np.random.Generator,
@@ -111,17 +113,23 @@ def coarse_to_fine(
         if found:
             interval = RULES[rule](found[-1].finished)
         values = draw(interval, stage.values, stage.sampling, rng)
-        runs = [dataclasses.replace(stage.run, l2=value) for value in values]
+        runs = [with_value(stage.run, over, value) for value in values]
         made = results([Training(run, seed) for run in runs for seed in range(seeds)])
         trials = [
             Trial(value, accuracies(made[number * seeds : (number + 1) * seeds])) for number, value in enumerate(values)
         ]
         if not any(trial.accuracies for trial in trials):
             raise FloatingPointError(
-                f"with every lambda from {interval[0]:.3g} to {interval[1]:.3g} some training diverged: lower --eta-max"
+                f"with every {shown(over)} from {interval[0]:.3g} to {interval[1]:.3g} some training diverged: lower "
+                "--eta-max"
             )
         found.append(StageResult(interval, sorted(trials, key=lambda trial: trial.mean, reverse=True)))
     return found
+
+
+def with_value(run: Run, over: Searched, value: float) -> Run:
+    changes: dict[str, Any] = {over: value}
+    return dataclasses.replace(run, **changes)
 
 
 def draw(interval: Interval, values: int, sampling: Sampling, rng: np.random.Generator) -> list[float]:
@@ -140,7 +148,9 @@ def accuracies(results: list[Result]) -> tuple[float, ...]:
 @dataclass(frozen=True, kw_only=True)
 class Settings(Changes, Options):
     run: RunName = "3-layer-bn"
-    """The training whose lambda is searched for; its other settings are below."""
+    """The training of which one setting is searched for; its other settings are below."""
+    over: Searched = "l2"
+    """That setting."""
     low: float = 1e-5
     """Lower end of the first interval."""
     high: float = 1e-1
@@ -165,11 +175,15 @@ def main(settings: Settings) -> None:
         raise ValueError("--values names no stage; give a number of values for each, as in --values 8 8")
     for values in settings.values:
         checked_integer("--values", values, minimum=1)
-    if settings.l2 is not None:
-        raise ValueError(f"--l2 is {settings.l2}; it is what is searched for: give its range as --low and --high")
+    if (given := getattr(settings, settings.over)) is not None:
+        raise ValueError(
+            f"--{settings.over.replace('_', '-')} is {given}; it is what is searched for: give its range as --low and "
+            "--high"
+        )
     run = settings.changed(RUNS[settings.run])
     data = load(settings.data, settings.data_dir)
-    check(run, data)
+    for end in (settings.low, settings.high):
+        check(with_value(run, settings.over, end), data)
     parent = run_folder.prepare(settings.results, "search")
     warn(data)
     with Trainings(data, settings) as trainings:
@@ -177,19 +191,20 @@ def main(settings: Settings) -> None:
             [Stage(run, values, settings.sampling) for values in settings.values],
             (settings.low, settings.high),
             settings.rule,
+            settings.over,
             seeds=settings.seeds,
             rng=np.random.default_rng(settings.seed),
             results=trainings.results,
         )
     title = f"{settings.run} on {data.name}: {settings.seeds} seeds for each value"
     with run_folder.new_folder(parent, f"{settings.run}_{data.slug}_seed{settings.seed}") as folder:
-        config = {**dataclasses.asdict(settings), **dataclasses.asdict(run), "l2": None}
+        config = {**dataclasses.asdict(settings), **dataclasses.asdict(run), settings.over: None}
         run_folder.write_json(folder / "config.json", run_folder.provenance(json_ready(config), data))
         run_folder.write_json(folder / "stages.json", {"stages": [dataclasses.asdict(stage) for stage in found]})
         figure = Figure(figsize=(8, 5), layout="constrained")
-        plot(figure.subplots(), found, title)
+        plot(figure.subplots(), found, title, settings.over)
         figure.savefig(folder / "search.png", dpi=120)
-    print(table(found))
+    print(table(found, settings.over))
     warn(data)
 
 
@@ -204,36 +219,41 @@ def check_interval(interval: Interval) -> None:
         )
 
 
+def shown(over: Searched) -> str:
+    """The setting's name in tables and figures."""
+    return "lambda" if over == "l2" else over.replace("_", " ")
+
+
 def json_ready(config: dict[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in config.items()}
 
 
-def table(found: list[StageResult]) -> str:
+def table(found: list[StageResult], over: Searched = "l2") -> str:
     """Every stage, the best first."""
-    lines = []
+    lines, width = [], max(12, len(shown(over)))
     for number, stage in enumerate(found, start=1):
         low, high = stage.interval
         lines += [
             f"stage {number}: {low:.3g} to {high:.3g}",
-            f"{'lambda':>12} {'validation %':>13} {'standard error':>15}",
+            f"{shown(over):>{width}} {'validation %':>13} {'standard error':>15}",
         ]
         for trial in stage.trials:
             if trial.accuracies:
                 error = standard_error(trial.accuracies)
-                lines.append(f"{trial.l2:>12.4g} {100 * trial.mean:>13.2f} {100 * error:>15.2f}")
+                lines.append(f"{trial.value:>{width}.4g} {100 * trial.mean:>13.2f} {100 * error:>15.2f}")
             else:
-                lines.append(f"{trial.l2:>12.4g} {'diverged':>13}")
+                lines.append(f"{trial.value:>{width}.4g} {'diverged':>13}")
     best = max((trial for stage in found for trial in stage.trials), key=lambda trial: trial.mean)
-    return "\n".join([*lines, f"best: lambda {best.l2:.4g}"])
+    return "\n".join([*lines, f"best: {shown(over)} {best.value:.4g}"])
 
 
-def plot(axes: Axes, found: list[StageResult], title: str) -> None:
-    """Validation accuracy against lambda, with standard errors; every stage has a marker of its own."""
+def plot(axes: Axes, found: list[StageResult], title: str, over: Searched = "l2") -> None:
+    """Validation accuracy against the values, with standard errors; every stage has a marker of its own."""
     colors, markers = ("0.6", "black", "tab:orange", "tab:blue"), "os^D"
     for number, stage in enumerate(found):
-        trials = sorted(stage.finished, key=lambda trial: trial.l2)
+        trials = sorted(stage.finished, key=lambda trial: trial.value)
         axes.errorbar(
-            [trial.l2 for trial in trials],
+            [trial.value for trial in trials],
             [100 * trial.mean for trial in trials],
             [100 * standard_error(trial.accuracies) for trial in trials],
             fmt=markers[number % 4],
@@ -243,7 +263,7 @@ def plot(axes: Axes, found: list[StageResult], title: str) -> None:
             label=f"stage {number + 1}",
         )
     axes.set_xscale("log")
-    axes.set_xlabel("lambda")
+    axes.set_xlabel(shown(over))
     axes.set_ylabel("validation accuracy (%)")
     axes.set_title(title, fontsize="medium", parse_math=False)
     axes.grid(alpha=0.3)

@@ -83,10 +83,11 @@ def test_the_search_finds_the_best_lambda(rule):
         means = [trial.mean for trial in stage.trials]
         assert means == sorted(means, reverse=True)
         assert all(
-            stage.interval[0] <= trial.l2 * 1.0001 and trial.l2 <= stage.interval[1] * 1.0001 for trial in stage.trials
+            stage.interval[0] <= trial.value * 1.0001 and trial.value <= stage.interval[1] * 1.0001
+            for trial in stage.trials
         )
         assert all(len(trial.accuracies) == 2 for trial in stage.trials)
-    assert abs(np.log10(found[1].trials[0].l2 / 2e-3)) < 0.2
+    assert abs(np.log10(found[1].trials[0].value / 2e-3)) < 0.2
 
 
 def test_a_value_that_diverges_with_one_seed_is_ranked_last():
@@ -160,14 +161,43 @@ def test_the_script_prints_every_stage_and_leaves_its_folder(run_here, images, t
     stages = json.loads((folder / "stages.json").read_text())["stages"]
     assert [len(stage["trials"]) for stage in stages] == [3, 2]
     best = max((trial for stage in stages for trial in stage["trials"]), key=lambda trial: np.mean(trial["accuracies"]))
-    assert f"best: lambda {best['l2']:.4g}" in first
+    assert f"best: lambda {best['value']:.4g}" in first
     kept = (tmp_path / "out" / "trainings.jsonl").read_text()
     assert run_here("search", *arguments).stdout == first
     assert (tmp_path / "out" / "trainings.jsonl").read_text() == kept, "nothing is trained twice"
 
 
+def test_any_number_among_the_settings_can_be_searched(run_here, images, tmp_path):
+    """Each value is trained, with all else alike, and the tables name what it is a value of."""
+    searched = ("--over", "dropout", "--low", "0.1", "--high", "0.5", "--values", "3", "--seeds", "1", "--workers", "1")
+    done = run_here("search", *command(images, tmp_path, *searched, "--sampling", "grid"))
+    assert done.returncode == 0, done.stderr
+    assert "best: dropout 0." in done.stdout
+    assert "lambda" not in done.stdout
+    lines = lines_of(tmp_path / "out" / "trainings.jsonl")[1:]
+    runs = [json.loads(line)["training"]["run"] for line in lines]
+    assert sorted(run.pop("dropout") for run in runs) == [0.1, 0.2236, 0.5]
+    assert all(run == runs[0] for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--over", "dropout", "--low", "0.1", "--high", "2"), "dropout is 2.0"),
+        (("--over", "weight_decay"), "--weight-decay is 1e-05 without --optimizer adamw"),
+        (("--over", "eta_max", "--eta-max", "0.1"), "--eta-max is 0.1; it is what is searched for"),
+        (("--over", "hidden"), "'hidden' for argument '--over'"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused_before_anything_is_trained(run_here, arguments, message, images, tmp_path):
+    done = run_here("search", *command(images, tmp_path, *arguments))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not list((tmp_path / "out").glob("search/*"))
+
+
 def test_what_was_measured_is_kept_where_it_cannot_be_shown(run_here, images, tmp_path, monkeypatch):
-    def closed(_):
+    def closed(*_):
         raise BrokenPipeError
 
     monkeypatch.setattr(search, "table", closed)
