@@ -1,7 +1,8 @@
-"""Every number that the five reports published, beside ours over several seeds: RESULTS.md and its figures.
+"""Every number that the five reports published, beside ours over several seeds, and what the course's extras bring:
+RESULTS.md and its figures.
 
-All trainings are kept as they finish, so an interrupted reproduction goes on where it stopped. Two cores take about
-half an hour.
+The document has two parts, which can be made apart (--part): the other one then stays as it is. All trainings are kept
+as they finish, so an interrupted reproduction goes on where it stopped. Two cores take about half an hour for either.
 """
 
 import interruption
@@ -9,10 +10,14 @@ import interruption
 if __name__ == "__main__":
     interruption.end_at_once()
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
+import ablation
 import cycles
 import depth
 import extras
@@ -29,26 +34,45 @@ from matplotlib.figure import Figure
 from reproduction import Reproduction, opened
 from seed_statistics import mean
 
-SCRIPTS = (overfit, cycles, lambda_search, final_networks, depth, lambda_3_layer, initialization, extras)
+PartName = Literal["reports", "extras"]
 FIGURES = Path("docs", "figures")
 ROOT = Path(__file__).parent.parent
-OPEN = (
-    "Their gradient checks, the reports' other numbers, are made again by `python experiments/check_gradients.py`. "
-    "R4's table of lambdas is the one section that does not come out at all: it is not of the settings that R4 gives, "
-    "as its section below shows."
-)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the document: its heading, what asks its questions, the name of the figure of its claims."""
+
+    heading: str
+    scripts: tuple[ModuleType, ...]
+    claims: str
+    remark: str = ""
+
+
+PARTS: dict[PartName, Part] = {
+    "reports": Part(
+        "# The five reports, made again",
+        (overfit, cycles, lambda_search, final_networks, depth, lambda_3_layer, initialization),
+        "claims",
+        "Their gradient checks, the reports' other numbers, are made again by `python experiments/check_gradients.py`. "
+        "R4's table of lambdas is the one section that does not come out at all: it is not of the settings that R4 "
+        "gives, as its section below shows.",
+    ),
+    "extras": Part("# Beyond the reports", (extras, ablation), "extras"),
+}
 LARGE = 0.1  # ten points: a panel of its own
 FEWEST = (5, 3)  # seeds and search seeds of a document that speaks for the project
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(reproduction.Settings):
+    part: tuple[PartName, ...] = ("reports", "extras")
+    """What is made anew; the other part of an earlier RESULTS.md stays."""
     output: Path = Path()
     """RESULTS.md goes there, its figures into docs/figures below it."""
 
 
 def main(settings: Settings) -> None:
-    start = time.perf_counter()
     folder = settings.output / FIGURES
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,27 +81,42 @@ def main(settings: Settings) -> None:
     with opened(settings) as trained:
         if settings.output.resolve() == ROOT.resolve():
             check_worthy(trained)
-        earlier = set(trained.trainings.done)
-        answers = [script.answer(trained) for script in SCRIPTS]
-        document = "\n\n".join(
-            [
-                "# The five reports, made again",
-                header(trained, settings, earlier, time.perf_counter() - start),
-                summary(answers),
-                OPEN,
-                "![Paired differences of test accuracy with their 95 % intervals](docs/figures/claims.png)",
-                *(section(answer) for answer in answers),
-            ]
-        )
-    figures = {"claims": plot_claims([claim for answer in answers for claim in answer.claims])}
+        for name in settings.part:
+            make(PARTS[name], trained, settings)
+    print(settings.output / "RESULTS.md")
+
+
+def make(part: Part, trained: Reproduction, settings: Settings) -> None:
+    """One part of the document and its figures; prints how many numbers came out again."""
+    start, earlier = time.perf_counter(), set(trained.trainings.done)
+    trained.trainings.asked.clear()
+    answers = [script.answer(trained) for script in part.scripts]
+    text = [part.heading, header(trained, settings, earlier, time.perf_counter() - start)]
+    if any(answer.rows for answer in answers):
+        text.append(summary(answers))
+        print(summary(answers))
+    figure = f"![Paired differences of test accuracy with their 95 % intervals](docs/figures/{part.claims}.png)"
+    text += [*filter(None, [part.remark]), figure, *(section(answer) for answer in answers)]
+    figures = {part.claims: plot_claims([claim for answer in answers for claim in answer.claims])}
     for answer in answers:
         figures |= answer.figures
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
+    for name, figure_of in figures.items():
+        figure_of.savefig(settings.output / FIGURES / f"{name}.png", dpi=120)
+    file = settings.output / "RESULTS.md"
     with run_folder.alone_in(settings.output) as alone:
-        run_folder.replace(settings.output / "RESULTS.md", f"{document}\n".encode(), alone=alone)
-    print(summary(answers))
-    print(settings.output / "RESULTS.md")
+        parts = {heading_of(old): old for old in parts_of(file)} | {part.heading: "\n\n".join(text)}
+        document = "\n\n".join(parts[one.heading] for one in PARTS.values() if one.heading in parts)
+        run_folder.replace(file, f"{document}\n".encode(), alone=alone)
+
+
+def parts_of(file: Path) -> list[str]:
+    """Of an earlier document, each from its heading on."""
+    text = file.read_text() if file.exists() else ""
+    return [f"# {part.strip()}" for part in re.split(r"^# ", text, flags=re.MULTILINE) if part.strip()]
+
+
+def heading_of(part: str) -> str:
+    return part.partition("\n")[0]
 
 
 def check_worthy(trained: Reproduction) -> None:

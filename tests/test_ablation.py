@@ -14,10 +14,11 @@ from test_reproduce import Pretended
 @pytest.mark.parametrize("epochs", [1, 12])
 def test_every_ingredient_is_taken_out_alone(epochs):
     trainings = Pretended()
-    answer = ablation.answer(Reproduction(None, trainings, 3, 1), epochs)
+    answer = ablation.answer(Reproduction(None, trainings, 5, 1), epochs)
     runs = {one.run for one in trainings.asked}
     assert len(runs) == len(ablation.WITHOUT) + 1
     assert {run.updates for run in runs} == {epochs * 192}
+    assert {one.seed for one in trainings.asked} == {0, 1, 2}
     (whole,) = (run for run in runs if dataclasses.replace(run, step_size=ablation.BEST.step_size) == ablation.BEST)
     for changes in ablation.WITHOUT.values():
         assert dataclasses.replace(whole, **changes) in runs - {whole}

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import ablation
 import cycles
 import depth
 import extras
@@ -25,6 +26,7 @@ from reproduction import Reproduction
 from runs import Run
 
 ROOT = Path(__file__).parent.parent
+SCRIPTS = tuple(script for part in reproduce.PARTS.values() for script in part.scripts)
 RUN = Run((7,), False, "he", l2=0.01, cycles=1, step_size=10, n_train=60, n_validation=40, batch_size=20)
 OTHER = Run((7,), True, "he", l2=0.01, cycles=1, step_size=10, n_train=60, n_validation=40, batch_size=20)
 
@@ -40,18 +42,19 @@ OTHER = Run((7,), True, "he", l2=0.01, cycles=1, step_size=10, n_train=60, n_val
         (lambda_3_layer, 40),
         (initialization, 6),
         (extras, 0),
+        (ablation, 0),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_every_published_number_is_there(script, numbers):
     assert len(script.PUBLISHED) == numbers
-    assert script in reproduce.SCRIPTS
+    assert script in SCRIPTS
     for published in script.PUBLISHED:
         assert 0 < published.value < (1.000001 if published.measure.endswith("accuracy") else 2)
         assert published.run.updates > 0
 
 
-@pytest.mark.parametrize("script", reproduce.SCRIPTS, ids=lambda script: script.__name__)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
 def test_a_script_says_what_it_asks_claims_and_trains(script):
     question, *_ = script.__doc__.splitlines()
     assert question.endswith("?")
@@ -59,11 +62,11 @@ def test_a_script_says_what_it_asks_claims_and_trains(script):
         assert re.search(rf"^{part} ", script.__doc__, re.MULTILINE), part
 
 
-@pytest.mark.parametrize("script", reproduce.SCRIPTS, ids=lambda script: script.__name__)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
 def test_only_final_runs_are_measured_on_test_images(script):
     """Lambda is chosen on validation images; the test images of those runs are not looked at."""
     measures = {published.measure for published in script.PUBLISHED}
-    assert ("test_accuracy" in measures) == (script not in (lambda_search, lambda_3_layer, extras))
+    assert ("test_accuracy" in measures) == (script not in (lambda_search, lambda_3_layer, extras, ablation))
 
 
 class Pretended:
@@ -84,7 +87,7 @@ class Pretended:
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
-@pytest.mark.parametrize("script", reproduce.SCRIPTS, ids=lambda script: script.__name__)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
 def test_every_script_answers(script, seeds):
     trainings = Pretended()
     answer = script.answer(Reproduction(None, trainings, seeds, 1 + seeds // 2))
@@ -129,9 +132,17 @@ def small_answer(trained):
     )
 
 
+def smaller_answer(trained):
+    claim = trained.claim("normalization, again", OTHER, RUN)
+    return Answer("Another question", f"With {trained.seeds} seeds.", claims=(claim,))
+
+
 def run(arguments, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(argument) for argument in ("reproduce.py", *arguments)])
-    monkeypatch.setattr(reproduce, "SCRIPTS", (SimpleNamespace(answer=small_answer),))
+    small = SimpleNamespace(answer=small_answer)
+    parts = {"reports": reproduce.Part("# The reports", (small,), "claims", "A remark.")}
+    parts["extras"] = reproduce.Part("# The extras", (SimpleNamespace(answer=smaller_answer),), "extras")
+    monkeypatch.setattr(reproduce, "PARTS", parts)
     with pytest.raises(SystemExit) as end:
         run_script(reproduce.main, reproduce.Settings)
     return end.value.code
@@ -164,9 +175,31 @@ def test_the_document_holds_every_number_and_where_it_comes_from(arguments, tmp_
     assert re.search(r"\| A small question +\| 3 +\| \d", document)
     assert re.search(r"\| A small question +\| 3 +\| \d", printed)
     figures = re.findall(r"!\[.*\]\((.*)\)", document)
-    assert figures == ["docs/figures/claims.png", "docs/figures/small.png"]
+    assert figures == ["docs/figures/claims.png", "docs/figures/small.png", "docs/figures/extras.png"]
+    assert re.findall("^# .*|^## .*", document, re.MULTILINE) == [
+        *("# The reports", "## A small question"),
+        *("# The extras", "## Another question"),
+    ]
     for figure in figures:
         assert (tmp_path / "out" / figure).stat().st_size > 1000
+
+
+def test_a_part_made_anew_leaves_the_other_as_it_was(arguments, tmp_path, monkeypatch):
+    def parts():
+        reports, _, extras = (tmp_path / "out" / "RESULTS.md").read_text().partition("# The extras")
+        return reports, extras
+
+    arguments = [*arguments, "--output", tmp_path / "out"]
+    assert run([*arguments, "--part", "extras"], monkeypatch) == 0
+    assert parts()[0] == ""
+    assert run([*arguments, "--part", "reports"], monkeypatch) == 0
+    reports, extras = parts()
+    assert "With 3 seeds" in extras
+    assert run([*arguments, "--seeds", "2", "--part", "extras"], monkeypatch) == 0
+    again, other = parts()
+    assert again == reports
+    assert "With 2 seeds" in other
+    assert "6 trainings, 6 of them by earlier processes" not in other.partition("## ")[2]
 
 
 def test_a_second_time_nothing_is_trained(arguments, tmp_path, monkeypatch):
@@ -206,6 +239,6 @@ def test_the_readme_shows_the_summary_of_the_results():
     """The README's table is the document's."""
     rows = [line for line in (ROOT / "RESULTS.md").read_text().splitlines() if line.startswith("|")]
     start = next(number for number, line in enumerate(rows) if line.startswith("| section "))
-    published = sum(bool(script.PUBLISHED) for script in reproduce.SCRIPTS)
+    published = sum(bool(script.PUBLISHED) for script in SCRIPTS)
     summary = "\n".join(rows[start : start + 2 + published + 1])
     assert summary.rstrip() in (ROOT / "README.md").read_text()

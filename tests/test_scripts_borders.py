@@ -168,7 +168,6 @@ WRONG = [
     ("best_mlp", "--batch-norm False", "--relu-first is True without batch normalization"),
     ("best_mlp", "--optimizer lion", "'lion' for argument '--optimizer'"),
     ("ablation", "--epochs 0", "--epochs is 0"),
-    ("ablation", "--seeds 0", "--seeds is 0"),
     ("best_update", "--rounds 0", "--rounds is 0"),
     ("best_update", "--updates 0", "--updates is 0"),
     ("best_update", "--batch-size 1", "--batch-size is 1; it must be an integer of at least 2"),
@@ -193,10 +192,11 @@ WRONG = [
     ("reproduce", "--seeds 0", "--seeds is 0"),
     ("reproduce", "--search-seeds -1", "--search-seeds is -1"),
     ("reproduce", "--data tiny.npz", "--n-train is .* and --n-validation"),
+    ("reproduce", "--part all", "'all' for argument '--part'"),
     ("reproduce", "--output tiny.npz", "--output is tiny.npz: cannot write there"),
     *(
         (script, arguments, message)
-        for script in (script.__name__ for script in reproduce.SCRIPTS)
+        for script in (script.__name__ for part in reproduce.PARTS.values() for script in part.scripts)
         for arguments, message in (
             ("--seeds 0", "--seeds is 0"),
             ("--data tiny.npz --workers 0", "--workers is 0"),
@@ -602,11 +602,11 @@ LOADING = {
     "augmentation_examples": "load",
     "lr_range_test": "load",
     "best_mlp": "load",
-    "ablation": "opened",
     "best_update": "measured",
     "step_size_error": "problem",
     "reproduce": "opened",
-    **{script.__name__: "show" for script in reproduce.SCRIPTS},
+    **{script.__name__: "show" for part in reproduce.PARTS.values() for script in part.scripts},
+    "ablation": "opened",
 }
 
 
