@@ -17,6 +17,7 @@ from hypothesis import settings
 from image_data import ImageData
 
 from manual_mlp import MLP
+from manual_mlp.adapters import child
 from manual_mlp.layers import batch_norm_forward, linear_forward
 
 WIDTHS = (9, 7, 6, 5, 8, 6, 7, 5, 6)  # neighbours differ, so that a transposed matrix does not fit
@@ -145,3 +146,30 @@ def make_case() -> Callable[..., Case]:
                 return Case(net, x, rng.integers(0, classes, batch))
 
     return make
+
+
+STRANGERS = Path(__file__).parent / "strangers"
+
+
+@pytest.fixture
+def inspected(tmp_path):
+    """The checks of a program, by title, and what is said about the file; in this process."""
+
+    def inspect(file, convention, text=None, functions=(), only=None):
+        folder = STRANGERS / convention
+        if text is not None:
+            for name in ("layers.py",):
+                if (folder / name).is_file():
+                    (tmp_path / name).write_text((folder / name).read_text())
+            folder = tmp_path
+            (folder / file).write_text(text)
+        settings = {"file": str(folder / file), "convention": convention, "functions": dict(functions)}
+        with child.loaded(settings, lambda _: None) as program:
+            rules = child.CONVENTIONS[convention]
+            titles = [inspection.title for inspection in rules.inspections(program)]
+            read = [title for title in titles if title.startswith("network")][-1:]  # what the other checks go by
+            finished = [title for title in titles if only is not None and title not in (only, *read)]
+            *checks, last = child.outcomes(program, rules, finished)
+        return {event["check"]["title"]: event["check"] for event in checks}, last
+
+    return inspect

@@ -5,33 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manual_mlp.adapters import child
-
 STRANGERS = Path(__file__).parent / "strangers"
-
-
-@pytest.fixture
-def inspected(tmp_path):
-    """The checks of a program, by title, and what is said about the file; in this process."""
-
-    def inspect(file, convention, text=None, functions=(), only=None):
-        folder = STRANGERS / convention
-        if text is not None:
-            for name in ("layers.py",):
-                if (folder / name).is_file():
-                    (tmp_path / name).write_text((folder / name).read_text())
-            folder = tmp_path
-            (folder / file).write_text(text)
-        settings = {"file": str(folder / file), "convention": convention, "functions": dict(functions)}
-        with child.loaded(settings, lambda _: None) as program:
-            rules = child.CONVENTIONS[convention]
-            titles = [inspection.title for inspection in rules.inspections(program)]
-            read = [title for title in titles if title.startswith("network")][-1:]  # what the other checks go by
-            finished = [title for title in titles if only is not None and title not in (only, *read)]
-            *checks, last = child.outcomes(program, rules, finished)
-        return {event["check"]["title"]: event["check"] for event in checks}, last
-
-    return inspect
 
 
 CORRECT = {
@@ -50,7 +24,7 @@ CORRECT = {
             "FullyConnectedNet with batch norm",
             "FullyConnectedNet with dropout",
         },
-        "neural_net.py": {"TwoLayerNet"},
+        "neural_net.py": {"TwoLayerNet", "TwoLayerNet.train", "TwoLayerNet.predict"},
         "three_layer_net.py": {"ThreeLayerNet"},
         "optim.py": {"sgd", "sgd_momentum", "rmsprop", "adam"},
     },
@@ -217,6 +191,49 @@ MISTAKES = [
         "same bn_param",
     ),
     ("neural_net.py", "dhidden[hidden == 0] = 0", "pass", "TwoLayerNet", "linear1.bias", "not masked"),
+    ("neural_net.py", "self.params[p] -= ", "self.params[p] += ", "TwoLayerNet.train", "linear1.weight", "added"),
+    (
+        "neural_net.py",
+        "(X[rows], y[rows], reg)",
+        "(X[rows], y[:batch_size], reg)",
+        "TwoLayerNet.train",
+        "labels",
+        "belong",
+    ),
+    (
+        "neural_net.py",
+        "(X[rows], y[rows], reg)",
+        "(X[rows], y[rows])",
+        "TwoLayerNet.train",
+        "regularization",
+        "handed on",
+    ),
+    (
+        "neural_net.py",
+        "np.random.choice(len(X), batch_size)",
+        "np.arange(batch_size)",
+        "TwoLayerNet.train",
+        "batch",
+        "same images",
+    ),
+    (
+        "neural_net.py",
+        "np.random.choice(len(X), batch_size)",
+        "np.random.choice(len(X), 20)",
+        "TwoLayerNet.train",
+        "batch",
+        "20 images",
+    ),
+    (
+        "neural_net.py",
+        "argmax(axis=1)",
+        "argmax(axis=0)",
+        "TwoLayerNet.predict",
+        "predicted",
+        "best image of each class",
+    ),
+    ("neural_net.py", "argmax(axis=1)", "argmin(axis=1)", "TwoLayerNet.predict", "predicted", "lowest"),
+    ("neural_net.py", "probs.sum(axis=0)}", "np.bincount(y)}", "TwoLayerNet", "linear2.bias", ""),
     ("optim.py", "config['t'] += 1", "pass", "adam", "update 1", ""),
     ("optim.py", "+ (1 - config['decay_rate']) * dx ** 2", "+ dx ** 2", "rmsprop", "update 1", ""),
     ("one_layer.py", "2 * lamda * W\n", "lamda * W\n", "network", "linear1.weight", "factor 2"),

@@ -19,6 +19,7 @@ from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder, Old
 from manual_mlp.diagnosis.report import Report
 
 CONVENTIONS: dict[str, Any] = {"cs231n": cs231n, "dd2424": dd2424}
+VERDICTS = {"unfilled": "not filled in", "empty": "not filled in", "uncallable": "not run", "missing": "not run"}
 FOLDER = ".".join([PACKAGE] * 4)  # what the file's relative imports are relative to
 
 
@@ -96,9 +97,12 @@ def outcome(inspection: Inspection, program: Program) -> dict[str, Any] | None:
     except Failed as failed:
         if failed.kind == "absent":
             return None
-        verdict = {"unfilled": "not filled in", "uncallable": "not run", "missing": "not run"}.get(
-            failed.kind, "FAILED"
-        )
+        verdict = {
+            "unfilled": "not filled in",
+            "empty": "not filled in",
+            "uncallable": "not run",
+            "missing": "not run",
+        }.get(failed.kind, "FAILED")
         return check(inspection, verdict, f"{inspection.title}: {failed}", str(failed))
     except Exception as error:
         if os.environ.get("MANUAL_MLP_RAISE"):
@@ -109,7 +113,8 @@ def outcome(inspection: Inspection, program: Program) -> dict[str, Any] | None:
     if report.ok:
         return check(inspection, "all right", str(report), "")
     first = report.findings[0]
-    if not report.agreeing and all(finding.mistake == "unfilled" for finding in report.findings):
+    empty = {str(failed) for failed in program.guard.failures if failed.kind == "empty"}
+    if all(f.mistake == "unfilled" and (not report.agreeing or f.sentence in empty) for f in report.findings):
         return check(inspection, "not filled in", str(report), str(first.sentence))
     verdict = "WRONG" if report.agreeing or compared(report) else "FAILED"
     return check(inspection, verdict, str(report), f"{first.place}: {first.sentence}")

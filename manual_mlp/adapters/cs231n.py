@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.cs231n_networks import networks
+from manual_mlp.adapters.cs231n_networks import is_network, networks
 from manual_mlp.adapters.cs231n_textbook import (
     TEXTBOOK,
     affine_forward,
@@ -58,7 +58,7 @@ def inspections(program: Program) -> list[Inspection]:
         if program.has(name):
             found.append(Inspection(name, [program.name_of(name)], partial(update, program, name)))
     for name in program.classes():
-        if hasattr(program.classes()[name], "loss") and name in program.defined:
+        if name in program.defined and is_network(program.classes()[name]):
             found += networks(program, name)
     for ours, theirs in program.mapped.items():
         if ours == "network" and theirs not in program.classes():

@@ -20,8 +20,8 @@ Event = Callable[[dict[str, Any]], None]
 
 
 class Failed(Exception):
-    """A function gave nothing that can be compared. `kind`: unfilled, raises, never, type, shape, missing,
-    uncallable.
+    """A function gave nothing that can be compared. `kind`: unfilled, empty (nobody has begun it), raises, never, type,
+    shape, missing, uncallable.
     """
 
     def __init__(self, function: str, kind: str, sentence: str, error: str = "") -> None:
@@ -53,7 +53,7 @@ class Guard:
         for finding in report.findings:
             cause = next((f for f in self.failures if f"raises Failed: {f}" in finding.sentence), None)
             if cause is not None:
-                mistake = "unfilled" if cause.kind == "unfilled" else "raises"
+                mistake = "unfilled" if cause.kind in ("unfilled", "empty") else "raises"
                 finding = dataclasses.replace(finding, sentence=str(cause), mistake=mistake)
             findings.append(finding)
         shapes = [Finding(place, sentence, "wrong_shape") for place, sentence in self.shapes.items()]
@@ -105,9 +105,6 @@ class Guard:
         missing = getattr(error, "name", None)
         if isinstance(error, NameError) and missing in GONE_WITH_PYTHON_2:
             sentence = f"{where}{missing} is Python 2; write {GONE_WITH_PYTHON_2[missing][1]}"
-        elif isinstance(error, AttributeError) and missing in ("iteritems", "iterkeys", "itervalues", "has_key"):
-            instead = {"has_key": "KEY in DICT"}.get(missing, f"{missing.removeprefix('iter')}()")
-            sentence = f"{where}.{missing}() is Python 2; write {instead}"
         elif isinstance(error, AttributeError) and "module 'numpy" in str(error):
             sentence = f"{where}np.{missing} is not in NumPy {np.__version__}; it was removed or never existed"
         elif isinstance(error, NameError) and missing:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from manual_mlp.adapters.guard import Guard
 from manual_mlp.adapters.source import Source
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, Finder, Old
+from manual_mlp.adapters.unfilled import is_unfilled
 from manual_mlp.diagnosis.report import Report
 
 
@@ -66,7 +67,13 @@ class Program:
             raise self.guard.failed(theirs, "raises", f"could not be read: {self.source.broken[theirs]}")
         if theirs not in self.namespace:
             raise self.guard.failed(theirs, "missing", "is not in the file")
-        return self.guard.call(theirs, self.namespace[theirs], *arguments, **keywords)
+        tree = self.defined.get(theirs)
+        if isinstance(tree, ast.FunctionDef) and is_unfilled(tree):
+            raise self.guard.failed(theirs, "empty", "is not filled in yet")
+        answer = self.guard.call(theirs, self.namespace[theirs], *arguments, **keywords)
+        if answer is None and tree is not None and not any(isinstance(n, ast.Return) for n in ast.walk(tree)):
+            raise self.guard.failed(theirs, "type", "returns nothing: its return is missing")
+        return answer
 
     def old_names_used(self) -> list[str]:
         """Where names of Python 2 and of an older NumPy stand in code that ran."""

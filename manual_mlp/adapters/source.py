@@ -17,14 +17,16 @@ HARMLESS = {"np", "numpy", "math", "range", "list", "dict", "tuple", "set", "len
 HARMLESS |= {"zip", "enumerate", "min", "max", "abs", "round", "pow", "sqrt", "defaultdict", "namedtuple", "partial"}
 READS_FILES = {"load", "loadtxt", "genfromtxt", "fromfile", "save", "savez", "savetxt", "memmap", "seterr"}
 
+PRINT = r"(^|[:;])(\s*)print(\s+[^(=\s].*|\s*$|\s*\(.*\)\s*%.*|\s*>>.*)"
 PYTHON_2 = [  # a line that Python 3 cannot parse, and what replaces it
-    (r"^\s*print\s+[^(=\s].*|^\s*print\s*$|^\s*print\s*\(.*\)\s*%.*|^\s*print\s*>>.*", "write print(...)"),
+    (PRINT, "write print(...)"),
     (r"^\s*except\s+[\w.()\s]+,\s*\w+\s*:", "write except ERROR as NAME:"),
     (r"^\s*raise\s+[\w.]+\s*,", "write raise ERROR(...)"),
     (r"^\s*exec\s+[^(]", "write exec(...)"),
     (r"<>", "write !="),
     (r"`[^`]+`", "write repr(...)"),
 ]
+OF_DICTIONARIES = {"iteritems": "items", "iterkeys": "keys", "itervalues": "values"}  # of Python 2, and of 3
 
 
 @dataclass
@@ -51,7 +53,7 @@ def read_source(path: Path) -> Source:
     source = Source(path, ast.Module([], []), list(lines))
     for _ in range(200):
         try:
-            source.tree = ast.parse("\n".join(lines))
+            source.tree = DictionariesOfPython3(source).visit(ast.parse("\n".join(lines)))
             return source
         except SyntaxError as error:
             leave_out(source, lines, error)
@@ -64,6 +66,29 @@ def notebook_code(text: str) -> str:
     return "\n\n".join(code)
 
 
+class DictionariesOfPython3(ast.NodeTransformer):
+    """d.iteritems() becomes d.items(), d.has_key(k) becomes k in d, and both are noted."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Attribute):
+            return node
+        old = node.func.attr
+        if old in OF_DICTIONARIES and not node.args:
+            node.func.attr = OF_DICTIONARIES[old]
+            self.note(node.lineno, f".{old}() is Python 2; write {OF_DICTIONARIES[old]}()")
+        elif old == "has_key" and len(node.args) == 1:
+            self.note(node.lineno, ".has_key() is Python 2; write KEY in DICT")
+            return ast.copy_location(ast.Compare(node.args[0], [ast.In()], [node.func.value]), node)
+        return node
+
+    def note(self, number: int, text: str) -> None:
+        self.source.faults.append((number, f"line {number}: {text}"))
+
+
 def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
     """Takes out the line that Python 2 alone understands, or else the whole definition that the error is in."""
     number = min(max(error.lineno or 1, 1), len(lines))
@@ -72,45 +97,60 @@ def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
         if re.search(pattern, line):
             source.faults.append((number, f"line {number}: `{line.strip()}` is Python 2; {advice}"))
             lines[number - 1] = python_3(line)
+            if pattern == PRINT:
+                leave_out_continuation(lines, number, line)
             if lines[number - 1] != line:
                 return
             break
     start, end = block_around(lines, number)
-    named = re.match(r"\s*(?:async\s+)?(?:def|class)\s+(\w+)", lines[start])
-    name = named.group(1) if named else f"line {number}"
-    source.broken.setdefault(name, f"line {number}: `{line.strip()}` is not Python: {error.msg}")
+    named = re.match(r"(\s*)(?:async\s+)?(def|class)\s+(\w+)", lines[start])
+    why = f"line {number}: `{line.strip()}` is not Python: {error.msg}"
+    source.broken.setdefault(named.group(3) if named else f"line {number}", why)
     for place in range(start, end):
         lines[place] = ""
+    if named and named.group(2) == "def":  # so that a class keeps its other methods, and this one says why
+        lines[start] = f"{named.group(1)}def {named.group(3)}(*_, **__): raise SyntaxError({why!r})"
+
+
+def leave_out_continuation(lines: list[str], number: int, line: str) -> None:
+    """The lines over which a print goes on: behind a backslash, or until its brackets are closed."""
+    open_brackets = line.count("(") - line.count(")")
+    while (line.rstrip().endswith("\\") or open_brackets > 0) and number < len(lines):
+        line, lines[number] = lines[number], ""
+        open_brackets += line.count("(") - line.count(")")
+        number += 1
 
 
 def python_3(line: str) -> str:
-    indent = line[: len(line) - len(line.lstrip())]
-    if re.match(r"\s*print\b", line):
-        return f"{indent}pass"
+    if re.search(PRINT, line):
+        return re.sub(PRINT, r"\1\2pass", line)
     line = re.sub(r"except\s+([\w.()\s]+),\s*(\w+)\s*:", r"except \1 as \2:", line)
-    return line.replace("<>", "!=")
+    line = re.sub(r"raise\s+([\w.]+)\s*,\s*(.+)", r"raise \1(\2)", line)
+    return re.sub(r"`([^`]+)`", r"repr(\1)", line).replace("<>", "!=")
 
 
 def block_around(lines: list[str], number: int) -> tuple[int, int]:
-    """The top-level block that a line is in; a broken method costs its method alone."""
-    depth = 4 if re.match(r"\s", lines[number - 1]) and method_above(lines, number) else 0
-    opening = re.compile(r"^\S" if depth == 0 else r"^\s{0,4}(def|class|@)\s*")
+    """The function, method or class that a line is in; a broken method costs its method alone."""
+    depth = indent_of(lines[number - 1])
     start = number - 1
-    while start > 0 and not opening.match(lines[start]):
+    while start > 0:
+        head = re.match(r"\s*(async\s+)?(def|class|@)\b|\s*@", lines[start])
+        if head and (start == number - 1 or indent_of(lines[start]) < max(depth, 1)):
+            break
         start -= 1
-    end = number
-    while end < len(lines) and not opening.match(lines[end]) and not re.match(r"^[^\s)\]}#]", lines[end]):
+    indent, end = indent_of(lines[start]), number
+    while end < len(lines) and (not lines[end].strip() or indent_of(lines[end]) > indent or closes(lines[end])):
         end += 1
     return start, end
 
 
-def method_above(lines: list[str], number: int) -> bool:
-    for line in reversed(lines[: number - 1]):
-        if re.match(r"^ {4}def ", line):
-            return True
-        if re.match(r"^\S", line):
-            return False
-    return False
+def indent_of(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def closes(line: str) -> bool:
+    """The end of a call over several lines, or a comment: neither ends a block."""
+    return line.lstrip().startswith((")", "]", "}", "#"))
 
 
 def definitions(tree: ast.Module) -> Iterator[ast.stmt]:

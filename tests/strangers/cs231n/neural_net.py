@@ -33,5 +33,18 @@ class TwoLayerNet(object):
         grads['b1'] = dhidden.sum(axis=0)
         return loss, grads
 
-    def train(self, X, y, X_val, y_val, learning_rate=1e-3):
-        pass
+    def train(self, X, y, X_val, y_val, learning_rate=1e-3, learning_rate_decay=0.95, reg=5e-6, num_iters=100,
+              batch_size=200, verbose=False):
+        history = []
+        for it in range(num_iters):
+            rows = np.random.choice(len(X), batch_size)
+            loss, grads = self.loss(X[rows], y[rows], reg)
+            history.append(loss)
+            for p in self.params:
+                self.params[p] -= learning_rate * grads[p]
+            if it % max(len(X) // batch_size, 1) == 0:
+                learning_rate *= learning_rate_decay
+        return {'loss_history': history}
+
+    def predict(self, X):
+        return self.loss(X).argmax(axis=1)

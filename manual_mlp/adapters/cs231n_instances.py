@@ -1,0 +1,125 @@
+"""Instances of a stranger's CS231n network: constructed by their own argument names, given our parameters."""
+
+import inspect
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.adapters.program import Program
+from manual_mlp.layers import Array
+
+HIDDEN, INPUTS, CLASSES = (7, 5), 6, 4
+
+DROPOUT = ("dropout", "dropout_keep_ratio", "dropout_p", "keep_prob", "drop")
+ALIASES: dict[str, tuple[str, ...]] = {
+    "inputs": ("input_dim", "input_size", "D", "in_dim", "n_in"),
+    "hidden": ("hidden_dims", "hidden_sizes", "hidden_layers", "layers", "hidden_dim", "hidden_size", "H", "n_hidden"),
+    "classes": ("num_classes", "output_size", "output_dim", "C", "n_classes", "n_out"),
+    "reg": ("reg", "regularization", "reg_strength"),
+    "scale": ("weight_scale", "std", "scale", "weight_std"),
+    "dtype": ("dtype",),
+    "seed": ("seed",),
+    "batch_norm": ("use_batchnorm", "normalization", "batchnorm", "use_bn"),
+    "dropout": DROPOUT,
+}
+
+
+def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
+    """An instance, with those of the values that its constructor has an argument for. (hidden is a tuple.)"""
+    made = program.classes()[name]
+    accepts = inspect.signature(made).parameters
+    arguments = {}
+    for key, value in values.items():
+        for alias in ALIASES[key]:
+            if alias in accepts:
+                if key == "hidden":
+                    value = list(value) if alias in ALIASES["hidden"][:4] else value[0]
+                if alias == "normalization":
+                    value = "batchnorm" if value else None
+                arguments[alias] = value
+                break
+    net = program.guard.call(name, made, **arguments)
+    if not isinstance(getattr(net, "params", None), dict):
+        raise program.guard.failed(name, "type", "keeps no dictionary .params of its parameters")
+    if not net.params:
+        raise program.guard.failed(name, "unfilled", "is not filled in yet: its constructor makes no parameters")
+    for alias in ALIASES["reg"]:
+        if "reg" in values and hasattr(net, alias):
+            setattr(net, alias, values["reg"])
+    return net
+
+
+def their_key(ours: str) -> str:
+    kind, what = ours.split(".")
+    layer = "".join(filter(str.isdigit, kind))
+    names = {("linear", "weight"): "W", ("linear", "bias"): "b", ("bn", "weight"): "gamma", ("bn", "bias"): "beta"}
+    return names[kind.rstrip("0123456789"), what] + layer
+
+
+def put(program: Program, name: str, net: Any, parameters: Mapping[str, Array]) -> None:
+    for ours, value in parameters.items():
+        theirs = their_key(ours)
+        value = value.T.copy() if value.ndim == 2 else value.copy()
+        if theirs not in net.params:
+            keys = ", ".join(map(str, net.params))
+            if ours.startswith("bn") and not any(str(key).startswith(("gamma", "beta")) for key in net.params):
+                raise program.guard.failed(
+                    f"{name} with batch normalization", "unfilled", f"is not filled in yet: it makes {keys} alone"
+                )
+            raise program.guard.failed(name, "shape", f"has no params[{theirs!r}]; it has {keys}")
+        shape = np.shape(net.params[theirs])
+        if shape == () and value.ndim == 1:  # a 0 that NumPy broadcasts
+            place = f"initialization: {theirs}"
+            program.guard.shapes[place] = f"it is one number; it must be an array of shape {value.shape}"
+            shape = value.shape
+        if shape not in (value.shape, (1, *value.shape)):
+            raise program.guard.failed(
+                name, "shape", f"makes params[{theirs!r}] of shape {shape}; it must be {value.shape}"
+            )
+        net.params[theirs] = value.reshape(shape)
+    shared = getattr(net, "bn_params", None) or []
+    if isinstance(shared, list) and len({id(param) for param in shared}) < len(shared):
+        sentence = (
+            "hands the same bn_param to several layers, whose running averages overwrite each other: make one for each"
+        )
+        raise program.guard.failed(name, "shape", sentence)
+    extra = set(net.params) - {their_key(ours) for ours in parameters}
+    if any(key.startswith(("gamma", "beta")) for key in extra):
+        program.guard.note(
+            f"{name} also makes {', '.join(sorted(extra))}: the output layer is not normalized, so these are never used"
+        )
+
+
+def problem(hidden: Sequence[int], batch_norm: bool) -> tuple[dict[str, Array], Array, Any]:
+    """Parameters under our names, none at its default, and a batch."""
+    rng = np.random.default_rng(8)
+    sizes = (INPUTS, *hidden, CLASSES)
+    parameters: dict[str, Array] = {}
+    for layer, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
+        parameters[f"linear{layer}.weight"] = rng.normal(0, np.sqrt(2 / fan_in), (width, fan_in))
+        parameters[f"linear{layer}.bias"] = rng.normal(0, 0.3, width)
+        if batch_norm and layer <= len(hidden):
+            parameters[f"bn{layer}.weight"] = rng.uniform(0.5, 1.5, width) * rng.choice([-1, 1], width)
+            parameters[f"bn{layer}.bias"] = rng.normal(0, 0.5, width)
+    return parameters, rng.normal(size=(11, INPUTS)), rng.integers(0, CLASSES, 11)
+
+
+def cost_and_gradients(program: Program, name: str, result: Any, values: Mapping[str, Array]) -> Any:
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        kind = "None" if result is None else f"a {type(result).__name__}"
+        kind_of_failure = "unfilled" if result is None else "type"
+        raise program.guard.failed(f"{name}.loss", kind_of_failure, f"returns {kind}; it must be (loss, grads)")
+    cost, theirs = result
+    if not isinstance(theirs, Mapping):
+        raise program.guard.failed(
+            f"{name}.loss", "type", f"returns grads as a {type(theirs).__name__}; it must be a dictionary"
+        )
+    if cost is None or not theirs:
+        raise program.guard.failed(f"{name}.loss", "unfilled", "is not filled in yet: it returns no gradients")
+    mine = {}
+    for ours in values:
+        if (value := theirs.get(their_key(ours))) is not None:
+            mine[ours] = np.asarray(value).T if ours.startswith("linear") and ours.endswith("weight") else value
+    return cost, mine

@@ -1,0 +1,174 @@
+"""CS231n's first network beside its loss: .train, by gradient descent on random minibatches, and .predict."""
+
+import ast
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual_mlp.adapters.cs231n_instances import CLASSES, HIDDEN, INPUTS, built, problem, put, their_key
+from manual_mlp.adapters.cs231n_modes import hidden_layers
+from manual_mlp.adapters.program import Program
+from manual_mlp.adapters.unfilled import is_unfilled
+from manual_mlp.diagnosis import diagnose_update
+from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
+from manual_mlp.layers import Array
+
+IMAGES, BATCH, UPDATES, ETA, REG = 40, 10, 6, 0.1, 0.3
+
+
+class Asked(NamedTuple):
+    """One call of the network's loss in the training, and what it answered."""
+
+    x: Any
+    y: Any
+    reg: Any
+    parameters: Mapping[str, Array]
+    gradients: Mapping[str, Array]
+
+
+def training(program: Program, name: str, deep: bool) -> Report:
+    """A few updates with a loss of our own in place of the network's, whose gradients are known."""
+    hidden = HIDDEN if deep else HIDDEN[:1]
+    parameters, _, _ = problem(hidden, batch_norm=False)
+    net = instance(program, name, parameters, hidden)
+    theirs, rng, asked, scores = f"{name}.train", np.random.default_rng(4), list[Asked](), net.loss
+
+    def loss(X: Any, y: Any = None, reg: Any = 0.0, **_: Any) -> Any:
+        if y is None and X is not None:
+            return scores(X)
+        if X is None or y is None:
+            raise NotImplementedError
+        values = {key: np.array(value, dtype=np.float64) for key, value in net.params.items()}
+        gradients = {key: rng.normal(size=value.shape) for key, value in values.items()}
+        asked.append(Asked(np.array(X), np.array(y), reg, values, gradients))
+        return 1.0, {key: gradient.copy() for key, gradient in gradients.items()}
+
+    net.loss = loss
+    x, y = rng.normal(size=(IMAGES, INPUTS)), rng.integers(0, CLASSES, IMAGES)
+    settings = {"learning_rate": ETA, "learning_rate_decay": 1.0, "reg": REG, "num_iters": UPDATES}
+    settings |= {"batch_size": BATCH, "verbose": False}
+    accepts = inspect.signature(net.train).parameters
+    written = [n for n in ast.walk(program.defined[name]) if isinstance(n, ast.FunctionDef) and n.name == "train"]
+    if any(is_unfilled(method) for method in written):
+        raise program.guard.failed(theirs, "empty", "is not filled in yet")
+    if missing := [key for key in ("learning_rate", "num_iters", "batch_size") if key not in accepts]:
+        raise program.guard.failed(theirs, "uncallable", f"takes no {', '.join(missing)}: it is not looked at")
+    known = {key: value for key, value in settings.items() if key in accepts}
+    validation = (x[:5], y[:5]) if {"X_val", "y_val"} <= accepts.keys() else ()
+    program.guard.call(theirs, net.train, x, y, *validation, **known)
+    if not asked:
+        raise program.guard.failed(theirs, "uncallable", "never calls self.loss with labels: it is not looked at")
+    after = [*(call.parameters for call in asked[1:]), {key: np.array(v) for key, v in net.params.items()}]
+    if all(
+        np.array_equal(call.parameters[key], new[key]) for call, new in zip(asked, after, strict=True) for key in new
+    ):
+        raise program.guard.failed(theirs, "unfilled", "is not filled in yet: the parameters do not move")
+    update = updates(program, theirs, asked, after, parameters)
+    findings = [*minibatches(asked, x, y), *update.findings]
+    if any(call.reg != REG for call in asked) and "reg" in accepts:
+        findings.append(Finding("regularization", "reg is not handed on to the loss", "reg_not_passed"))
+    agreeing = [*update.agreeing, *([] if findings else ["minibatches"])]
+    return Report(theirs, findings, agreeing, update.unjudged, update.notes)
+
+
+def instance(program: Program, name: str, parameters: Mapping[str, Array], hidden: Any) -> Any:
+    net = built(program, name, {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64})
+    put(program, name, net, parameters)
+    return net
+
+
+def minibatches(asked: list[Asked], x: Array, y: Any) -> list[Finding]:
+    """Are they images of the training set with their own labels, as many as asked for, and others every time?"""
+    numbers = {row.tobytes(): number for number, row in enumerate(x)}
+    drawn = []
+    for call in asked:
+        rows = call.x.reshape(len(call.x), -1) if call.x.ndim > 1 else call.x.reshape(1, -1)
+        which = np.array([numbers.get(row.tobytes(), -1) for row in rows])
+        if (which < 0).any():
+            return [said("a batch holds a row that is none of the images", "minibatches_unknown_image")]
+        if call.y.shape != which.shape or not np.array_equal(call.y, y[which]):
+            return [said("images and labels do not belong together", "minibatches_labels_apart", "labels")]
+        drawn.append(which)
+    if len(asked) != UPDATES:
+        return [said(f"num_iters is {UPDATES}, and {len(asked)} batches were used", "minibatches_count")]
+    if any(len(which) != BATCH for which in drawn):
+        return [said(f"batch_size is {BATCH}, and a batch has {len(drawn[0])} images", "minibatches_size")]
+    if all(np.array_equal(which, drawn[0]) for which in drawn):
+        return [said("every update has the same images", "minibatches_same_order")]
+    return []
+
+
+def said(sentence: str, mistake: str, place: str = "batch") -> Finding:
+    return Finding(f"minibatch: {place}", sentence, mistake, link=f"{DERIVATIONS}#minibatches")
+
+
+def updates(
+    program: Program,
+    theirs: str,
+    asked: list[Asked],
+    after: list[Mapping[str, Array]],
+    parameters: Mapping[str, Array],
+) -> Report:
+    """Every step beside gradient descent; momentum is as good."""
+
+    def ours(values: Mapping[str, Array]) -> dict[str, Array]:
+        return {
+            key: np.asarray(values[their_key(key)], np.float64).T.reshape(value.shape)
+            for key, value in parameters.items()
+        }
+
+    reports = [
+        diagnose_update(ours(call.parameters), ours(new), ETA, gradients=ours(call.gradients))
+        for call, new in zip(asked, after, strict=True)
+    ]
+    first = next((report for report in reports if not report.ok), None)
+    if first is None:
+        return Report(theirs, [], [f"{len(reports)} updates"])
+    if (mu := momentum(asked, after)) is not None:
+        return Report(theirs, [], [f"{len(reports)} updates"], notes=[f"it moves with momentum, {mu:.3g}"])
+    if any(finding.mistake is None for finding in first.findings):
+        sentence = "updates neither by gradient descent nor with momentum, and no known mistake explains its steps"
+        raise program.guard.failed(theirs, "uncallable", f"{sentence}: they are not looked at")
+    return first
+
+
+def momentum(asked: list[Asked], after: list[Mapping[str, Array]]) -> float | None:
+    """The mu of velocity = mu velocity - eta gradient, w + velocity, if that is what moves all parameters."""
+
+    def flat(values: Mapping[str, Array]) -> Array:
+        return np.concatenate([np.ravel(values[key]) for key in sorted(asked[0].gradients)]).astype(np.float64)
+
+    moves = [flat(new) - flat(call.parameters) for call, new in zip(asked, after, strict=True)]
+    kept = [move + ETA * flat(call.gradients) for move, call in zip(moves, asked, strict=True)]
+    if len(moves) < 2 or np.abs(kept[0]).max() > 1e-9:
+        return None
+    mu = float(np.vdot(kept[1], moves[0]) / np.vdot(moves[0], moves[0]))
+    fits = all(np.allclose(kept[k], mu * moves[k - 1], atol=1e-9) for k in range(1, len(moves)))
+    return mu if fits and 0 < mu < 1 else None
+
+
+def predictions(program: Program, name: str, deep: bool) -> Report:
+    """.predict(X): the class with the highest score of each image."""
+    hidden = HIDDEN if deep else HIDDEN[:1]
+    parameters, x, _ = problem(hidden, batch_norm=False)
+    net = instance(program, name, parameters, hidden)
+    theirs, place = f"{name}.predict", "predicted classes"
+    answer = program.guard.call(theirs, net.predict, x)
+    scores = hidden_layers(parameters, x, lambda h, _: h)
+    right = scores.argmax(axis=1)
+    if np.shape(answer) == (CLASSES,):
+        sentence = "it is the best image of each class instead of the best class of each image: argmax over axis 1"
+        return Report(theirs, [Finding(place, sentence, "argmax_wrong_axis", formula="argmax(scores, axis=1)")])
+    predicted = program.guard.array(theirs, place, answer, (len(x),))
+    if np.array_equal(predicted, right):
+        return Report(theirs, [], [place])
+    sentence = (
+        f"{int(np.sum(predicted != right))} of {len(x)} images get another class than the one of the highest score"
+    )
+    if np.array_equal(predicted, scores.argmin(axis=1)):
+        sentence = "it is the class with the lowest score"
+    elif np.array_equal(predicted, (x @ parameters["linear1.weight"].T).argmax(axis=1)):
+        sentence = "it is read off the hidden layer; the classes are in the last one"
+    return Report(theirs, [Finding(place, sentence, "prediction", formula="argmax(scores, axis=1)")])

@@ -1,0 +1,48 @@
+"""A function of the handout that is not filled in yet: what it returns was set to None, and never to anything else."""
+
+import ast
+from collections.abc import Iterator
+
+
+def is_unfilled(function: ast.FunctionDef) -> bool:
+    """What it returns first was None from the start, and so was everything else that it set to None and returns."""
+    returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+    if not returns:
+        return all(does_nothing(statement) for statement in function.body)
+    names = list(returned_names(returns[-1]))
+    set_to_none, filled = set[str](), set[str]()
+    for node in ast.walk(function):
+        for target, value in assignments(node):
+            name = target.id if isinstance(target, ast.Name) else ""
+            if isinstance(value, ast.Constant) and value.value is None:
+                set_to_none.add(name)
+            elif not any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(value)):
+                filled |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
+    empty = [name for name in names if name in set_to_none - filled]
+    return bool(empty) and (empty[0] == names[0]) and set(names) & set_to_none <= {*empty, "cache", "mask"}
+
+
+def does_nothing(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
+def returned_names(value: ast.expr) -> Iterator[str]:
+    for part in value.elts if isinstance(value, ast.Tuple | ast.List) else [value]:
+        if isinstance(part, ast.Name):
+            yield part.id
+
+
+def assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Target and value of each; a, b = None, None are two."""
+    if isinstance(node, ast.AugAssign | ast.AnnAssign) and node.value is not None:
+        yield node.target, node.value
+    if isinstance(node, ast.For):
+        yield node.target, node.iter
+    for target in node.targets if isinstance(node, ast.Assign) else []:
+        value = node.value  # type: ignore[attr-defined]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            yield from zip(target.elts, value.elts, strict=True)
+        else:
+            yield target, value

@@ -1,0 +1,128 @@
+"""Stanford CS231n's files in more of the shapes that they come in: in old Python, half filled in, trained otherwise."""
+
+from pathlib import Path
+
+import pytest
+
+STRANGERS = Path(__file__).parent / "strangers"
+
+
+def test_methods_of_old_dictionaries_and_backticks_work_as_they_used_to(inspected):
+    text = (STRANGERS / "cs231n" / "three_layer_net.py").read_text()
+    text = text.replace("for k in p if k[0] == 'W'", "for k, _ in p.iteritems() if p.has_key(k) and k[0] == 'W'")
+    text = text.replace("'b%d' % i] = ", "'b' + `i`] = ").replace(
+        "        g = {}\n", "        g = {}\n        if y is 3: print y\n"
+    )
+    checks, last = inspected("student.py", "cs231n", text)
+    assert checks["ThreeLayerNet"]["verdict"] == "all right"
+    assert [fault.split(": ", 1)[1] for fault in last["faults"]] == [
+        "`if y is 3: print y` is Python 2; write print(...)",
+        "`g['b' + `i`] = d.sum(0)` is Python 2; write repr(...)",
+        ".iteritems() is Python 2; write items()",
+        ".has_key() is Python 2; write KEY in DICT",
+    ]
+
+
+def test_a_print_over_several_lines_is_left_out_whole(inspected):
+    text = """def relu_forward(x):
+  print 'of %d by %d' % (x.shape[0],
+                         x.shape[1]), \\
+    'values'
+  return x * (x > 0), x
+"""
+    checks, last = inspected("layers.py", "cs231n", text)
+    assert checks["ReLU"]["verdict"] == "all right"
+    assert len(last["faults"]) == 1
+
+
+def test_a_method_that_cannot_be_read_leaves_the_others(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text().replace("argmax(axis=1)", "argmax(axis=1")
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert checks["TwoLayerNet"]["verdict"] == checks["TwoLayerNet.train"]["verdict"] == "all right"
+    assert checks["TwoLayerNet.predict"]["verdict"] == "FAILED"
+    assert "is not Python: '(' was never closed" in checks["TwoLayerNet.predict"]["text"]
+
+
+HANDOUT = """import numpy as np
+def batchnorm_forward(x, gamma, beta, bn_param):
+    running_mean = bn_param.get('running_mean', np.zeros(x.shape[1]))
+    running_var = bn_param.get('running_var', np.zeros(x.shape[1]))
+    out, cache = None, None
+    if bn_param['mode'] == 'train':
+        pass
+    bn_param['running_mean'], bn_param['running_var'] = running_mean, running_var
+    return out, cache
+def batchnorm_backward(dout, cache):
+    dx, dgamma, dbeta = None, None, None
+    return dx, dgamma, dbeta
+def dropout_forward(x, dropout_param):
+    mask, out = None, None
+    out = out.astype(x.dtype, copy=False)
+    return out, (dropout_param, mask)
+def relu_forward(x):
+    return np.maximum(x, 0), x
+def relu_backward(dout, cache):
+    dx, x = None, cache
+    return dx
+def affine_forward(x, w, b):
+    out = x.reshape(len(x), -1) @ w + b
+"""
+
+
+def test_what_nobody_has_begun_is_not_called_wrong(inspected):
+    checks, _ = inspected("layers.py", "cs231n", HANDOUT)
+    verdicts = {title: check["verdict"] for title, check in checks.items()}
+    assert verdicts.pop("linear") == "FAILED"
+    assert "its return is missing" in checks["linear"]["text"]
+    assert verdicts == dict.fromkeys(("batch norm", "dropout", "ReLU"), "not filled in")
+
+
+def test_flags_that_a_network_does_not_heed_yet_are_not_called_wrong(inspected):
+    text = (STRANGERS / "cs231n" / "three_layer_net.py").read_text()
+    text = text.replace("std=1e-2, reg=0.0", "std=1e-2, reg=0.0, use_batchnorm=False, dropout=0")
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert checks["ThreeLayerNet"]["verdict"] == "all right"
+    assert checks["ThreeLayerNet with batch norm"]["verdict"] == "not filled in"
+    assert checks["ThreeLayerNet with dropout"]["verdict"] == "not filled in"
+
+
+def test_a_bias_that_is_a_number_is_said_and_the_rest_diagnosed(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text().replace("np.zeros(hidden_size)", "0")
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert "initialization: b1: it is one number" in checks["TwoLayerNet"]["first"]
+    assert "agrees: cost, linear2.bias" in checks["TwoLayerNet"]["text"]
+
+
+@pytest.mark.parametrize("half", [True, False], ids=["0.5 reg", "reg"])
+def test_the_convention_of_the_penalty_is_read_off_the_cost(inspected, half):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text().replace("dhidden[hidden == 0] = 0", "pass")
+    text = text.replace("+ reg * (", "+ 0.5 * reg * (").replace("2 * reg", "reg") if half else text
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert "agrees: cost" in checks["TwoLayerNet"]["text"]
+    assert "linear1.bias: the gradient is not masked" in checks["TwoLayerNet"]["first"]
+
+
+def test_training_with_momentum_is_no_mistake_and_another_rule_is_not_judged(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    step = "self.params[p] -= learning_rate * grads[p]"
+    start = "        history = []\n"
+    assert step in text
+    assert start in text
+    begun = text.replace(start, f"{start}        v = {{p: 0 for p in self.params}}\n")
+    momentum = begun.replace(step, "v[p] = 0.9 * v[p] - learning_rate * grads[p]; self.params[p] += v[p]")
+    checks, _ = inspected("student.py", "cs231n", momentum)
+    assert checks["TwoLayerNet.train"]["verdict"] == "all right"
+    assert "momentum, 0.9" in checks["TwoLayerNet.train"]["text"]
+    adagrad = begun.replace(
+        step, "v[p] += grads[p] ** 2; self.params[p] -= learning_rate * grads[p] / (v[p] ** 0.5 + 1)"
+    )
+    checks, _ = inspected("student.py", "cs231n", adagrad)
+    assert checks["TwoLayerNet.train"]["verdict"] == "not run"
+
+
+def test_a_batch_without_the_last_class_is_asked_for_too(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    text = text.replace("probs[range(N), y] -= 1\n", "probs -= np.eye(y.max() + 1)[y]\n")
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert checks["TwoLayerNet"]["verdict"] == "WRONG"
+    assert "in which the last class does not occur" in checks["TwoLayerNet"]["first"]
