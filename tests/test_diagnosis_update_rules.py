@@ -89,6 +89,7 @@ MISTAKES = [
         "def adam(x, dx, config=None):\n",
         "@exchanged\ndef adam(x, dx, config=None):\n",
     ),
+    ("adam", 1, "adam_betas_exchanged", f"vb = {V_HAT}", f"vb = {V_HAT.replace('beta2', 'beta1')}"),
     ("adam", 1, "adam_not_averaged", M, "config['beta1'] * config['m'] + dx"),
     ("adam", 1, "adam_not_squared", V, V.replace(" ** 2", "")),
     ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('m')\n    {ADAM_STEP}"),
@@ -168,6 +169,19 @@ def test_a_right_update_rule_is_never_accused(name, rule):
     report = diagnose_update_rule(name, rule)
     assert report.ok, report
     assert len(report.agreeing) == 5
+
+
+@pytest.mark.parametrize("name", ["rmsprop", "adam"])
+def test_an_epsilon_of_its_own_is_no_mistake(name):
+    report = diagnose_update_rule(name, rules_with_their_own_epsilon()[name])
+    assert report.ok, report
+    assert report.notes == ["eps is 1e-07 here, whatever config['epsilon'] says"]
+
+
+def rules_with_their_own_epsilon():
+    namespace = {}
+    exec(compile(SOURCE.replace("config['epsilon'])", "1e-7)"), "<optim with its own eps>", "exec"), namespace)
+    return namespace
 
 
 @pytest.mark.parametrize(

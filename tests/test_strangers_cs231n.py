@@ -126,3 +126,25 @@ def test_a_batch_without_the_last_class_is_asked_for_too(inspected):
     checks, _ = inspected("student.py", "cs231n", text)
     assert checks["TwoLayerNet"]["verdict"] == "WRONG"
     assert "in which the last class does not occur" in checks["TwoLayerNet"]["first"]
+
+
+@pytest.mark.parametrize(
+    ("default", "advanced", "verdict", "said"),
+    [
+        (0, "before", "all right", ""),
+        (1, "after", "all right", ""),
+        (1, "before", "all right", "as if one step had been made"),
+        (0, "after", "WRONG", "before it is advanced"),
+        (1, "never", "WRONG", "t is not advanced"),
+    ],
+)
+def test_adam_may_count_from_0_or_from_1(inspected, default, advanced, verdict, said):
+    text = (STRANGERS / "cs231n" / "optim.py").read_text()
+    count, last = "    config['t'] += 1\n", "    return x - config['learning_rate'] * mb"
+    assert text.count(count) == text.count(last) == 1
+    text = text.replace(count, f"    config.setdefault('t', {default})\n{count if advanced == 'before' else ''}")
+    if advanced == "after":
+        text = text.replace(last, f"{count}{last}")
+    checks, _ = inspected("student.py", "cs231n", text, only="adam")
+    assert checks["adam"]["verdict"] == verdict
+    assert said in checks["adam"]["text"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
 from manual_mlp.diagnosis.mistakes.update_rules import UPDATE_RULES
-from manual_mlp.diagnosis.operations import EXACT, SINGLE
+from manual_mlp.diagnosis.operations import EPS, EXACT, SINGLE, measured_eps
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
 from manual_mlp.diagnosis.textbook import Values, compute
@@ -57,11 +57,12 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
             break
         broken += [reshaped] if reshaped is not None and not broken else []
 
-    def predict(planted: Sequence[Planted], _: int) -> Numbers:
+    def predict(planted: Sequence[Planted], _: int, eps: float | None = None) -> Numbers:
         lines = lines_at(planted)
         state = {key: np.zeros(SHAPE) if key != "t" else 0 for key in STATES[name]}
         state |= {"velocity": velocity} if "velocity" in state else {}
         settings = {THEIR_NAMES.get(key, key): value for key, value in SETTINGS[name].items() if key != "t"}
+        settings |= {"eps": eps} if eps is not None else {}
         steps = {}
         for step, dw in enumerate(gradients, start=1):
             v = compute(name, "forward", Values(gradient=dw, **settings, **state), lines)
@@ -72,10 +73,18 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
     scales = {place: float(np.abs(step).max()) for place, step in predict((), 0).items()}
     titles = {place: place for place in scales}
     tolerance = SINGLE if single else EXACT
-    comparison = Comparison(list(scales), [observed], [scales], predict, tolerance, titles, [{}])
+
+    def comparison_at(eps: float) -> Comparison:
+        return Comparison(
+            list(scales), [observed], [scales], lambda plan, n: predict(plan, n, eps), tolerance, titles, [{}]
+        )
+
+    given = SETTINGS[name].get("epsilon")
+    eps, comparison = measured_eps(comparison_at, list(dict.fromkeys((given, *EPS))) if given else (0.0,))
     candidates = [Planted(m, variant) for m in UPDATE_RULES if m.operations == {name} for variant in m.variants]
     findings, agreeing, unjudged = explain(comparison, candidates)
-    return Report(name, [*broken, *findings], agreeing, unjudged)
+    notes = [f"eps is {eps:g} here, whatever config['epsilon'] says"] if given and eps != given else []
+    return Report(name, [*broken, *findings], agreeing, unjudged, notes)
 
 
 def place_of(name: str, step: int) -> str:

@@ -126,7 +126,7 @@ UPDATE_RULES = [
     ),
     adam(
         "adam_betas_exchanged",
-        "beta1 and beta2 are exchanged",
+        "beta1 and beta2 are exchanged, or one stands in both places",
         {
             "mean": lambda v: v.beta2 * v.m + (1 - v.beta2) * v.gradient,
             "mean_square": lambda v: v.beta1 * v.v + (1 - v.beta1) * v.gradient**2,
@@ -134,6 +134,8 @@ UPDATE_RULES = [
             "v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count),
         },
         {"m_hat": lambda v: v.mean / (1 - v.beta2**v.count), "v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count)},
+        {"m_hat": lambda v: v.mean / (1 - v.beta2**v.count)},
+        {"v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count)},
     ),
     adam(
         "adam_not_averaged",
