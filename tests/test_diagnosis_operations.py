@@ -121,6 +121,13 @@ MISTAKES = [
         "np.sum(dout * xhat, axis=0)",
         "np.mean(dout * xhat, axis=0)",
     ),
+    (
+        "batch_norm",
+        "forward: out",
+        "bn_beta_before_scaling",
+        "out = gamma * xhat + beta\n    return out, (x",
+        "out = gamma * (xhat + beta)\n    return out, (x",
+    ),
     ("batch_norm", "forward: out", "bn_skipped", "out = gamma * xhat + beta\n", "out = x.copy()\n"),
     ("batch_norm", "backward: dgamma", "bn_dgamma_missing", "np.sum(dout * xhat, axis=0)", "np.zeros(len(gamma))"),
     (
@@ -146,6 +153,8 @@ MISTAKES = [
     ("batch_norm", "backward: dx", "bn_mean_term_sign", "dmu = -np.sum", "dmu = np.sum"),
     ("batch_norm", "backward: dx", "bn_variance_term_sign", "dstd = -divar", "dstd = divar"),
     ("batch_norm", "backward: dx", "bn_variance_term_not_halved", "dvar = 0.5 *", "dvar ="),
+    ("batch_norm", "backward: dx", "bn_variance_term_without_factor", "dvar = 0.5 *", "dvar = -1 *"),
+    ("batch_norm", "backward: dx", "bn_direct_term_averaged", "return dx1 +", "return dxmu1 / N + dxmu2 +"),
     ("batch_norm", "backward: dx", "bn_variance_term_without_two", "2 * xmu * dvar", "xmu * dvar"),
     ("batch_norm", "backward: dx", "bn_variance_term_not_averaged", "* dvar / N", "* dvar"),
     ("batch_norm", "backward: dx", "bn_mean_term_not_averaged", "dmu / N", "dmu"),
@@ -155,6 +164,13 @@ MISTAKES = [
     ("batch_norm", "backward: dx", "bn_dout_for_dx_hat", "np.sum(dxhat * xmu", "np.sum(dout * xmu"),
     ("batch_norm", "backward: dx", "bn_inv_std_missing_in_dx", "dxmu1 = dxhat / std", "dxmu1 = dxhat"),
     ("batch_norm", "test mode: out", "test_gamma_forgotten", "return gamma * xhat + beta", "return xhat + beta"),
+    (
+        "batch_norm",
+        "test mode: out",
+        "test_beta_before_scaling",
+        "return gamma * xhat + beta",
+        "return gamma * (xhat + beta)",
+    ),
     ("batch_norm", "test mode: out", "test_beta_forgotten", "return gamma * xhat + beta", "return gamma * xhat"),
     ("batch_norm", "test mode: out", "test_ones_and_zeros", "return gamma * xhat + beta", "return xhat"),
     ("batch_norm", "test mode: out", "test_variance_for_std", "np.sqrt(running_var + 1e-5)", "(running_var + 1e-5)"),
@@ -214,6 +230,13 @@ MISTAKES = [
         "running_weights_exchanged",
         "0.9 * running_mean + 0.1 * mean\n    running_var = 0.9 * running_var + 0.1",
         "0.1 * running_mean + 0.9 * mean\n    running_var = 0.1 * running_var + 0.9",
+    ),
+    (
+        "batch_norm",
+        "running averages: running_var",
+        "running_weights_exchanged",
+        "0.9 * running_var + 0.1 * var",
+        "0.1 * running_var + 0.9 * x.var(axis=0)",
     ),
     (
         "batch_norm",
@@ -346,6 +369,13 @@ MISTAKES = [
         "dlogits[np.arange(n), y] -= 1",
         "dlogits -= y[:, None]",
     ),
+    (
+        "softmax_cross_entropy",
+        "backward: dlogits",
+        "loss_gradient_label_added",
+        "dlogits[np.arange(n), y] -= 1",
+        "dlogits[np.arange(n), y] += 1",
+    ),
 ]
 
 
@@ -397,7 +427,9 @@ WITH_CONSTANTS = [  # another eps or momentum is a convention; it is a mistake o
 @pytest.mark.parametrize(("place", "name", "old", "new"), WITH_CONSTANTS, ids=[m[1] for m in WITH_CONSTANTS])
 def test_a_mistake_that_only_known_constants_tell_from_a_convention(place, name, old, new, seed):
     functions = functions_of("batch_norm", with_mistake(old, new))
-    assert diagnose_operation("batch_norm", **functions, seed=seed).ok
+    unsaid = diagnose_operation("batch_norm", **functions, seed=seed)
+    assert unsaid.ok
+    assert ("test mode: eps is next to 0 here; in training it is 1e-05" in unsaid.notes) == (name == "test_eps_missing")
     report = diagnose_operation("batch_norm", **functions, eps=1e-5, momentum=0.1, seed=seed)
     assert [(f.place, f.mistake) for f in report.findings] == [(f"batch_norm {place}", name)]
 

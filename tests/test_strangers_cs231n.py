@@ -148,3 +148,32 @@ def test_adam_may_count_from_0_or_from_1(inspected, default, advanced, verdict, 
     checks, _ = inspected("student.py", "cs231n", text, only="adam")
     assert checks["adam"]["verdict"] == verdict
     assert said in checks["adam"]["text"]
+
+
+def test_gradients_in_another_order_are_no_mistake_of_a_sandwich(inspected):
+    text = (STRANGERS / "cs231n" / "layer_utils.py").read_text()
+    text = text.replace("return dx, dw, db, dgamma, dbeta", "return dx, dgamma, dbeta, dw, db")
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert checks["linear, batch norm and ReLU"]["verdict"] == "all right"
+
+
+def test_what_is_not_looked_at_is_listed(inspected):
+    _, last = inspected("layer_utils.py", "cs231n")
+    assert last["aspects"] == ["conv_relu_forward"]
+
+
+def test_classes_that_are_no_fully_connected_networks_are_not_accused(inspected):
+    text = """class Softmax:
+    def loss(self, X_batch, y_batch, reg):
+        return 1.0, X_batch
+class ThreeLayerConvNet:
+    def __init__(self, input_dim=(3, 32, 32), num_filters=32, filter_size=7, hidden_dim=100):
+        self.params = {}
+    def loss(self, X, y=None):
+        return 0.0, {}
+def relu_forward(x):
+    return x * (x > 0), x
+"""
+    checks, last = inspected("cnn.py", "cs231n", text)
+    assert list(checks) == ["ReLU"]
+    assert last["aspects"] == ["Softmax", "ThreeLayerConvNet"]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.cs231n_classifier import classifiers
 from manual_mlp.adapters.cs231n_networks import is_network, networks
+from manual_mlp.adapters.cs231n_sandwiches import sandwiches
 from manual_mlp.adapters.cs231n_textbook import (
     TEXTBOOK,
     affine_forward,
-    affine_relu_backward,
-    affine_relu_forward,
     relu_forward,
 )
 from manual_mlp.adapters.cs231n_updates import update
@@ -38,7 +38,6 @@ def inspections(program: Program) -> list[Inspection]:
         "batch norm, simplified": ("batchnorm_forward", "batchnorm_backward_alt"),
         "dropout": ("dropout_forward", "dropout_backward"),
         "softmax": ("softmax_loss",),
-        "linear and ReLU": ("affine_relu_forward", "affine_relu_backward"),
     }
     operations: dict[str, Callable[[Program, Sequence[str]], Report]] = {
         "linear": linear,
@@ -47,13 +46,13 @@ def inspections(program: Program) -> list[Inspection]:
         "batch norm, simplified": simplified_batch_norm,
         "dropout": dropout,
         "softmax": softmax,
-        "linear and ReLU": linear_and_relu,
     }
     found = []
     for title, names in pairs.items():
         there = [name for name in names if program.has(name)]
         if there and not (title == "batch norm, simplified" and len(there) < 2):
             found.append(inspection(program, title, names, operations[title]))
+    found += [*sandwiches(program), *classifiers(program)]
     for name in ("sgd", "sgd_momentum", "rmsprop", "adam"):
         if program.has(name):
             found.append(Inspection(name, [program.name_of(name)], partial(update, program, name)))
@@ -283,41 +282,3 @@ def softmax(program: Program, names: Sequence[str]) -> Report:
         return cache
 
     return diagnose_operation("softmax_cross_entropy", forward=forward, backward=backward)
-
-
-def linear_and_relu(program: Program, names: Sequence[str]) -> Report:
-    """The sandwich of two layers beside ours. (Its own two layers are diagnosed by themselves.)"""
-    forward_name, backward_name = names
-    place, rng = "linear and ReLU", np.random.default_rng(4)
-    x, w, b = rng.normal(size=(9, 6)), rng.normal(size=(6, 5)), rng.normal(size=5)
-    dout = rng.normal(size=(9, 5))
-    right, right_cache = affine_relu_forward(x, w, b)
-    results: list[tuple[str, str, Any, Array]] = []
-    cache: Any = right_cache
-    if program.has(forward_name):
-        theirs = program.name_of(forward_name)
-        out, cache = pair(program, theirs, program.call(forward_name, x, w, b))
-        results.append((f"{place} forward: out", theirs, out, right))
-    if program.has(backward_name):
-        theirs = program.name_of(backward_name)
-        answer = gradients(program, theirs, program.call(backward_name, dout, cache), ("dx", "dw", "db"))
-        expected = affine_relu_backward(dout, right_cache)
-        results += [
-            (f"{place} backward: {key}", theirs, mine, other)
-            for key, mine, other in zip(("dx", "dw", "db"), answer, expected, strict=True)
-        ]
-    return compared_values(program, place, results)
-
-
-def compared_values(program: Program, subject: str, results: Sequence[tuple[str, str, Any, Array]]) -> Report:
-    findings, agreeing = [], []
-    for place, name, mine, right in results:
-        array = program.guard.array(name, place, mine, np.shape(right))
-        difference = float(np.max(np.abs(array - right), initial=0.0)) if np.isfinite(array).all() else np.inf
-        if difference <= 1e-6 * max(float(np.max(np.abs(right), initial=0.0)), 1e-12):
-            agreeing.append(place)
-        else:
-            findings.append(
-                Finding(place, f"{name} is off by up to {difference:.2g}; the values reach {np.abs(right).max():.2g}")
-            )
-    return Report(subject, findings, agreeing)

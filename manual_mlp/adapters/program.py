@@ -89,6 +89,13 @@ class Program:
                 said.append(f"line {node.lineno}: {node.id} is Python 2; write {GONE_WITH_PYTHON_2[node.id][1]}")
         return list(dict.fromkeys(said))
 
+    def left_over(self, looked_at: Iterable[str]) -> list[str]:
+        """Functions and classes of the file that were not looked at, and that nothing else in it calls."""
+        top = [n.name for n in self.source.tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        used = {n.id for n in ast.walk(self.source.tree) if isinstance(n, ast.Name)}
+        seen = {name.split(".")[0] for name in looked_at}
+        return [name for name in dict.fromkeys(top) if name not in used | seen and not name.startswith("_")]
+
     def all_notes(self) -> list[str]:
         notes = [*self.source.notes, *self.guard.notes]
         notes += [f"{name} could not be read: {why}" for name, why in self.source.broken.items()]

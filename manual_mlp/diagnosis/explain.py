@@ -255,7 +255,7 @@ def best_pair(
     pairs = (
         pair
         for pair in itertools.chain(itertools.combinations(everywhere, 2), itertools.combinations(touching, 2))
-        if pair[0].mistake.id != pair[1].mistake.id and not pair[0].lines.keys() & pair[1].lines.keys()
+        if pair[0].mistake.id != pair[1].mistake.id and not at_odds(*pair)
     )
     best: tuple[int, list[Planted]] = (first, [])
     for one, other in itertools.islice(pairs, MOST_PAIRS):
@@ -268,6 +268,12 @@ def best_pair(
         if best[0] == len(comparison.places):
             break
     return Found(best[1]) if best[1] else None
+
+
+def at_odds(one: Planted, other: Planted) -> bool:
+    """Whether both exchange the same line of the same layer."""
+    apart = one.layers is not None and other.layers is not None and not one.layers & other.layers
+    return not apart and bool(one.lines.keys() & other.lines.keys())
 
 
 def named(

@@ -181,6 +181,14 @@ BATCH_NORM = [
         {"batch_norm.out": lambda v: v.gamma * v.x_hat},
     ),
     known(
+        "bn_beta_before_scaling",
+        "beta is added before the scaling, which then scales beta, too",
+        "out = gamma x̂ + beta",
+        "batch-normalization",
+        {"batch_norm.out": lambda v: v.gamma * (v.x_hat + v.beta)},
+        {"batch_norm.out": lambda v: v.gamma * (v.centered + v.beta) * v.inv_std},
+    ),
+    known(
         "bn_gamma_beta_exchanged",
         "gamma and beta are exchanged in the forward pass",
         "out = gamma x̂ + beta",
@@ -342,6 +350,13 @@ BATCH_NORM = [
         {"batch_norm.dx": lambda v: v.through_var + v.through_mean},
     ),
     known(
+        "bn_direct_term_averaged",
+        "the term that goes straight through x̂ is divided by N: dx̂ lacks the N before it in the bracket behind 1/N",
+        BATCH_NORM_DX,
+        "batch-normalization",
+        {"batch_norm.dx": lambda v: v.dx_hat * v.inv_std_backward / len(v.x) + v.through_var + v.through_mean},
+    ),
+    known(
         "bn_mean_term_sign",
         "the term that goes through the mean has the wrong sign",
         BATCH_NORM_DX,
@@ -361,6 +376,13 @@ BATCH_NORM = [
         "dvar = -1/2 Σₙ dx̂[n] (x[n] - mean) (var + eps)^(-3/2)",
         "batch-normalization",
         {"batch_norm.dvar": lambda v: -((v.dx_hat * v.centered).sum(axis=0)) * v.inv_std_backward**3},
+    ),
+    known(
+        "bn_variance_term_without_factor",
+        "the term that goes through the variance lacks the factor -1/2 of the root's derivative",
+        "dvar = -1/2 Σₙ dx̂[n] (x[n] - mean) (var + eps)^(-3/2)",
+        "batch-normalization",
+        {"batch_norm.dvar": lambda v: (v.dx_hat * v.centered).sum(axis=0) * v.inv_std_backward**3},
     ),
     known(
         "bn_variance_term_without_two",

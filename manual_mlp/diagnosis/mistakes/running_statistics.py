@@ -27,6 +27,15 @@ BATCH_NORM_TEST = [
         {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean) * v.inv_std},
     ),
     known(
+        "test_beta_before_scaling",
+        "at test time beta is added before the scaling, which then scales beta, too",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: v.gamma * ((v.x - v.running_mean) * v.inv_std + v.beta)},
+        {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean + v.beta) * v.inv_std},
+        {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean + v.beta) / v.running_var},
+    ),
+    known(
         "test_batch_statistics",
         "at test time the batch's own statistics are used; the running averages are not",
         "out = gamma (x - running_mean) / √(running_var + eps) + beta",

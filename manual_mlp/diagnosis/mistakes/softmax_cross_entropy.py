@@ -106,6 +106,10 @@ SOFTMAX = [
             "softmax_cross_entropy.log_p": lambda v: np.log(v.p),
         },
         {
+            "softmax_cross_entropy.p": lambda v: np.exp(v.shifted) / np.exp(v.shifted).sum(axis=0),
+            "softmax_cross_entropy.log_p": lambda v: np.log(v.p),
+        },
+        {
             "softmax_cross_entropy.p": lambda v: np.exp(v.logits) / np.exp(v.logits).sum(),
             "softmax_cross_entropy.log_p": lambda v: np.log(v.p),
         },
@@ -192,6 +196,13 @@ SOFTMAX = [
         "dlogits = (p - onehot(y)) / N",
         "softmax-cross-entropy",
         {"softmax_cross_entropy.dlosses": lambda v: v.p},
+    ),
+    known(
+        "loss_gradient_label_added",
+        "1 is added at the right class instead of subtracted: p + onehot(y)",
+        "dlogits = (p - onehot(y)) / N",
+        "softmax-cross-entropy",
+        {"softmax_cross_entropy.dlosses": lambda v: v.p + one_hot(v.y, v.p.shape[1])},
     ),
     known(
         "loss_gradient_label_subtracted",

@@ -1,0 +1,126 @@
+"""CS231n's convenience layers (layer_utils.py): affine - ReLU, and affine - batch norm - ReLU.
+
+Their own layers are diagnosed by themselves, where they are in the file; those of files beside it are used as they are.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.adapters.cs231n_textbook import (
+    affine_backward,
+    affine_forward,
+    affine_relu_backward,
+    affine_relu_forward,
+    batchnorm_backward,
+    batchnorm_forward,
+)
+from manual_mlp.adapters.guard import Shared
+from manual_mlp.adapters.program import Inspection, Program
+from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.layers import Array
+
+NORMALIZED = re.compile(r"affine_(bn|norm|batchnorm|batch_norm)_relu_(forward|backward)")
+GRADIENTS = ("dx", "dw", "db", "dgamma", "dbeta")
+
+
+def sandwiches(program: Program) -> list[Inspection]:
+    names = {"affine_relu_forward", "affine_relu_backward"}
+    title, there = "linear and ReLU", [name for name in sorted(names, reverse=True) if program.has(name)]
+    found = [Inspection(title, there, partial(sandwich, program, there, title, False))] if there else []
+    title = "linear, batch norm and ReLU"
+    there = sorted((name for name in program.defined if NORMALIZED.fullmatch(name)), reverse=True)
+    return [*found, *([Inspection(title, there, partial(sandwich, program, there, title, True))] if there else [])]
+
+
+def normalized_forward(x: Array, w: Array, b: Array, gamma: Array, beta: Array, bn_param: Any) -> Any:
+    hidden, linear = affine_forward(x, w, b)
+    out, normalization = batchnorm_forward(hidden, gamma, beta, bn_param)
+    return np.maximum(out, 0), (linear, normalization, out)
+
+
+def normalized_backward(dout: Array, cache: Any) -> Any:
+    linear, normalization, out = cache
+    dhidden, dgamma, dbeta = batchnorm_backward(dout * (out > 0), normalization)
+    return *affine_backward(dhidden, linear), dgamma, dbeta
+
+
+def sandwich(program: Program, names: Sequence[str], title: str, normalized: bool) -> Report:
+    rng = np.random.default_rng(4)
+    x, w, b, gamma, beta = (rng.normal(size=shape) for shape in ((9, 6), (6, 5), 5, 5, 5))
+    dout = rng.normal(size=(9, 5))
+    inputs = (x, w, b, gamma, beta) if normalized else (x, w, b)
+    forward, backward = (
+        (normalized_forward, normalized_backward) if normalized else (affine_relu_forward, affine_relu_backward)
+    )
+    right, cache = forward(*inputs, *([{"mode": "train"}] if normalized else []))
+    expected, results = backward(dout, cache), list[tuple[str, str, Any, Array]]()
+    for name in names:
+        if name.endswith("forward"):
+            param: dict[str, Any] = {"mode": "train"}
+            answer = program.call(name, *inputs, *([Shared(param)] if normalized else []))
+            out, cache = values(program, name, answer, ("out", "cache"))
+            results.append((f"{title} forward: out", name, out, right))
+            if normalized and "running_mean" not in param:
+                sentence = "it does not hand its bn_param on: the running averages are not kept for test mode"
+                return Report(title, [Finding(f"{title} forward: bn_param", sentence, "bn_running_never_advance")])
+        else:
+            keys = GRADIENTS[: len(expected)]
+            answer = in_usual_order(values(program, name, program.call(name, dout, cache), keys), expected)
+            results += [
+                (f"{title} backward: {key}", name, mine, other)
+                for key, mine, other in zip(keys, answer, expected, strict=True)
+            ]
+    report = compared_values(program, title, results)
+    return explained(report, title, results, dout)
+
+
+def values(program: Program, name: str, answer: Any, keys: Sequence[str]) -> list[Any]:
+    if isinstance(answer, Mapping):
+        answer = [answer.get(key) for key in keys]
+    if not isinstance(answer, tuple | list) or len(answer) != len(keys):
+        kind = "None" if answer is None else f"a {type(answer).__name__}"
+        failure = "unfilled" if answer is None else "type"
+        raise program.guard.failed(name, failure, f"returns {kind}; it must be ({', '.join(keys)})")
+    return list(answer)
+
+
+def in_usual_order(answer: list[Any], expected: Sequence[Array]) -> list[Any]:
+    """Some return the gradients in another order, which only their own network must know."""
+    for order in itertools.permutations(range(len(answer))):
+        if all(alike(answer[k], right) for k, right in zip(order, expected, strict=True)):
+            return [answer[k] for k in order]
+    return answer
+
+
+def alike(mine: Any, right: Array) -> bool:
+    return isinstance(mine, np.ndarray) and mine.shape == right.shape and np.allclose(mine, right, atol=1e-9)
+
+
+def compared_values(program: Program, subject: str, results: Sequence[tuple[str, str, Any, Array]]) -> Report:
+    findings, agreeing = [], []
+    for place, name, mine, right in results:
+        array = program.guard.array(name, place, mine, np.shape(right))
+        difference = float(np.max(np.abs(array - right), initial=0.0)) if np.isfinite(array).all() else np.inf
+        if difference <= 1e-6 * max(float(np.max(np.abs(right), initial=0.0)), 1e-12):
+            agreeing.append(place)
+        else:
+            findings.append(
+                Finding(place, f"{name} is off by up to {difference:.2g}; the values reach {np.abs(right).max():.2g}")
+            )
+    return Report(subject, findings, agreeing)
+
+
+def explained(report: Report, title: str, results: Sequence[tuple[str, str, Any, Array]], dout: Array) -> Report:
+    """What a sandwich can get wrong by itself: that the gradient goes past the ReLU on its way back."""
+    if report.ok or not report.findings[0].place.startswith(f"{title} backward"):
+        return report
+    backward = {place.split(": ")[1]: mine for place, _, mine, _ in results if "backward" in place}
+    if not np.allclose(backward.get("dbeta", backward["db"]), dout.sum(axis=0)):
+        return report
+    finding = Finding(report.findings[0].place, "the gradient is not masked: it goes past the ReLU", "relu_not_masked")
+    return Report(title, [finding], report.agreeing)
