@@ -19,6 +19,7 @@ from manual_mlp.layers import Array
 
 MOST_FINDINGS = 6
 MOST_PAIRS = 6000  # a second or two
+MOST_VARIANTS = 100  # of one pair
 
 Numbers = Mapping[str, Array]  # by place
 
@@ -232,9 +233,9 @@ def best_pair(
     """Two mistakes that only together make the first wrong place right."""
     place = comparison.places[first]
     problem, forward_only = most_telling(comparison, planted, place), place in comparison.forward
-    seen = [comparison.predicted(planted, problem, forward_only)[place]]  # two with the same numbers here count once
+    seen = [comparison.predicted(planted, problem, forward_only)[place]]  # what changes nothing here is none of the two
     nearly = comparison.tolerance * comparison.scales[problem][place]
-    touching: list[Planted] = []
+    alike: list[list[Planted]] = [[]]  # those with the same numbers here count as one
     before = comparison.residuals(planted)
     right = [place for place in comparison.places[:first] if before[place] <= comparison.tolerance]
     for candidate in candidates:
@@ -242,26 +243,24 @@ def best_pair(
         after = predicted.get(place)
         if after is None or any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
             continue  # a mistake that makes wrong what is right is not one of the two
-        if all(distance(np.asarray(after, float), other, 1.0) > nearly for other in seen):
-            touching.append(candidate)
-            seen.append(np.asarray(after, dtype=np.float64))
-    alike = {
-        (one.mistake.id, one.layers): [
-            c for c in candidates if (c.mistake.id, c.layers) == (one.mistake.id, one.layers)
-        ]
-        for one in touching
-    }
-    everywhere = [candidate for candidate in touching if candidate.layers is None]
-    pairs = (
-        pair
-        for pair in itertools.chain(itertools.combinations(everywhere, 2), itertools.combinations(touching, 2))
-        if pair[0].mistake.id != pair[1].mistake.id and not at_odds(*pair)
-    )
+        after = np.asarray(after, dtype=np.float64)
+        number = next((k for k, other in enumerate(seen) if distance(after, other, 1.0) <= nearly), len(seen))
+        if number == len(seen):
+            seen.append(after)
+            alike.append([])
+        alike[number].append(candidate)
+    groups = alike[1:]
+    everywhere = [group for group in groups if group[0].layers is None]
+    pairs = itertools.chain(itertools.combinations(everywhere, 2), itertools.combinations(groups, 2))
     best: tuple[int, list[Planted]] = (first, [])
     for one, other in itertools.islice(pairs, MOST_PAIRS):
-        if comparison.residual_at(place, [*planted, one, other], problem) > comparison.tolerance:
+        if at_odds(one[0], other[0]):
             continue
-        for variants in itertools.product(*(alike[c.mistake.id, c.layers] for c in (one, other))):
+        if comparison.residual_at(place, [*planted, one[0], other[0]], problem) > comparison.tolerance:
+            continue
+        for variants in itertools.islice(itertools.product(one, other), MOST_VARIANTS):
+            if variants[0].mistake.id == variants[1].mistake.id or at_odds(*variants):
+                continue
             reach = comparison.first_wrong(comparison.residuals([*planted, *variants]))
             if reach > best[0] and not breaks(comparison, before, reach):
                 best = reach, list(variants)
