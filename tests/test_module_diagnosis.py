@@ -121,3 +121,57 @@ def test_the_parts_that_drop_are_named():
 def test_a_module_that_is_no_such_network_is_named(net, said):
     with pytest.raises(ValueError, match=said):
         diagnose_module(net, *batch())
+
+
+class HeadFirst(nn.Module):
+    """Makes its layers in another order than it calls them."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.norms = nn.Linear(7, 4), nn.ModuleList([nn.BatchNorm1d(8), nn.BatchNorm1d(7)])
+        self.body = nn.ModuleList([nn.Linear(6, 8), nn.Linear(8, 7)])
+
+    def forward(self, x):
+        for layer, norm in zip(self.body, self.norms, strict=True):
+            x = norm(layer(x)).clamp(min=0)
+        return self.head(x)
+
+
+def test_layers_are_taken_in_the_order_in_which_they_are_called():
+    x, y = np.random.default_rng(0).normal(size=(12, 6)), np.arange(12) % 4
+    report = diagnose_module(HeadFirst(), x, y, l2=0.1)
+    assert report.ok, report
+    assert "bn2.weight" in report.agreeing
+
+
+def test_a_layer_that_is_never_called_is_named():
+    class Forgetful(HeadFirst):
+        def __init__(self):
+            super().__init__()
+            self.spare = nn.Linear(7, 7)
+
+    x, y = np.random.default_rng(0).normal(size=(12, 6)), np.arange(12) % 4
+    report = diagnose_module(Forgetful(), x, y)
+    assert [(finding.place, finding.mistake) for finding in report.findings] == [("spare", "layer_never_called")]
+
+
+@pytest.mark.parametrize(
+    ("last", "mistake"),
+    [(nn.Softmax(1), "softmax_on_scores"), (nn.Sigmoid(), "sigmoid_on_scores"), (nn.LogSoftmax(1), None)],
+)
+def test_what_stands_between_scores_and_loss_is_named(last, mistake):
+    x, y = np.random.default_rng(0).normal(size=(12, 6)), np.arange(12) % 4
+    report = diagnose_module(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4), last), x, y)
+    assert [finding.mistake for finding in report.findings[:1]] == ([mistake] if mistake else [])
+
+
+def test_a_cost_without_penalty_is_not_asked_for_one():
+    def cost(module, x, y, _):
+        return nn.functional.cross_entropy(module(x), y)
+
+    x, y = np.random.default_rng(0).normal(size=(12, 6)), np.arange(12) % 4
+    module = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
+    report = diagnose_module(module, x, y, cost=cost)
+    assert report.ok, report
+    assert report.notes == ["it has no penalty: l2 changes nothing, and is 0 here"]
+    assert diagnose_module(module, x, y, l2=0.1, cost=cost).findings[0].mistake == "penalty_missing"

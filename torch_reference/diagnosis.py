@@ -1,6 +1,6 @@
 """A torch module before the diagnosis: its cost and gradients by autograd, under the manual network's names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
 from manual_mlp import diagnose
-from manual_mlp.diagnosis import Report
+from manual_mlp.diagnosis import Finding, Report
 
 Cost = Callable[[nn.Module, Tensor, Tensor, float], Tensor]
 
@@ -19,7 +19,7 @@ Cost = Callable[[nn.Module, Tensor, Tensor, float], Tensor]
 def diagnose_module(module: nn.Module, x: ArrayLike, y: ArrayLike, l2: float = 0.0, cost: Cost | None = None) -> Report:
     """Is this module, with its cost, the network linear - [batch norm] - ReLU - ... - linear and softmax cross-entropy?
 
-    module   its nn.Linear and nn.BatchNorm1d, in the order in which it makes them, are linear1, bn1, linear2, ...
+    module   its nn.Linear and nn.BatchNorm1d, in the order in which it calls them, are linear1, bn1, linear2, ...
     cost     (module, x, y, l2) -> a scalar, as the training computes it; left out, F.cross_entropy of the module's
              output and l2 sum(W^2), which is what an optimizer with weight_decay = 2 l2 on the weights descends
 
@@ -27,14 +27,18 @@ def diagnose_module(module: nn.Module, x: ArrayLike, y: ArrayLike, l2: float = 0
     drop nothing (p = 0): the masks of nn.Dropout are not known here. `diagnose(..., dropout=p)` takes a function that
     returns them.
     """
-    names = parameter_names(module)
     check_nothing_drops(module)
-    parameters = {name: value.detach().cpu().double().numpy().copy() for name, value in names.items()}
-    dtype, mode = next(module.parameters()).dtype, module.training
+    dtype, mode = next((p.dtype for p in module.parameters()), torch.float32), module.training
     state = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    cost = cost or cross_entropy_and_penalty
     try:
         module.double().train()
-        answer = answer_of(module, cost or cross_entropy_and_penalty)
+        parts = parts_in_order(module, lambda: cost(module, *tensors(x, y), l2))
+        if unused := sorted(set(layers_of(module)) - set(parts)):
+            return Report("network", [never_called(name) for name in unused])
+        names = parameter_names(module, parts)
+        parameters = {name: value.detach().cpu().numpy().copy() for name, value in names.items()}
+        answer = answer_of(module, names, cost)
         report = diagnose(answer, parameters, x, y, l2)
         if not all(np.isnan(finding.residual) for finding in report.findings):  # numbers came, and differ
             check_not_random(answer, parameters, np.asarray(x, np.float64), np.asarray(y), l2)
@@ -44,11 +48,41 @@ def diagnose_module(module: nn.Module, x: ArrayLike, y: ArrayLike, l2: float = 0
         module.load_state_dict(state)
 
 
-def parameter_names(module: nn.Module) -> dict[str, Tensor]:
-    """The module's parameters under our names."""
+def tensors(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
+    return torch.tensor(np.asarray(x, np.float64)), torch.tensor(np.asarray(y).astype(np.int64))
+
+
+def layers_of(module: nn.Module) -> dict[str, nn.Module]:
+    return {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.BatchNorm1d)}
+
+
+def parts_in_order(module: nn.Module, run: Callable[[], Any]) -> list[str]:
+    """The names of its layers in the order in which the cost calls them; where it cannot be computed, in the order in
+    which they were made.
+    """
+    called: list[str] = []
+    layers = layers_of(module)
+    hooks = [part.register_forward_hook(lambda *_, name=name: called.append(name)) for name, part in layers.items()]
+    try:
+        with torch.no_grad():
+            run()
+    except Exception:  # the diagnosis meets it again, and says so
+        return list(layers)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return list(dict.fromkeys(called))
+
+
+def never_called(name: str) -> Finding:
+    return Finding(name, "it is made but never called: forward() goes past it", "layer_never_called")
+
+
+def parameter_names(module: nn.Module, parts: Sequence[str]) -> dict[str, Tensor]:
+    """The module's parameters under our names, its layers in this order."""
     found: dict[str, Tensor] = {}
-    layer = 0
-    for part in module.modules():
+    layers, layer = layers_of(module), 0
+    for part in map(layers.__getitem__, parts):
         if isinstance(part, nn.Linear):
             layer += 1
             found[f"linear{layer}.weight"] = part.weight
@@ -95,17 +129,18 @@ def cross_entropy_and_penalty(module: nn.Module, x: Tensor, y: Tensor, l2: float
     return F.cross_entropy(module(x), y) + l2 * torch.stack([weight.square().sum() for weight in weights]).sum()
 
 
-def answer_of(module: nn.Module, cost: Cost) -> Callable[..., tuple[float, dict[str, NDArray[Any]]]]:
+def answer_of(
+    module: nn.Module, names: Mapping[str, Tensor], cost: Cost
+) -> Callable[..., tuple[float, dict[str, NDArray[Any]]]]:
     """(parameters, x, y, l2) -> cost, gradients, as `diagnose` asks for it."""
 
     def answer(
         parameters: Mapping[str, NDArray[Any]], x: NDArray[Any], y: NDArray[Any], l2: float
     ) -> tuple[float, dict[str, NDArray[Any]]]:
-        names = parameter_names(module)
         with torch.no_grad():
             for name, array in parameters.items():
                 names[name].copy_(torch.tensor(array))
-        value = cost(module, torch.tensor(x), torch.tensor(y.astype(np.int64)), l2)
+        value = cost(module, *tensors(x, y), l2)
         gradients = torch.autograd.grad(value, list(names.values()), allow_unused=True)
         arrays = {n: g.detach().cpu().numpy() for n, g in zip(names, gradients, strict=True) if g is not None}
         return value.item(), arrays

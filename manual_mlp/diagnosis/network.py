@@ -55,7 +55,8 @@ def diagnose(
                 A function says far more: it is asked at several batch sizes, with and without l2.
     parameters  by our names: linear1.weight (out, in), linear1.bias, bn1.weight (gamma), bn1.bias (beta), ...;
                 the network has batch normalization if it has their names. The gradients have the same names.
-    x, y, l2    images (N, D) as rows, class numbers (N,), cost = mean cross-entropy + l2 sum(W^2)
+    x, y, l2    images (N, D) as rows, class numbers (N,), cost = mean cross-entropy + l2 sum(W^2). A function is asked
+                with other l2, too; where l2 is 0 and the function heeds none, a penalty is not missing.
     dropout     the probability with which a unit behind a ReLU is dropped, if any. The function then returns
                 (cost, gradients, masks), where masks has an array (N, units) for each hidden layer, 0 where a unit was
                 dropped in this very call: the reference drops the same.
@@ -75,7 +76,8 @@ def diagnose(
         raise ValueError(f"dropout is {drop:g}; it must be between 0 and 1; leave it out where nothing is dropped")
     if drop is not None and not callable(answer):
         raise ValueError("answer is a pair; with dropout it must be a function, which returns the masks of each call")
-    batches = asked(batch, depth) if callable(answer) else [batch]
+    unpenalized = batch.l2 == 0 and drop is None and callable(answer) and ignores_l2(answer, batch)
+    batches = asked(batch, depth, penalized=not unpenalized) if callable(answer) else [batch]
     broken: dict[str, Finding] = {}
     observed: list[dict[str, Array]] = []
     parts = ("cost", "gradients") if drop is None else ("cost", "gradients", "masks")
@@ -98,6 +100,8 @@ def diagnose(
             return Report(subject(names, parameters), [*broken.values()], unjudged=list(titles_of(names, parameters)))
         batches = [replace(b, dropout=b.dropout and b.dropout._replace(p=p)) for b in batches]
     findings, agreeing, unjudged, notes = settled(batches, observed, names, eps, tolerance)
+    if unpenalized:
+        notes.append("it has no penalty: l2 changes nothing, and is 0 here")
     order = {title: number for number, title in enumerate(titles_of(names, parameters).values())}
     findings = sorted([*broken.values(), *findings], key=lambda f: order.get(f.place, -1))
     return Report(subject(names, parameters), findings, agreeing, unjudged, notes)
@@ -158,7 +162,18 @@ def checked_parameters(parameters: Mapping[str, ArrayLike]) -> tuple[dict[str, A
     return {name: values[name] for name in shapes}, depth
 
 
-def asked(batch: Batch, depth: int) -> list[Batch]:
+def ignores_l2(answer: Any, batch: Batch) -> bool:
+    """Whether the answer to an l2 is, to the last bit, that to 0: code that has no penalty is not asked for one."""
+    try:
+        (cost, gradients), (with_l2, others) = (
+            call("cost", answer_to, answer, replace(batch, l2=l2)) for l2 in (0.0, 0.1)
+        )
+        return bool(cost == with_l2) and all(np.array_equal(gradients[name], others[name]) for name in gradients)
+    except (Unusable, ValueError, TypeError, KeyError):
+        return False
+
+
+def asked(batch: Batch, depth: int, penalized: bool = True) -> list[Batch]:
     """The questions that tell mistakes apart: other batch sizes, with and without l2, parameters off their defaults."""
     rng = np.random.default_rng(0)
     parameters = {name: value.copy() for name, value in batch.parameters.items()}
@@ -180,7 +195,7 @@ def asked(batch: Batch, depth: int) -> list[Batch]:
         batches.append(Batch(parameters, *away_from_kinks(parameters, x, y, depth, rng), 0.0))
     l2 = batch.l2 or 0.1
     strengths = ((0, 0.0), (0, l2), (1, l2 / 2), (-1, 0.0)) if len(batches) > 1 else ((0, 0.0), (0, l2))
-    return [replace(batches[which], l2=strength) for which, strength in strengths]
+    return [replace(batches[which], l2=strength) for which, strength in strengths if penalized or strength == 0]
 
 
 def away_from_kinks(

@@ -25,6 +25,17 @@ RELU = [
         ),
     ),
     known(
+        "relu_is_another_activation",
+        "another activation stands in its place, sigmoid or tanh",
+        "out = max(0, x)",
+        "relu",
+        {"relu.out": lambda v: 1 / (1 + np.exp(-v.x)), "relu.mask": lambda v: v.out * (1 - v.out)},
+        {"relu.out": lambda v: np.tanh(v.x), "relu.mask": lambda v: 1 - v.out**2},
+        {"relu.out": lambda v: 1 / (1 + np.exp(-v.x)), "relu.mask": lambda v: np.ones_like(v.x)},  # where it is > 0
+        {"relu.out": lambda v: 1 / (1 + np.exp(-v.x))},
+        {"relu.out": lambda v: np.tanh(v.x)},
+    ),
+    known(
         "relu_absolute_value",
         "the absolute value is taken instead of the positive part",
         "out = max(0, x)",

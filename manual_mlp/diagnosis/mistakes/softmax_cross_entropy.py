@@ -4,6 +4,13 @@ import numpy as np
 
 from manual_mlp.diagnosis.mistakes.mistake import BATCH_SIZES, known
 from manual_mlp.diagnosis.textbook import one_hot
+from manual_mlp.layers import Array
+
+
+def softmax(scores: Array) -> Array:
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
 
 SOFTMAX = [
     known(
@@ -228,6 +235,30 @@ SCORES = [
         "softmax-cross-entropy",
         {"scores.out": lambda v: np.maximum(v.x, 0), "scores.dx": lambda v: v.dout * (v.x > 0)},
         {"scores.out": lambda v: np.maximum(v.x, 0)},
+        network=True,
+    ),
+    known(
+        "softmax_on_scores",
+        "the softmax is taken twice: what goes into the loss are probabilities instead of class scores",
+        "logits = x Wᵀ + b",
+        "softmax-cross-entropy",
+        {
+            "scores.out": lambda v: softmax(v.x),
+            "scores.dx": lambda v: v.out * (v.dout - (v.dout * v.out).sum(axis=1, keepdims=True)),
+        },
+        {"scores.out": lambda v: softmax(v.x)},
+        network=True,
+    ),
+    known(
+        "sigmoid_on_scores",
+        "a sigmoid is applied to the class scores; the last layer has none",
+        "logits = x Wᵀ + b",
+        "softmax-cross-entropy",
+        {
+            "scores.out": lambda v: 1 / (1 + np.exp(-v.x)),
+            "scores.dx": lambda v: v.dout * v.out * (1 - v.out),
+        },
+        {"scores.out": lambda v: 1 / (1 + np.exp(-v.x))},
         network=True,
     ),
     known(
