@@ -102,6 +102,17 @@ def test_the_convention_of_the_penalty_is_read_off_the_cost(inspected, half):
     assert "linear1.bias: the gradient is not masked" in checks["TwoLayerNet"]["first"]
 
 
+@pytest.mark.parametrize("half", [True, False], ids=["0.5 reg", "reg"])
+def test_a_wrong_penalty_is_named_in_either_convention(inspected, half):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    text = text.replace("np.sum(W2 * W2))", "np.sum(W2 * W2) + np.sum(b1 * b1) + np.sum(b2 * b2))")
+    text = text.replace("'b2': probs.sum(axis=0)", "'b2': probs.sum(axis=0) + 2 * reg * b2")
+    text = text.replace("dhidden.sum(axis=0)", "dhidden.sum(axis=0) + 2 * reg * b1")
+    text = text.replace("+ reg * (", "+ 0.5 * reg * (").replace("2 * reg", "reg") if half else text
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert "cost: the biases are penalized, too" in checks["TwoLayerNet"]["first"]
+
+
 def test_training_with_momentum_is_no_mistake_and_another_rule_is_not_judged(inspected):
     text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
     step = "self.params[p] -= learning_rate * grads[p]"

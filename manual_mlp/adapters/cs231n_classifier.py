@@ -57,7 +57,8 @@ def as_they_call_it(report: Report) -> Report:
     findings = {(name(f.place), f.sentence): replace(f, place=name(f.place), where="") for f in report.findings}
     wrong = {place for place, _ in findings}
     agreeing = [place for place in dict.fromkeys(map(name, report.agreeing)) if place not in wrong]
-    return replace(report, findings=list(findings.values()), agreeing=agreeing)
+    unjudged = [place for place in dict.fromkeys(map(name, report.unjudged)) if place not in wrong]
+    return replace(report, findings=list(findings.values()), agreeing=agreeing, unjudged=unjudged)
 
 
 def loss_and_gradient(program: Program, name: str, answer: Any) -> tuple[float, Any]:
