@@ -18,11 +18,13 @@ CORRECT = {
             "FullyConnectedNet",
             "FullyConnectedNet with batch norm",
             "FullyConnectedNet with dropout",
+            "FullyConnectedNet with batch norm and dropout",
         },
         "fc_net_2016.py": {
             "FullyConnectedNet",
             "FullyConnectedNet with batch norm",
             "FullyConnectedNet with dropout",
+            "FullyConnectedNet with batch norm and dropout",
         },
         "neural_net.py": {"TwoLayerNet", "TwoLayerNet.train", "TwoLayerNet.predict"},
         "three_layer_net.py": {"ThreeLayerNet"},

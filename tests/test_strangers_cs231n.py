@@ -188,3 +188,27 @@ def relu_forward(x):
     checks, last = inspected("cnn.py", "cs231n", text)
     assert list(checks) == ["ReLU"]
     assert last["aspects"] == ["Softmax", "ThreeLayerConvNet"]
+
+
+def test_a_network_that_drops_other_units_every_time_is_not_accused(inspected):
+    text = (STRANGERS / "cs231n" / "fc_net.py").read_text()
+    text += """
+rng = np.random.default_rng()
+def dropout_forward(x, p):
+    mask = (rng.random(x.shape) < 0.6) / 0.6
+    return x * mask, mask
+def dropout_backward(d, mask):
+    return d * mask
+"""
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert checks["FullyConnectedNet with dropout"]["verdict"] == "not run"
+    assert "drops other units every time" in checks["FullyConnectedNet with dropout"]["text"]
+
+
+def test_a_network_in_single_precision_is_not_accused(inspected):
+    text = (STRANGERS / "cs231n" / "fc_net.py").read_text()
+    step = "softmax_loss(scores, y)"
+    assert text.count(step) == 2
+    text = text.replace(step, "softmax_loss(scores.astype(np.float32), y)")
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert {check["verdict"] for check in checks.values()} == {"all right"}

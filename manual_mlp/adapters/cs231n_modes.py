@@ -22,6 +22,8 @@ from manual_mlp.diagnosis import diagnose_test_mode
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
+STEPS = ((1e-6, 1e-5), (1e-3, 2e-3))  # of differences, and what they may be off: in float64, and in float32
+
 
 def hidden_layers(parameters: Mapping[str, Array], x: Array, normalized: Callable[[Array, int], Array]) -> Array:
     """Our own forward pass; normalized(x, layer) stands in front of every ReLU."""
@@ -89,14 +91,14 @@ def initialization(program: Program, name: str, settings: Mapping[str, Any]) -> 
     return Report(name, findings, [] if findings else ["initialization"])
 
 
-def network_with_dropout(program: Program, name: str, deep: bool) -> Report:
+def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bool = False) -> Report:
     """With the same seed the loss is one function, so its gradient can be held against its own differences; without
-    labels nothing is dropped.
+    labels nothing is dropped. (With batch normalization besides, the gradient alone is looked at.)
     """
     hidden = HIDDEN if deep else HIDDEN[:1]
-    parameters, x, y = problem(hidden, batch_norm=False)
+    parameters, x, y = problem(hidden, batch_norm)
     settings = {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64, "reg": 0.2}
-    settings |= {"dropout": 0.6, "seed": 11}
+    settings |= {"dropout": 0.6, "seed": 11, "batch_norm": batch_norm}
 
     def answer(values: Mapping[str, Array]) -> Any:
         net = built(program, name, settings)
@@ -105,6 +107,9 @@ def network_with_dropout(program: Program, name: str, deep: bool) -> Report:
         return cost_and_gradients(program, name, program.guard.call(f"{name}.loss", net.loss, x, y), values)
 
     cost, gradient = answer(parameters)
+    check_differences(program, name, cost, answer(parameters)[0])
+    if batch_norm:
+        return Report(name, *own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0]))
     findings, agreeing = [], []
     right = hidden_layers(parameters, x, lambda h, _: h)
     loss = float(layers.softmax_cross_entropy_forward(right, y)[0])
@@ -114,24 +119,8 @@ def network_with_dropout(program: Program, name: str, deep: bool) -> Report:
             raise program.guard.failed(f"{name} with dropout", "unfilled", "is not filled in yet: it calls no dropout")
         sentence = "the loss is the same as without dropout: nothing is dropped, or what is left is not passed on"
         findings.append(Finding("dropout: loss", sentence, "dropout_never_applied"))
-    rng, h = np.random.default_rng(12), 1e-6
-    for ours in reversed(list(parameters)):
-        theirs = their_key(ours)
-        if ours not in gradient:
-            findings.append(Finding(f"gradient of {theirs}", "it is missing", "unfilled"))
-            continue
-        mine = program.guard.array(f"{name}.loss", theirs, gradient[ours], parameters[ours].shape)
-        wrong = 0
-        for _ in range(3):
-            direction = rng.normal(size=mine.shape)
-            up, down = (answer(parameters | {ours: parameters[ours] + s * h * direction})[0] for s in (1, -1))
-            slope = (float(up) - float(down)) / (2 * h)
-            wrong += abs(slope - float(np.sum(mine * direction))) > 1e-5 * max(1.0, float(np.abs(mine).max()))
-        if wrong >= 2:  # one may have crossed a kink
-            sentence = "it is not the derivative of the network's own loss with the same units dropped"
-            findings.append(Finding(f"gradient of {theirs}", sentence, "dropout_backward"))
-        else:
-            agreeing.append(f"gradient of {theirs}")
+    of_gradient = own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0])
+    findings, agreeing = [*findings, *of_gradient[0]], of_gradient[1]
     net = built(program, name, settings)
     put(program, name, net, parameters)
     scores = program.guard.array(f"{name}.loss", "scores", program.guard.call(f"{name}.loss", net.loss, x), right.shape)
@@ -142,6 +131,46 @@ def network_with_dropout(program: Program, name: str, deep: bool) -> Report:
             Finding("test mode: scores", "units are dropped, or scaled, at test time too", "dropout_at_test_time")
         )
     return Report(name, findings, agreeing)
+
+
+def check_differences(program: Program, name: str, cost: Any, again: Any) -> None:
+    """Differences of the loss say something where the same units are dropped every time."""
+    if cost != again:
+        sentence = "drops other units every time, whatever the seed: its gradient could not be looked at"
+        raise program.guard.failed(f"{name} with dropout", "uncallable", sentence)
+
+
+def own_gradient(
+    program: Program,
+    name: str,
+    parameters: Mapping[str, Array],
+    gradient: Mapping[str, Any],
+    cost: Callable[[Mapping[str, Array]], Any],
+) -> tuple[list[Finding], list[str]]:
+    """The gradient beside differences of the network's own loss: what is wrong, and what agrees."""
+    findings, agreeing = list[Finding](), list[str]()
+    rng = np.random.default_rng(12)
+    for ours in reversed(list(parameters)):
+        theirs = their_key(ours)
+        if ours not in gradient:
+            findings.append(Finding(f"gradient of {theirs}", "it is missing", "unfilled"))
+            continue
+        mine = program.guard.array(f"{name}.loss", theirs, gradient[ours], parameters[ours].shape)
+        wrong = 0
+        for _ in range(3):
+            direction = rng.normal(size=mine.shape)
+            slopes = []
+            for h, tolerance in STEPS:
+                up, down = (cost({**parameters, ours: parameters[ours] + s * h * direction}) for s in (1, -1))
+                off = abs((float(up) - float(down)) / (2 * h) - float(np.sum(mine * direction)))
+                slopes.append(off <= tolerance * max(1.0, float(np.abs(mine).max())))
+            wrong += not any(slopes)
+        if wrong >= 2:  # one may have crossed a kink
+            sentence = "it is not the derivative of the network's own loss with the same units dropped"
+            findings.append(Finding(f"gradient of {theirs}", sentence, "dropout_backward"))
+        else:
+            agreeing.append(f"gradient of {theirs}")
+    return findings, agreeing
 
 
 def drops_somewhere(program: Program, name: str) -> bool:

@@ -49,6 +49,9 @@ def networks(program: Program, name: str) -> list[Inspection]:
         found.append(
             Inspection(f"{name} with dropout", [f"{name}.loss"], lambda: network_with_dropout(program, name, deep))
         )
+        if any(" with batch norm" in inspection.title for inspection in found):
+            title = f"{name} with batch norm and dropout"
+            found.append(Inspection(title, [f"{name}.loss"], lambda: network_with_dropout(program, name, deep, True)))
     for method, run in {"train": training, "predict": predictions}.items():
         if hasattr(made, method):
             title = f"{name}.{method}"
