@@ -21,6 +21,7 @@ CORRECT = {
             "FullyConnectedNet with batch norm and dropout",
         },
         "fc_net_2016.py": {
+            "linear, batch norm and ReLU",
             "FullyConnectedNet",
             "FullyConnectedNet with batch norm",
             "FullyConnectedNet with dropout",
