@@ -29,6 +29,9 @@ settings.load_profile("default")  # --hypothesis-profile thorough comes after it
 SEED = 0
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has ignored in what runs in its background
+
+
 @pytest.fixture(autouse=True)
 def signals():
     """A script that ends in this process has it ignore them."""

@@ -37,21 +37,28 @@ def versions(row, shift):
         yield (dy, dx, flipped), out.ravel()
 
 
+def by_torch(images, shift, flip, draws):
+    """The versions (N, H, W, C) of images (N, H, W, C), made by torch, which has its channels in front."""
+    n, height, width, _ = images.shape
+    moves, flipped, out = draws.integers(-shift, shift + 1, (2, n)).T, draws.random(n) < flip, []
+    for image, (dy, dx), mirror in zip(images, moves, flipped, strict=True):
+        version = image.permute(2, 0, 1)  # (C, H, W)
+        version = torch.flip(version, [2]) if mirror else version
+        version = F.pad(version, [shift] * 4)[:, shift - dy : shift - dy + height, shift - dx : shift - dx + width]
+        out.append(version.permute(1, 2, 0))
+    return torch.stack(out)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("shift", "flip"), [(0, 1.0), (1, 0.0), (2, 0.5), (4, 0.3)])
 def test_equals_torch_for_the_same_draws(shift, flip, dtype):
-    """Of rows as the project lays images out: torch has its channels in front."""
-    n, pixels = 40, rng().integers(1, 256, (40, *SHAPE), np.uint8)
+    """Of rows as the project lays images out."""
+    pixels = rng().integers(1, 256, (40, *SHAPE), np.uint8)
     batch = standardized(pixels, ZEROS, ZEROS + 1).astype(dtype)
     out = FlipsAndShifts(SHAPE, shift=shift, flip=flip)(batch, rng())
     assert out.dtype == dtype
-    draws = rng()
-    moves, flipped = draws.integers(-shift, shift + 1, (2, n)).T, draws.random(n) < flip
-    for image, row, (dy, dx), mirror in zip(torch.from_numpy(pixels), out, moves, flipped, strict=True):
-        expected = image.permute(2, 0, 1)  # (C, H, W)
-        expected = torch.flip(expected, [2]) if mirror else expected
-        expected = F.pad(expected, [shift] * 4)[:, shift - dy : shift - dy + H, shift - dx : shift - dx + W]
-        np.testing.assert_array_equal(row.reshape(SHAPE), expected.permute(1, 2, 0).numpy())
+    expected = by_torch(torch.from_numpy(pixels), shift, flip, rng())
+    np.testing.assert_array_equal(out.reshape(-1, *SHAPE), expected.numpy())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

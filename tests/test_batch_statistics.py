@@ -17,9 +17,9 @@ def case(**settings):
     return net, rng.normal(1.0, 2.0, (40, 9))
 
 
-def seen_by_torch(net, x, batch_size):
+def seen_by_torch(twin, x, batch_size):
     """What goes into each nn.BatchNorm1d, batch by batch, in training mode; by its name."""
-    twin, seen = mirror(net), {}
+    seen = {}
     for name, module in twin.named_children():
         if isinstance(module, nn.BatchNorm1d):
             seen[name] = []
@@ -35,7 +35,7 @@ def test_precise_statistics_are_those_of_all_that_batch_norm_sees(batch_size, re
     net, x = case(relu_first=relu_first)
     parameters = net.parameters.flat.copy()
     precise_batch_norm(net, x, batch_size)
-    for name, inputs in seen_by_torch(net, x, batch_size).items():
+    for name, inputs in seen_by_torch(mirror(net), x, batch_size).items():
         np.testing.assert_allclose(net.buffers[f"{name}.running_mean"], inputs.mean(dim=0), rtol=1e-12)
         np.testing.assert_allclose(net.buffers[f"{name}.running_var"], inputs.var(dim=0), rtol=1e-12)
     np.testing.assert_array_equal(net.parameters.flat, parameters)
@@ -64,10 +64,13 @@ def test_adaptive_statistics_undo_a_shift_and_a_scaling_of_the_images():
 
 
 def test_a_last_image_alone_joins_the_batch_before():
+    """Behind the first layer it shows: alone it would be normalized to 0."""
     net, x = case()
     precise_batch_norm(net, x[:21], 10)
-    inputs = seen_by_torch(net, x[:21], 21)["bn1"]
-    np.testing.assert_allclose(net.buffers["bn1.running_var"], inputs.var(dim=0), rtol=1e-12)
+    (first, second), twin = (x[:10], x[10:21]), mirror(net)
+    inputs = torch.cat([seen_by_torch(twin, part, 11)["bn2"] for part in (first, second)])
+    np.testing.assert_allclose(net.buffers["bn2.running_mean"], inputs.mean(dim=0), rtol=1e-12)
+    np.testing.assert_allclose(net.buffers["bn2.running_var"], inputs.var(dim=0), rtol=1e-12)
 
 
 def test_nothing_is_dropped():

@@ -8,6 +8,7 @@ import inspect
 import textwrap
 
 import image_data
+import lr_range_test
 import numpy as np
 import pytest
 import test_augmentation
@@ -18,9 +19,11 @@ import test_gradient_check
 import test_gradients
 import test_image_data
 import test_layers
+import test_lr_range_test
 import test_network
 import test_optimizers
 import test_schedules
+import test_ten_updates
 import test_training
 import test_trajectories
 
@@ -60,6 +63,8 @@ CHECKS = {
     "all extras, ReLU last": lambda _: test_blocks.test_gradients_equal_autograd(test_blocks.EXTRAS["all, ReLU last"]),
     "noise": lambda _: test_training.test_dropout_and_augmentation_equal_the_same_loop_written_out(),
     "precise": lambda _: test_batch_statistics.test_precise_statistics_are_those_of_all_that_batch_norm_sees(15, True),
+    "last image": lambda _: test_batch_statistics.test_a_last_image_alone_joins_the_batch_before(),
+    "adaptive": lambda _: test_batch_statistics.test_adaptive_statistics_are_torchs_with_momentum_1(),
     "penalty": lambda _: test_layers.test_l2_penalty(rng()),
     "gradients": lambda make: test_gradients.test_gradients_equal_autograd(make, 3, True, 0.7, 6),
     "differences": lambda make: test_gradients.test_gradients_equal_centered_differences(make, 3, True, 0.7, 6),
@@ -84,6 +89,11 @@ CHECKS = {
     "linear decay": lambda _: test_schedules.test_linear_decay_equals_torch(7, 0.02),
     "cosine": lambda _: test_schedules.test_cosine_decay_equals_torch(7, 0.02),
     "one cycle": lambda _: test_schedules.test_one_cycle_equals_torch(10, 0.3),
+    "range test": lambda _: test_lr_range_test.test_the_rule(*test_lr_range_test.CURVES["rises, then falls"]),
+    "range test, ragged": lambda _: test_lr_range_test.test_the_rule(
+        *test_lr_range_test.CURVES["rises, falls a little, then more"]
+    ),
+    "range test's rates": lambda _: test_ten_updates.test_at_the_rates_of_torchs_scheduler("range test, exponential"),
     "batch statistics": test_gradient_check.test_numerical_gradients_use_batch_statistics,
     "network restored": test_gradient_check.test_numerical_gradients_leave_the_network_as_it_was,
     "not finite": lambda _: test_gradient_check.test_what_is_not_finite_never_agrees(np.nan, "gradients"),
@@ -274,6 +284,7 @@ MISTAKES = [
         "cache.relu is not None",
         "all extras",
     ),
+    ("batch norm in front of the ReLU", blocks.Block.forward, "if self.relu_first:", "if False:", "all extras"),
     ("one mask for all updates", training.train, "[noise, step, 2]", "[noise, 0, 2]", "noise"),
     ("dropout and augmentation share a stream", training.train, "[noise, step, 2]", "[noise, step, 1]", "noise"),
     (
@@ -282,6 +293,27 @@ MISTAKES = [
         "+= (end - start) / n * mean ",
         "= mean ",
         "precise",
+    ),
+    (
+        "every batch weighed alike",
+        batch_statistics.precise_batch_norm,
+        "+= (end - start) / n * (var",
+        "+= 1 / len(starts) * (var",
+        "precise",
+    ),
+    (
+        "a last batch of one image",
+        batch_statistics.precise_batch_norm,
+        "range(0, n - 1, batch_size)",
+        "range(0, n, batch_size)",
+        "last image",
+    ),
+    (
+        "adaptive statistics batch by batch",
+        batch_statistics.adaptive_batch_norm,
+        "max(2, np.shape(x)[0] if np.ndim(x) else 0)",
+        "10",
+        "adaptive",
     ),
     ("precise variance biased", batch_statistics.precise_batch_norm, "* (n / (n - 1))", "", "precise"),
     ("half the penalty", layers.l2_penalty_forward, "return l2 * ", "return l2 / 2 * ", "penalty"),
@@ -459,7 +491,18 @@ MISTAKES = [
         "step / max(updates - 1, 1)",
         "linear decay",
     ),
+    ("a decay that ends at 0", schedules.linear_decay, "return eta_min +", "return", "linear decay"),
     ("as long up as down", schedules.one_cycle, "if part < warmup", "if part < (warmup := 0.5)", "one cycle"),
+    ("the climb from 0", lr_range_test.suggested, ">= curve.start + climb", ">= climb", "range test"),
+    ("a fall that nobody sees", lr_range_test.suggested, "accuracy - climb", "accuracy - 20 * climb", "range test"),
+    (
+        "the last eta before the fall for the best one",
+        lr_range_test.suggested,
+        "max(best, point, key=lambda point: point.validation_accuracy)",
+        "point",
+        "range test, ragged",
+    ),
+    ("even steps for even factors", lr_range_test.growing, 'if spacing == "linear"', "if True", "range test's rates"),
     ("not shuffled", training.minibatches, "rng.permutation(images)", "np.arange(images)", "epochs"),
     (
         "drawn with replacement",
