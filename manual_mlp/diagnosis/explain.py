@@ -24,7 +24,7 @@ MOST_VARIANTS = 100  # of one pair
 Numbers = Mapping[str, Array]  # by place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Planted:
     """One variant of a mistake, put somewhere."""
 
@@ -49,6 +49,7 @@ def lines_at(planted: Iterable[Planted], layer: object = None) -> dict[str, Line
 
 
 Predict = Callable[[Sequence[Planted], int], Numbers]  # what the textbook with these mistakes gives for one problem
+PredictUntil = Callable[[Sequence[Planted], int, str], Numbers]  # as far as a place; what follows it may be missing
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Comparison:
     observed    of each problem, the places that it has
     scales      of each problem and place: the size against which a difference counts
     titles      how a place is called in the report; several may share a title
-    forward     the places of the forward pass, and what predicts them alone
+    forward     the places of the forward pass
+    predict_until   what is quicker where one place is asked for
     alternative numbers that are right as well, with a tolerance of their own: the derivative of the user's own,
                 wrong, forward pass
     """
@@ -72,7 +74,7 @@ class Comparison:
     titles: Mapping[str, str]
     circumstances: Sequence[Mapping[str, float]]  # of each problem: n, l2
     forward: frozenset[str] = frozenset()
-    predict_forward: Predict | None = None
+    predict_until: PredictUntil | None = None
     alternative: Sequence[Numbers] = ()
     alternative_tolerance: float = 1e-6
 
@@ -99,16 +101,18 @@ class Comparison:
         return worst
 
     def residual_at(self, place: str, planted: Sequence[Planted], problem: int) -> float:
-        """At one place of one problem, by the forward pass alone where that is enough."""
-        forward_only = place in self.forward
-        return self.residual(place, problem, self.predicted(planted, problem, forward_only))
+        """At one place of one problem."""
+        if place not in self.observed[problem]:
+            return 0.0
+        return self.residual(place, problem, self.predicted(planted, problem, place))
 
-    def predicted(self, planted: Sequence[Planted], problem: int, forward_only: bool = False) -> Numbers:
+    def predicted(self, planted: Sequence[Planted], problem: int, until: str | None = None) -> Numbers:
         """Nothing where the mistaken lines do not go together: shapes that do not fit, numbers that are not there."""
-        predict = self.predict_forward if forward_only and self.predict_forward else self.predict
         try:
             with np.errstate(all="ignore"):
-                return predict(planted, problem)
+                if until is not None and self.predict_until is not None:
+                    return self.predict_until(planted, problem, until)
+                return self.predict(planted, problem)
         except (ValueError, IndexError, TypeError, AttributeError):
             return {}
 
@@ -232,14 +236,14 @@ def best_pair(
 ) -> Found | None:
     """Two mistakes that only together make the first wrong place right."""
     place = comparison.places[first]
-    problem, forward_only = most_telling(comparison, planted, place), place in comparison.forward
-    seen = [comparison.predicted(planted, problem, forward_only)[place]]  # what changes nothing here is none of the two
+    problem = most_telling(comparison, planted, place)
+    seen = [comparison.predicted(planted, problem, place)[place]]  # what changes nothing here is none of the two
     nearly = comparison.tolerance * comparison.scales[problem][place]
     alike: list[list[Planted]] = [[]]  # those with the same numbers here count as one
     before = comparison.residuals(planted)
     right = [place for place in comparison.places[:first] if before[place] <= comparison.tolerance]
     for candidate in candidates:
-        predicted = comparison.predicted([*planted, candidate], problem, forward_only)
+        predicted = comparison.predicted([*planted, candidate], problem, place)
         after = predicted.get(place)
         if after is None or any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
             continue  # a mistake that makes wrong what is right is not one of the two

@@ -1,8 +1,9 @@
 """A whole network: cost and gradients beside the textbook's, strung together from the same lines."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -313,24 +314,37 @@ def forward_pass(
     return Values(layers=layers, logits=h, loss=loss, cost=np.asarray(cost))
 
 
-def passed(batch: Batch, names: Sequence[LayerNames], planted: Sequence[Planted], eps: float) -> Values:
-    """Forward and backward: also `.gradients`, of loss and penalty, by the parameters' names."""
-    result = forward_pass(batch, names, planted, eps)
-    dout = compute("softmax_cross_entropy", "backward", result.loss, result.layers[-1].lines).dlogits
-    result.gradients = {}
-    for layer, v in zip(reversed(names), reversed(result.layers), strict=True):
+def backward_pass(
+    result: Values, names: Sequence[LayerNames], planted: Sequence[Planted]
+) -> Iterator[dict[str, Array]]:
+    """The gradients of loss and penalty, layer by layer from the last, with the planted mistakes.
+
+    `result` is of a forward pass with the same ones, and stays as it is.
+    """
+    dout = compute(
+        "softmax_cross_entropy", "backward", Values(**vars(result.loss)), lines_at(planted, len(names))
+    ).dlogits
+    for number, layer in reversed([*enumerate(names, start=1)]):
+        v, lines = Values(**vars(result.layers[number - 1])), lines_at(planted, number)
         for operation in reversed(v.order):
             if hasattr(v, operation):
-                values: Values = getattr(v, operation)
-                values.dout = dout
-                dout = compute(operation, "backward", values, v.lines).dx
-        v.l2_penalty.dW = v.linear.dW
-        compute("l2_penalty", "backward", v.l2_penalty, v.lines)
-        result.gradients[layer.weight] = v.linear.dW + v.l2_penalty.on_W
-        result.gradients[layer.bias] = v.linear.db + v.l2_penalty.on_b
+                values = Values(**vars(getattr(v, operation)), dout=dout)
+                setattr(v, operation, values)
+                dout = compute(operation, "backward", values, lines).dx
+        penalty = compute("l2_penalty", "backward", Values(**vars(v.l2_penalty), dW=v.linear.dW), lines)
+        gradients = {layer.weight: v.linear.dW + penalty.on_W, layer.bias: v.linear.db + penalty.on_b}
         if hasattr(v, "batch_norm"):
-            result.gradients[layer.gamma] = v.batch_norm.dgamma + v.l2_penalty.on_gamma
-            result.gradients[layer.beta] = v.batch_norm.dbeta + v.l2_penalty.on_beta
+            gradients[layer.gamma] = v.batch_norm.dgamma + penalty.on_gamma
+            gradients[layer.beta] = v.batch_norm.dbeta + penalty.on_beta
+        yield gradients
+
+
+def passed(batch: Batch, names: Sequence[LayerNames], planted: Sequence[Planted], eps: float) -> Values:
+    """Forward and backward: also `.gradients`, by the parameters' names."""
+    result = forward_pass(batch, names, planted, eps)
+    result.gradients = {}
+    for gradients in backward_pass(result, names, planted):
+        result.gradients |= gradients
     return result
 
 
@@ -396,12 +410,17 @@ def comparison_of(
 ) -> Comparison:
     titles = titles_of(names, batches[0].parameters)
 
-    def predict(planted: Sequence[Planted], number: int) -> Numbers:
-        result, end = passed(batches[number], names, planted, eps), suffix(batches[number])
-        return {f"cost{end}": result.cost, **{f"{name}{end}": g for name, g in result.gradients.items()}}
+    @lru_cache(maxsize=64)  # most candidates change the backward pass alone
+    def forward(planted: tuple[Planted, ...], number: int) -> Values:
+        return forward_pass(batches[number], names, planted, eps)
 
-    def predict_forward(planted: Sequence[Planted], number: int) -> Numbers:
-        return {f"cost{suffix(batches[number])}": forward_pass(batches[number], names, planted, eps).cost}
+    def predict(planted: Sequence[Planted], number: int, until: str | None = None) -> Numbers:
+        result, end = forward(tuple(plan for plan in planted if plan.forward), number), suffix(batches[number])
+        predicted = {f"cost{end}": result.cost}
+        layers = backward_pass(result, names, planted)
+        while until not in predicted and (gradients := next(layers, None)):
+            predicted |= {f"{name}{end}": gradient for name, gradient in gradients.items()}
+        return predicted
 
     return Comparison(
         list(titles),
@@ -412,7 +431,7 @@ def comparison_of(
         titles,
         [{"n": float(len(batch.x)), "l2": batch.l2} for batch in batches],
         frozenset({"cost", "cost without l2"}),
-        predict_forward,
+        predict,
     )
 
 
