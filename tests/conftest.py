@@ -27,6 +27,7 @@ settings.register_profile("thorough", max_examples=2000, deadline=None, derandom
 settings.load_profile("default")  # --hypothesis-profile thorough comes after it
 
 SEED = 0
+PATIENCE = 600  # seconds for what takes a few: no test fails because the machine is busy
 
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has ignored in what runs in its background

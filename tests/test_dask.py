@@ -52,7 +52,7 @@ def workers(folder, address, number, *arguments):
     options = ("--nthreads", "1", "--no-dashboard", "--local-directory", str(folder), "--nworkers", str(number))
     with started(folder, "dask_worker", address, *options, *arguments) as process:
         with distributed.Client(address, set_as_default=False) as client:
-            client.wait_for_workers(number, timeout=60)
+            client.wait_for_workers(number, timeout=600)
         yield process
 
 

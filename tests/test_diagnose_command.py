@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 
 STRANGERS = Path(__file__).parent / "strangers"
 RELU = """
@@ -19,7 +20,7 @@ def relu_backward(dout, cache):
 
 def diagnose(*arguments):
     command = [sys.executable, "-m", "manual_mlp.diagnose", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -136,9 +137,9 @@ def softmax_loss(x, y):
     raise SystemExit
 """
     )
-    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "0.5")
+    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "2")
     assert run.returncode == 1
-    assert "affine_forward does not return: it was stopped after 0.5 s" in run.stdout
+    assert "affine_forward does not return: it was stopped after 2 s" in run.stdout
     assert "batchnorm_forward ends the whole process (exit code 7)" in run.stdout
     assert "softmax_loss raises an error" in run.stdout
     assert "it ends the whole program (exit)" in run.stdout
@@ -147,7 +148,7 @@ def softmax_loss(x, y):
 
 def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(file):
     text = RELU.replace("    return dout * (cache > 0)", "    while True: pass")
-    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "0.5")
+    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "2")
     assert run.returncode == 1
     assert "agrees: relu forward: out" in run.stdout
     assert "relu backward: relu_backward does not return" in run.stdout

@@ -427,9 +427,9 @@ def test_what_nothing_explains_is_described_honestly(old, new, words):
 
 
 def test_three_layers_take_less_than_five_seconds():
-    start = time.perf_counter()
+    start = time.process_time()
     diagnose(with_mistake(("g @ X[i - 1].T", "np.sin(g) @ X[i - 1].T")), *case((6, 7, 5, 4), batch_norm=True))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def broken(*_):

@@ -18,6 +18,7 @@ import pytest
 import run_folder
 import unfinished
 from checkpoints import values_of
+from conftest import PATIENCE
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch_file
@@ -243,7 +244,7 @@ def start(images, results, *arguments):
 
 
 def finish(process):
-    output, errors = process.communicate(timeout=100)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     return output
 
@@ -324,7 +325,7 @@ def test_a_run_with_every_extra_goes_on_to_the_same_bits(run_cycles_here, images
     file = tmp_path / "stopped" / "run_cycles" / f"{NAME}.unfinished.safetensors"
     wait_for(file, process)
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert {"sum_of_gradients", "sum_of_squares", "updates"} <= set(load_file(file))
     assert run_cycles_here(tmp_path / "stopped", *extras, "--resume").returncode == 0
     assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
@@ -336,7 +337,7 @@ def test_a_run_asked_to_end_says_how_to_go_on(run_cycles_here, images, whole, tm
     file = tmp_path / "run_cycles" / f"{NAME}.unfinished.safetensors"
     wait_for(file, process)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert errors.splitlines()[-1].startswith("error: interrupted after ")
     assert errors.splitlines()[-1].endswith("the same command with --resume goes on")
@@ -405,7 +406,7 @@ def test_a_closed_output_is_one_line(images, tmp_path):
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 2
+    assert process.wait(PATIENCE) == 2
     assert errors.splitlines()[-1].startswith("error: the output was closed while the script was at work")
     assert "Traceback" not in errors
     assert "Exception ignored" not in errors

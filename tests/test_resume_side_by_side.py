@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import side_by_side
+from conftest import PATIENCE
 from data_sources import load
 from image_data import split
 from unfinished import Unfinished, checkpoint_of
@@ -131,7 +132,7 @@ def start(images, results, *arguments):
 
 
 def finish(process):
-    output, errors = process.communicate(timeout=100)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     return output
 
@@ -153,7 +154,7 @@ def test_killed_and_interrupted_a_comparison_ends_in_the_same_summary(images, tm
             time.sleep(0.001)
         time.sleep(draw.uniform(0, 0.05))
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, errors
         assert "Traceback" not in errors
     output = finish(start(images, tmp_path / "stopped", "--resume"))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import run_cycles
 import run_folder
+from conftest import PATIENCE
 from data_sources import load
 from image_data import split
 
@@ -193,7 +194,7 @@ def test_ctrl_c_keeps_what_had_finished(images, tmp_path):
         if "3-cycles" in text and "validation" in text:
             break
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("error: interrupted")
     assert sorted(path.name for path in tmp_path.glob("run_cycles/*")) == [

@@ -14,6 +14,7 @@ import executors
 import numpy as np
 import pytest
 import search
+from conftest import PATIENCE
 from runs import RUNS
 from search import RULES, Stage, Trial, coarse_to_fine, draw
 
@@ -259,13 +260,13 @@ def test_an_interrupted_search_ends_at_once_in_a_sentence(images, tmp_path):
     with subprocess.Popen(
         [sys.executable, SCRIPT, *long], stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not (tmp_path / "out" / "trainings.lock").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(1.5)
         try:
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=PATIENCE)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
