@@ -43,7 +43,9 @@ def test_gradients_equal_autograd(extra):
     comparison = compare_gradients(gradients, autograd_gradients(net, x, y, 0.7, masks), tolerance=1e-12, floor=1e-14)
     assert comparison.agrees, f"\n{comparison}"
     twin_masks = None if masks is None else [torch.tensor(mask) for mask in masks]
-    assert cost == pytest.approx(mirror(net).cost(torch.tensor(x), torch.tensor(y), 0.7, twin_masks).item(), rel=1e-13)
+    twin_cost = mirror(net).cost(torch.tensor(x), torch.tensor(y), 0.7, twin_masks).item()
+    assert cost == pytest.approx(twin_cost, rel=1e-13)
+    assert net.cost(x, y, 0.7, True, masks) == pytest.approx(twin_cost, rel=1e-13)
 
 
 @every_extra
@@ -128,3 +130,12 @@ def test_a_skip_around_a_layer_without_weights_passes_its_input_on():
 def test_without_dropout_nothing_is_drawn():
     rng = np.random.default_rng(0)
     assert MLP([5, 4, 3], rng=rng).dropout_masks(6, rng) is None
+
+
+def test_the_masks_are_drawn_at_the_networks_rate_one_for_each_hidden_layer():
+    net = MLP([5, 40, 30, 3], dropout=0.2, rng=np.random.default_rng(0), dtype=np.float64)
+    masks = net.dropout_masks(50, np.random.default_rng(1))
+    assert [mask.shape for mask in masks] == [(50, 40), (50, 30)]
+    for mask in masks:
+        assert set(np.unique(mask)) == {0.0, 1 / (1 - 0.2)}
+        assert np.mean(mask == 0) == pytest.approx(0.2, abs=5 * np.sqrt(0.2 * 0.8 / mask.size))

@@ -25,6 +25,7 @@ def curve(accuracies, start=0.1, diverged=None):
 CURVES = {
     "rises, then falls": (curve([0.1, 0.12, 0.3, 0.5, 0.6, 0.5, 0.4]), (3, 5)),
     "rises, falls a little, then more": (curve([0.1, 0.3, 0.6, 0.57, 0.56, 0.5]), (2, 3)),
+    "falls by just a tenth of the climb": (curve([0.5, 1.0, 0.9, 0.95], start=0.0), (1, 2)),
     "dips on its way up": (curve([0.3, 0.27, 0.4, 0.6, 0.58, 0.3]), (1, 4)),
     "ragged, then better": (curve([0.3, 0.5, 0.4, 0.6, 0.7, 0.2]), (1, 2)),
     "dips before it climbs": (curve([0.2, 0.1, 0.3, 0.5, 0.6, 0.1], start=0.2), (3, 5)),

@@ -59,6 +59,9 @@ CHECKS = {
     "overflow": lambda _: test_layers.test_softmax_cross_entropy_does_not_overflow(np.float64),
     "dropout": lambda _: test_layers.test_dropout_under_torchs_own_mask(rng()),
     "dropout's mask": lambda _: test_layers.test_a_dropout_mask_is_1_on_average(rng(), 0.2),
+    "masks of a network": lambda _: (
+        test_blocks.test_the_masks_are_drawn_at_the_networks_rate_one_for_each_hidden_layer()
+    ),
     "all extras": lambda _: test_blocks.test_gradients_equal_autograd(test_blocks.EXTRAS["all"]),
     "all extras, ReLU last": lambda _: test_blocks.test_gradients_equal_autograd(test_blocks.EXTRAS["all, ReLU last"]),
     "noise": lambda _: test_training.test_dropout_and_augmentation_equal_the_same_loop_written_out(),
@@ -245,6 +248,7 @@ MISTAKES = [
     ),
     ("dropout by the probability to keep", layers.dropout_mask, ">= round", "< round", "dropout's mask"),
     ("dropout not scaled", layers.dropout_mask, "kept, 1 / (1 - rate)", "kept, 1.0", "dropout's mask"),
+    ("dropout at a rate of its own", network.MLP.dropout_masks, "self.dropout, rng", "0.5, rng", "masks of a network"),
     (
         "dropout scaled by the wrong share",
         layers.dropout_mask,

@@ -317,15 +317,25 @@ def whole(images, tmp_path_factory):
     return bits(results)
 
 
-def test_a_run_with_every_extra_goes_on_to_the_same_bits(run_cycles_here, images, tmp_path):
+def asked_to_end_when_it_keeps_what_it_has(monkeypatch):
+    """A run in this process is sent SIGTERM in the first checkpoint that it writes."""
+
+    def write_and_be_asked(*arguments):
+        monkeypatch.setattr(checkpoints, "write", write)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return write(*arguments)
+
+    write = checkpoints.write
+    monkeypatch.setattr(checkpoints, "write", write_and_be_asked)
+
+
+def test_a_run_with_every_extra_goes_on_to_the_same_bits(run_cycles_here, monkeypatch, tmp_path):
     """The optimizer's moments are kept, and noise is drawn anew for the update that it belongs to."""
-    extras = (*UPDATES, *EXTRAS.split())
-    finish(start(images, tmp_path / "whole", *extras))
-    process = start(images, tmp_path / "stopped", *extras, "--checkpoint-seconds", "0")
+    extras = ("--step-size", "20", *EXTRAS.split())
+    assert run_cycles_here(tmp_path / "whole", *extras).returncode == 0
+    asked_to_end_when_it_keeps_what_it_has(monkeypatch)
+    assert run_cycles_here(tmp_path / "stopped", *extras, "--checkpoint-seconds", "0").returncode == 143
     file = tmp_path / "stopped" / "run_cycles" / f"{NAME}.unfinished.safetensors"
-    wait_for(file, process)
-    process.terminate()
-    process.communicate(timeout=PATIENCE)
     assert {"sum_of_gradients", "sum_of_squares", "updates"} <= set(load_file(file))
     assert run_cycles_here(tmp_path / "stopped", *extras, "--resume").returncode == 0
     assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
@@ -427,14 +437,8 @@ def test_what_a_killed_writer_left_goes_with_the_checkpoint(checkpoint):
 
 
 def test_an_interrupted_repetition_is_resumed_not_the_run_before(run_cycles_here, monkeypatch, tmp_path):
-    def asked_to_end(*arguments):
-        monkeypatch.undo()
-        os.kill(os.getpid(), signal.SIGTERM)
-        return write(*arguments)
-
-    write = checkpoints.write
     assert run_cycles_here(tmp_path, *UPDATES).returncode == 0
-    monkeypatch.setattr(checkpoints, "write", asked_to_end)
+    asked_to_end_when_it_keeps_what_it_has(monkeypatch)
     assert run_cycles_here(tmp_path, *UPDATES, "--checkpoint-seconds", "0").returncode == 143
     assert run_cycles_here(tmp_path, *UPDATES, "--resume").returncode == 0
     assert bits(tmp_path, "-2") == bits(tmp_path)

@@ -321,9 +321,8 @@ def backward_pass(
 
     `result` is of a forward pass with the same ones, and stays as it is.
     """
-    dout = compute(
-        "softmax_cross_entropy", "backward", Values(**vars(result.loss)), lines_at(planted, len(names))
-    ).dlogits
+    loss = Values(**vars(result.loss))
+    dout = compute("softmax_cross_entropy", "backward", loss, lines_at(planted, len(names))).dlogits
     for number, layer in reversed([*enumerate(names, start=1)]):
         v, lines = Values(**vars(result.layers[number - 1])), lines_at(planted, number)
         for operation in reversed(v.order):
