@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual_mlp.adapters.parts import Network
-from manual_mlp.adapters.roles import (
-    role_of,
-)
+from manual_mlp.adapters.roles import role_of, roles_at_calls
 from manual_mlp.layers import Array
 from manual_mlp.network import MLP
 
@@ -213,17 +211,20 @@ def arrangements(network: Network, batch_norm: bool) -> Iterator[Arrangement]:
     kinds |= {role.kind for role in reads}
     arguments = {role for part in network.parts for p in part.parameters() if (role := role_of(p.name))}
     numbered = {role.layer for role in reads | arguments if role.kind == "W"}
+    for part in network.parts:
+        behind = roles_at_calls(network.program.trees, part.name, [p.name for p in part.parameters()])
+        numbered |= {role.layer for name in behind.values() if (role := role_of(name)) and role.kind == "W"}
     highest = max((index for index in numbered if index is not None), default=0)
     depths = [highest] if highest in SIZES else [3, 2, 1]
     containers = CONTAINERS if "params" in kinds or any(part.method_of for part in network.parts) else ("named",)
-    only_numbers = "y" in kinds and "Y" in kinds
+    both = "y" in kinds and "Y" in kinds
     usual = [(True, True, False, "(m, 1)"), (True, True, False, "(m,)"), (False, False, False, "(m,)")]
     usual += [(False, False, True, "(m,)"), (False, False, True, "(1, m)"), (False, False, False, "(m, 1)")]
     rest = itertools.product((True, False), (True, False), (False, True), ("(m, 1)", "(m,)", "(1, m)"))
     for x_columns, y_columns, turned, biases in [*usual, *(layout for layout in rest if layout not in usual)]:
         for depth in depths:
             for weights in ("array",) if depth == 1 else ("list",):
-                for labels in ("numbers",) if only_numbers else ("onehot", "numbers"):
+                for labels in ("numbers", "onehot") if both else ("onehot", "numbers"):
                     for form in (*containers, "single") if depth == 1 and "params" in kinds else containers:
                         normalized = batch_norm and depth > 1
                         yield Arrangement(

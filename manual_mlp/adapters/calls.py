@@ -1,5 +1,6 @@
 """One call of a whole network: parameters get what their names ask for, results go to the next function."""
 
+import contextlib
 import inspect
 import types
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from manual_mlp.adapters.arrangement import Arrangement, Inputs, environment, si
 from manual_mlp.adapters.gradients import gradients_in
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import instance_of
-from manual_mlp.adapters.parts import Network, Part, parts_of
+from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of, plays
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.roles import (
     argument_role,
@@ -20,19 +21,30 @@ from manual_mlp.adapters.roles import (
     plain,
     returned_names,
     role_of,
+    roles_at_calls,
     unpacked_names,
 )
 from manual_mlp.adapters.script_globals import set_globals
-from manual_mlp.adapters.stubs import Swallow
+from manual_mlp.adapters.swallow import Swallow
 from manual_mlp.layers import Array
+
+OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
 
 
 def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
     """What to pass for one parameter; `inspect.Parameter.empty` to leave it at its default."""
     role = argument_role(parameter.name)
     made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - {"x", "batch", "train"} else None
-    if role is not None and role.kind == "X" and isinstance(made, list | dict):
-        return made  # X_l, the inputs of all layers, from the forward pass
+    if role is not None and role.kind == "X":
+        labels = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
+        if (
+            not isinstance(made, list | dict)
+            and labels
+            and all(n[:1] != "x" and isinstance(passed.get(n), list) for n in labels)
+        ):
+            made = passed[labels[0]]
+        if isinstance(made, list | dict):
+            return made  # X_l, the inputs of all layers, from the forward pass
     inputs = ("X", "Y", "y", "W", "b", "gamma", "beta", "lambda", "params", "bn", "eta")
     held = bool(part.method_of) and parameter.default is not inspect.Parameter.empty  # by the object itself
     if role is not None and role.kind in inputs and not (held and role.kind in (*inputs[3:7], "params")):
@@ -59,7 +71,7 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
         return inspect.Parameter.empty
     if role is not None and role.kind in env:
         return env[role.kind]
-    if role is not None and role.kind == "forward":
+    if role is not None and (role.kind == "forward" or (role.kind in OF_BATCH_NORM and not env["bn"])):
         return None
     raise Failed(
         part.title, "missing", f"has a parameter {parameter.name!r} of which it is not clear what belongs there"
@@ -68,8 +80,11 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
 
 def called_part(network: Network, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any], instance: Any) -> Any:
     keywords = {}
+    numbered = roles_at_calls(network.program.trees, part.name, [p.name for p in part.parameters()])
     for parameter in part.parameters():
-        value = value_for(parameter, part, env, passed)
+        value = env.get(numbered.get(parameter.name, ""), None)
+        if value is None:
+            value = value_for(parameter, part, env, passed)
         if value is not inspect.Parameter.empty:
             keywords[parameter.name] = value
     positional = [keywords.pop(p.name) for p in part.parameters() if p.kind is p.POSITIONAL_ONLY]
@@ -150,7 +165,7 @@ def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -
     parts = [*network.parts, *others]
     bound = {p.name for part in parts for p in part.parameters()}
     functions = [part.function for part in parts_of(network.program)]
-    set_globals(network.program.namespace, functions, bound, env)
+    set_globals(network.program.namespace, functions, bound, env, network.program.made)
     owners = [part.method_of for part in parts if part.method_of]
     return env, instance_of(network, owners[-1], how, env, given) if owners else None
 
@@ -165,9 +180,10 @@ def computed(network: Network, how: Arrangement, given: Inputs) -> Outcome:
         try:
             result = called_part(network, network.forward, env, {}, instance)
             passed = spread(network, network.forward, result, given)
-            if (found := passed.get("P")) is not None:
-                array = np.asarray(found, dtype=np.float64)
-                probability = array if len(array) == len(given.x) else array.T
+            with contextlib.suppress(ValueError, TypeError):
+                if (found := passed.get("P")) is not None:
+                    array = np.asarray(found, dtype=np.float64)
+                    probability = array if len(array) == len(given.x) else array.T
             if result is None and instance is None:
                 network.failures["forward"] = network.program.guard.failed(
                     network.forward.title, "unfilled", "returns None: it is not filled in yet"
@@ -180,6 +196,10 @@ def computed(network: Network, how: Arrangement, given: Inputs) -> Outcome:
             costs = numbers_in(called_part(network, network.cost, env, passed, instance), network)
         except Failed as failed:
             network.failures["cost"] = failed
+    elif (returned := passed.get("cost")) is not None and np.size(returned) == 1:
+        costs = [float(np.asarray(returned, dtype=np.float64).reshape(()))]
+    if network.cost is not None and is_loss_alone(network.cost):
+        costs = [cost + penalty(given) for cost in costs]
     gradients: dict[str, Array] = {}
     result = None
     if network.gradients is not None:
@@ -189,6 +209,17 @@ def computed(network: Network, how: Arrangement, given: Inputs) -> Outcome:
         except Failed as failed:
             network.failures["gradients"] = failed
     return Outcome(probability, costs, gradients, instance, result)
+
+
+def is_loss_alone(part: Part) -> bool:
+    """A function of the loss, by its name, that knows no lambda: the penalty is added elsewhere."""
+    names = mentioned(part.tree) if part.tree is not None else ()
+    return plays(part.name) == "loss" and not any((r := role_of(name)) and r.kind == "lambda" for name in names)
+
+
+def penalty(given: Inputs) -> float:
+    weights = [v for name, v in given.parameters.items() if name.startswith("linear") and name.endswith("weight")]
+    return given.l2 * sum(float((W**2).sum()) for W in weights)
 
 
 def numbers_in(result: Any, network: Network) -> list[float]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, reference
-from manual_mlp.adapters.calls import Outcome, computed
+from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
 from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches, trainers
 from manual_mlp.adapters.dd2424_setup import (
     accuracies,
@@ -33,10 +33,11 @@ from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, can_normalize, is_normalized, networks, parts_of, plays
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.reading import OUR_FAULT, chosen_arrangement, is_ours
-from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.roles import returned_names, role_of
 from manual_mlp.adapters.stubs import COURSE_HELPERS
 from manual_mlp.diagnosis import diagnose, diagnose_schedule
 from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.schedule import meaning
 from manual_mlp.layers import Array
 
 SINGLE = 2e-4  # what float32 may round off
@@ -98,8 +99,7 @@ def run(network: Network, batch_norm: bool) -> Report:
 
 def is_shallow(network: Network, how: Arrangement) -> bool:
     """Is it a network of one layer: W one array, not a list of them, and no constructor that asks for hidden units?"""
-    owner = next((part.method_of for part in network.parts if part.method_of), "")
-    if owner:
+    if owner := owner_of(network):
         parameters = inspect.signature(network.program.classes()[owner]).parameters
         return not any((role := role_of(name)) and role.kind in ("sizes", "m") for name in parameters)
     kinds = set().union(*(part.kinds() | {role.kind for role in part.globals()} for part in network.parts))
@@ -153,6 +153,8 @@ def with_what_failed(
         and not (lacking["gradients"] and finding.mistake == "unfilled" and finding.place != "cost")
     ]
     notes = [*report.notes, f"read as: {how.words()}"]
+    if network.cost is not None and is_loss_alone(network.cost):
+        notes.append(f"{network.cost.title} is the loss alone; the penalty was added to it, and its own code not seen")
     agreed = not lacking["cost"] and "cost" in report.agreeing
     uncompared: Failed | None = None
     for what in ("cost", "gradients"):
@@ -192,8 +194,11 @@ def inspections(program: Program) -> list[Inspection]:
         if able:
             title = f"{label} with batch norm"
             found.append(Inspection(title, names, partial(run, network, batch_norm=True)))
-    if all_networks:
-        found += around(all_networks[0])
+    owners: list[str] = []
+    for number, network in enumerate(all_networks, start=1):
+        if (owner := owner_of(network)) not in owners:
+            found += around(network, f" of network {number}" if owners else "")
+            owners.append(owner)
     for part in parts_of(program):
         role = "schedule" if program.mapped.get("schedule") == part.name else plays(part.name)
         if role == "schedule" and not part.method_of:
@@ -219,29 +224,36 @@ ASPECTS = (
 )
 
 
-def around(network: Network) -> list[Inspection]:
+def owner_of(network: Network) -> str:
+    """The class whose methods the network's functions are; "" for plain functions."""
+    return next((part.method_of for part in network.parts if part.method_of), "")
+
+
+def around(network: Network, which: str) -> list[Inspection]:
     """What there is besides cost and gradients. Each looks at the network as its own check has read it."""
     program = network.program
     forward = [network.forward.title] if network.forward else []
     found = []
     if can_normalize(network)[0]:
-        found.append(Inspection("test mode", forward, partial(test_mode, network)))
-        found.append(Inspection("running averages", forward, partial(running_averages, network)))
+        found.append(Inspection(f"test mode{which}", forward, partial(test_mode, network)))
+        found.append(Inspection(f"running averages{which}", forward, partial(running_averages, network)))
     if steps := updates(program):
-        found.append(Inspection("update", [part.title for part in steps], partial(update, network)))
+        found.append(Inspection(f"update{which}", [part.title for part in steps], partial(update, network)))
     for part in trainers(program):
-        found.append(Inspection(f"minibatches {part.title}", [part.title], partial(minibatches, network, part)))
+        found.append(Inspection(f"minibatches {part.title}{which}", [part.title], partial(minibatches, network, part)))
         if can_normalize(network)[0]:
-            title = f"running averages of {part.title}"
+            title = f"running averages of {part.title}{which}"
             found.append(Inspection(title, [part.title], partial(averages_of_training, network, part)))
-    owner = next((part.method_of for part in network.parts if part.method_of), "")
+    owner = owner_of(network)
     makers = [part.title for part in initializers(program)] or [owner] * bool(owner)
     if makers:
-        found.append(Inspection("initialization", makers, partial(initialization, network)))
+        found.append(Inspection(f"initialization{which}", makers, partial(initialization, network)))
     for part in standardizers(program):
-        found.append(Inspection(f"standardization {part.name}", [part.title], partial(standardization, program, part)))
+        found.append(
+            Inspection(f"standardization {part.name}{which}", [part.title], partial(standardization, program, part))
+        )
     for part in accuracies(program):
-        found.append(Inspection(f"accuracy {part.title}", [part.title], partial(accuracy, network, part)))
+        found.append(Inspection(f"accuracy {part.title}{which}", [part.title], partial(accuracy, network, part)))
     return found
 
 
@@ -255,11 +267,30 @@ def cannot_be_read(name: str, why: str) -> Report:
 
 def schedule(program: Program, part: Part) -> Report:
     def theirs(*values: Any, **named: Any) -> Any:
-        return program.guard.call(part.name, part.function, *values, **named)
+        return rate_in(program.guard.call(part.name, part.function, *values, **named), part)
 
-    theirs.__signature__ = inspect.signature(part.function)  # type: ignore[attr-defined]
+    signature = inspect.signature(part.function)
+    if any(name not in NAMED for name in map(meaning, signature.parameters)):  # their order is tried
+        signature = signature.replace(
+            parameters=[p.replace(name=f"argument{number}") for number, p in enumerate(signature.parameters.values())]
+        )
+    theirs.__signature__ = signature  # type: ignore[attr-defined]
     by_name = named_schedule(part, theirs)
     return diagnose_schedule(by_name or theirs, step_size=20, eta_min=1e-5, eta_max=1e-1)
+
+
+def rate_in(result: Any, part: Part) -> Any:
+    """The learning rate of what was returned: of (eta, t + 1), that which has its name, or stands first."""
+    if not isinstance(result, tuple | list) or len(result) < 2 or np.ndim(result[0]) > 0:
+        return result
+    for naming in returned_names(part.tree) if part.tree else []:
+        for name, value in zip(naming, result, strict=False):
+            if (role := role_of(name)) is not None and role.kind == "eta":
+                return value
+    return result[0]
+
+
+NAMED = ("step", "n_s", "eta_min", "eta_max")
 
 
 def named_schedule(part: Part, theirs: Callable[..., Any]) -> Callable[..., Any] | None:

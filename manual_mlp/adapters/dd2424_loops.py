@@ -10,8 +10,9 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import Inputs
 from manual_mlp.adapters.calls import prepared
-from manual_mlp.adapters.dd2424_training import is_options, step_keywords, updates
+from manual_mlp.adapters.dd2424_training import step_keywords, updates
 from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.options import is_options
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import Reading, absent, reading_of
@@ -50,9 +51,9 @@ def trained(network: Network, part: Part, reading: Reading, given: Inputs, **opt
     calls: list[Call] = []
     env, instance = prepared(network, reading.how, given, part)
     with recording(network, reading, calls):
-        keywords = step_keywords(part, env | options, {}, {**env, **options})
         function = part.function.__get__(instance) if part.method_of else part.function
         try:
+            keywords = step_keywords(part, env | options, {}, {**env, **options})
             result = network.program.guard.call(part.title, function, **keywords)
         except Failed:
             raise absent("minibatches") from None
@@ -109,9 +110,7 @@ def minibatches(network: Network, part: Part) -> Report:
     reading = reading_of(network)
     given = images(reading, 20)
     _, calls = trained(network, part, reading, given, n=5, epochs=2, eta=0.0)
-    if not calls or len(calls) % 2:
-        raise absent("minibatches")
-    epochs = [calls[: len(calls) // 2], calls[len(calls) // 2 :]]
+    epochs = in_epochs(calls)
     if all(call.y is not None for call in calls):
         report = diagnose_minibatches([[(c.x, c.y) for c in epoch] for epoch in epochs], given.x, given.y)
     else:
@@ -123,6 +122,25 @@ def minibatches(network: Network, part: Part) -> Report:
         raise absent("minibatches")  # augmented, perhaps
     notes = [f"{f.place}: {f.sentence}" for f in report.findings if f.mistake in CHOICES]
     return replace(report, findings=findings, agreeing=[] if findings else ["every image once an epoch"], notes=notes)
+
+
+def in_epochs(calls: list[Call]) -> list[list[Call]]:
+    """The first two epochs: one begins where an image comes again. Where that gives no regular epochs, two halves."""
+    epochs: list[list[Call]] = []
+    seen: set[bytes] = set()
+    for call in calls:
+        rows = {row.tobytes() for row in call.x}
+        if not epochs or seen & rows:
+            epochs.append([])
+            seen = set()
+        epochs[-1].append(call)
+        seen |= rows
+    lengths = {len(epoch) for epoch in epochs[:-1]}
+    if len(lengths) == 1 and len(epochs[-1]) <= len(epochs[0]) > 1:
+        return epochs[:2] if len(epochs) == 2 or len(epochs[1]) == len(epochs[0]) else epochs[:1]
+    if not calls or len(calls) % 2:
+        raise absent("minibatches")
+    return [calls[: len(calls) // 2], calls[len(calls) // 2 :]]
 
 
 def averages_of_training(network: Network, part: Part) -> Report:

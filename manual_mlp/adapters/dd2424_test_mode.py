@@ -31,13 +31,15 @@ def running_arguments(part: Part) -> dict[str, tuple[str, int | None]]:
     return found
 
 
-def mode_arguments(part: Part, training: bool) -> dict[str, Any]:
-    """training=True, is_test=False, mode="train": whatever tells the forward pass which of the two it is."""
+def mode_arguments(part: Part, training: bool, first: bool = False) -> dict[str, Any]:
+    """training=True, is_test=False, mode="train", first_time=True: what tells the forward pass which of them it is."""
     chosen: dict[str, Any] = {}
     for p in part.parameters():
         role = role_of(p.name)
         if role is not None and role.kind in ("trains", "tests"):
             chosen[plain(p.name)] = training if role.kind == "trains" else not training
+        elif "first" in words(p.name):
+            chosen[plain(p.name)] = first
         elif "mode" in words(p.name) and (p.default is p.empty or isinstance(p.default, str)):
             chosen[plain(p.name)] = "train" if training else "test"
     return chosen
@@ -63,7 +65,7 @@ def test_mode(network: Network) -> Report:
     if {kind for kind, _ in arguments.values()} == {"mean", "var"}:
         passed |= in_their_layout(how, arguments, {"mean": means, "var": variances})
     elif instance is not None:
-        trained(network, part, env, instance)
+        trained(network, part, env, instance, first=True)
         places = running_slots(instance)
         if not all(len(places[kind]) >= len(hidden) for kind in places):
             raise absent("test mode")
@@ -115,10 +117,10 @@ def put_mode(owner: Any, training: bool) -> None:
             setattr(owner, name, training if role.kind == "trains" else not training)
 
 
-def trained(network: Network, part: Part, env: Mapping[str, Any], instance: Any) -> None:
-    """One forward pass in training mode, after which nothing is for the first time any more."""
+def trained(network: Network, part: Part, env: Mapping[str, Any], instance: Any, first: bool) -> None:
+    """One forward pass in training mode."""
     put_mode(instance, training=True)
-    called_part(network, part, env, mode_arguments(part, training=True), instance)
+    called_part(network, part, env, mode_arguments(part, training=True, first=first), instance)
 
 
 def running_averages(network: Network) -> Report:
@@ -131,14 +133,16 @@ def running_averages(network: Network) -> Report:
     def advance(x: Array, mean: Array, var: Array) -> tuple[Array, Array]:
         given = identity_first(reading, x)
         env, instance = prepared(network, reading.how, given._replace(x=x[::-1] ** 2))
-        trained(network, part, env, instance)
+        trained(network, part, env, instance, first=True)
         env, _ = prepared(network, reading.how, given)
         first = {kind: places[0] for kind, places in running_slots(instance).items() if places}
         if len(first) < 2:
             raise absent("running averages")
         for kind, value in (("mean", mean), ("var", var)):
+            if np.size(first[kind].value) != value.size:
+                raise absent("running averages")
             first[kind].put(value.reshape(np.shape(first[kind].value)))
-        trained(network, part, env, instance)
+        trained(network, part, env, instance, first=False)
         after = {kind: places[0].value for kind, places in running_slots(instance).items()}
         return np.array(after["mean"]).reshape(-1), np.array(after["var"]).reshape(-1)
 

@@ -16,7 +16,7 @@ from manual_mlp.adapters.roles import (
     role_of,
     unpacked_names,
 )
-from manual_mlp.adapters.stubs import Swallow
+from manual_mlp.adapters.swallow import Swallow
 from manual_mlp.layers import Array
 
 OURS = {"W": "linear{}.weight", "b": "linear{}.bias", "gamma": "bn{}.weight", "beta": "bn{}.bias"}

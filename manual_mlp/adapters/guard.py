@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manual_mlp.adapters.source import Source, said
-from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, Swallow
+from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2
+from manual_mlp.adapters.swallow import Swallow
 from manual_mlp.diagnosis.report import Finding, Report
 
 Event = Callable[[dict[str, Any]], None]

@@ -1,18 +1,17 @@
 """Objects of a program's classes: made from the names of their constructor's parameters, filled with our values."""
 
 import contextlib
-import inspect
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, sizes_of
-from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.layer_classes import add_layers, layer_objects
+from manual_mlp.adapters.constructors import constructor_arguments, method_arguments
+from manual_mlp.adapters.guard import Failed, copied
+from manual_mlp.adapters.layer_classes import add_layers
 from manual_mlp.adapters.parts import Network
-from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.program import words
 from manual_mlp.adapters.roles import Role, role_of, running_role
 from manual_mlp.adapters.stubs import PACKAGE
 
@@ -43,61 +42,11 @@ def instance_of(network: Network, class_name: str, how: Arrangement, env: Mappin
             second_best = second_best or instance
         except Failed as failed:
             failure = failure or failed
-    if second_best is None:
-        raise failure or Failed(class_name, "missing", "cannot be made: it is not clear what its constructor takes")
-    return second_best
-
-
-def constructor_arguments(
-    program: Program, made: type, how: Arrangement, env: Mapping[str, Any], given: Inputs
-) -> Iterator[dict[str, Any]]:
-    """Ways to call the constructor, from the names of its parameters."""
-    if "__init__" not in vars(made) and made.__mro__[1] is object:
-        yield {}
-        return
-    accepts = [
-        p for p in inspect.signature(made).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    sizes = sizes_of(given.parameters)
-    hidden = sizes[1:-1]
-    objects = layer_objects(program, made.__name__, sizes, how.batch_norm)
-    for form in (
-        *(["layers"] if objects else []),
-        "all",
-        "hidden",
-        "width",
-        "hidden and classes",
-        "pairs",
-        "everything",
-    ):
-        arguments: dict[str, Any] = {}
-        for parameter in accepts:
-            role = role_of(parameter.name)
-            kind = role.kind if role else ""
-            optional = parameter.default is not inspect.Parameter.empty
-            if kind in ("sizes", "m") or (kind == "K" and parameter.name.lower() in ("layers",)):
-                arguments[parameter.name] = {
-                    "layers": objects,
-                    "all": list(sizes) if kind == "sizes" else list(hidden),
-                    "hidden": list(hidden),
-                    "width": hidden[0] if hidden else sizes[-1],
-                    "hidden and classes": sizes[1:],
-                    "pairs": list(itertools.pairwise(sizes)),
-                    "everything": list(sizes),
-                }[form]
-            elif kind == "depth":
-                arguments[parameter.name] = (
-                    how.depth if not optional or how.depth != parameter.default else parameter.default
-                )
-            elif kind in ("D", "K", "lambda", "bn", "n") or (kind in env and not optional):
-                arguments[parameter.name] = env[kind]
-            elif kind == "rng" and not optional:
-                arguments[parameter.name] = np.random.default_rng(0)
-            elif kind == "seed":
-                arguments[parameter.name] = 0
-            elif not optional:
-                arguments[parameter.name] = 0.01 if kind == "eta" else None
-        yield arguments
+    if second_best is not None:
+        return second_best
+    if failure is not None and failure.kind == "raises":
+        raise Failed(class_name, "uncallable", f"could not be made: {failure.sentence}", "TypeError")
+    raise failure or Failed(class_name, "missing", "cannot be made: it is not clear what its constructor takes")
 
 
 class Slot(NamedTuple):
@@ -158,9 +107,9 @@ def fill(network: Network, instance: Any, how: Arrangement, env: Mapping[str, An
             joined = "".join(words(name))
             if name.startswith("__") or not joined.startswith(("init", "setup", "build", "create")):
                 continue
-            if callable(getattr(instance, name)):
+            for keywords in method_arguments(network.program, instance, name, how, env, given):
                 with contextlib.suppress(Failed):
-                    network.program.guard.call(f"{type(instance).__name__}.{name}", getattr(instance, name))
+                    network.program.guard.call(f"{type(instance).__name__}.{name}", getattr(instance, name), **keywords)
         filled, fits = put_values(instance, how, env, given)
     takes = {kind for part in network.parts for kind in part.kinds()}
     if how.batch_norm and "gamma" not in filled and not takes & {"gamma", "params"}:
@@ -185,9 +134,15 @@ def put_values(instance: Any, how: Arrangement, env: Mapping[str, Any], given: I
             fits = False
             for name, old in list(vars(instance).items()):
                 role = role_of(name)
-                if role is not None and role == (kind, None) and (old is None or isinstance(old, list | dict)):
-                    setattr(instance, name, list(ours))
-                    filled.add(kind)
+                if role is None or role.kind != kind or not (old is None or isinstance(old, list | dict)):
+                    continue
+                if role.layer is None:
+                    setattr(instance, name, copied(env[kind]))
+                elif old is None and 0 <= role.layer - how.first < len(ours):
+                    setattr(instance, name, ours[role.layer - how.first])
+                else:
+                    continue
+                filled.add(kind)
     for name, old in list(vars(instance).items()):
         role = role_of(name)
         if role is not None and role.kind == "params" and not filled and (old is None or isinstance(old, dict | list)):

@@ -1,5 +1,6 @@
 """Networks that are put together from layer objects: net.add(Linear(6, 7)), or Network([Linear(6, 7), ReLU(), ...])."""
 
+import ast
 import inspect
 import itertools
 from collections.abc import Sequence
@@ -71,4 +72,42 @@ def add_layers(program: Program, instance: Any, sizes: Sequence[int], batch_norm
     layers = layer_objects(program, type(instance).__name__, sizes, batch_norm)
     for layer in layers:
         getattr(instance, adder)(layer)
-    return bool(layers)
+    return bool(layers) or add_by_sizes(program, instance, adder, sizes)
+
+
+def add_by_sizes(program: Program, instance: Any, adder: str, sizes: Sequence[int]) -> bool:
+    """net.set_input(6), net.add_layer(7, "relu"), net.add_layer(4, "softmax")."""
+    title = type(instance).__name__
+    tree = program.defined.get(title)
+    for name in dir(instance):
+        if {"set", "input"} <= set(words(name)):
+            program.guard.call(f"{title}.{name}", getattr(instance, name), sizes[0])
+    for number, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
+        arguments = {}
+        for p in inspect.signature(getattr(instance, adder)).parameters.values():
+            role, known = role_of(p.name), compared_constants(p.name, tree) if tree is not None else []
+            wanted = "relu" if number < len(sizes) - 1 else "softmax"
+            if chosen := [text for text in known if wanted in text.lower()]:
+                arguments[p.name] = chosen[0]
+            elif role is not None and role.kind in ("m", "K", "sizes", "n"):
+                arguments[p.name] = width
+            elif role is not None and role.kind in ("D", "X"):
+                arguments[p.name] = fan_in
+            elif p.default is p.empty:
+                return False
+        program.guard.call(f"{title}.{adder}", getattr(instance, adder), **arguments)
+    return True
+
+
+def compared_constants(name: str, tree: ast.AST) -> list[str]:
+    """The strings that a parameter or attribute of this name is compared with: init_method == "he"."""
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=ast.Name(id=left) | ast.Attribute(attr=left), comparators=comparators) if (
+                left == name
+            ):
+                for constant in comparators:
+                    values = constant.elts if isinstance(constant, ast.Tuple | ast.List | ast.Set) else [constant]
+                    found += [v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)]
+    return list(dict.fromkeys(found))

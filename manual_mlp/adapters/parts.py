@@ -44,7 +44,7 @@ class Part(NamedTuple):
 def plays(name: str, kinds: Iterable[str] = ()) -> str:
     """forward, cost, gradients, accuracy, schedule, softmax or nothing, by the function's name (and what it takes)."""
     parts, joined = words(name), "".join(words(name)).lower()
-    numerical = {
+    numerical = {  # or another loss than the course's
         "num",
         "numerical",
         "numerically",
@@ -58,8 +58,15 @@ def plays(name: str, kinds: Iterable[str] = ()) -> str:
         "fd",
         "torch",
         "autograd",
+        "analyze",
+        "analyse",
+        "verify",
+        "error",
+        "difference",
     }
-    if numerical & set(parts) or any(bad in joined for bad in ("plot", "numeric", "check", "compare", "slow", "svm")):
+    if numerical & set(parts) or any(
+        bad in joined for bad in ("plot", "numeric", "check", "compare", "slow", "svm", "bce", "hinge")
+    ):
         return ""
     if "accuracy" in joined or joined in ("acc", "computeacc", "getaccuracy"):
         return "accuracy"
@@ -146,7 +153,7 @@ def networks(program: Program) -> list[Network]:
     for ours in ("forward", "cost", "gradients"):
         if theirs := program.mapped.get(ours):
             by_part[ours] = [part for part in parts if theirs in (part.name, part.title)]
-    costs = by_part.get("cost") or by_part.get("loss", [])
+    costs = [*by_part.get("cost", []), *by_part.get("loss", [])]
     costs = [part for part in costs if "history" not in part.name.lower()] or costs
     forwards = by_part.get("forward") or by_part.get("predict", [])
     gradients = by_part.get("gradients", [])
@@ -156,6 +163,7 @@ def networks(program: Program) -> list[Network]:
         if len((part.kinds() | {r.kind for r in part.globals()}) & WHOLE) >= 2 or part.method_of
     ]
     found = []
+    whole = [part for part in whole if not is_helper(part, whole)]
     owners = {part.method_of for part in whole if part.method_of}
     for gradient in whole or [None] * bool(costs):  # type: ignore[list-item]
         if gradient is not None and is_a_layer(gradient, whole, owners):
@@ -170,6 +178,24 @@ def networks(program: Program) -> list[Network]:
             )
         )
     return found
+
+
+def is_helper(part: Part, parts: Sequence[Part]) -> bool:
+    """Is it a step of another function that computes gradients, or only hands on to one? Of the two, that whose
+    arguments are all known is the network's.
+    """
+
+    def unknown(one: Part) -> int:
+        return sum(argument_role(p.name) is None and p.default is p.empty for p in one.parameters())
+
+    for other in parts:
+        if other is part or other.name == part.name:
+            continue
+        if part.name in names_called(other.tree) and unknown(other) <= unknown(part):
+            return True
+        if other.name in names_called(part.tree) and unknown(other) < unknown(part):
+            return True
+    return False
 
 
 def is_a_layer(part: Part, parts: Sequence[Part], owners: Iterable[str]) -> bool:
@@ -203,11 +229,12 @@ def nearest(part: Part | None, candidates: Sequence[Part]) -> Part | None:
     calls = names_called(part.tree) if part is not None else set()
     normalized = part is not None and is_normalized(part)
 
-    def closeness(candidate: Part) -> tuple[bool, bool, bool, bool]:
+    def closeness(candidate: Part) -> tuple[bool, bool, bool, bool, bool]:
         return (
             candidate.name in calls,
             part is not None and candidate.method_of == part.method_of,
             is_normalized(candidate) == normalized,
+            plays(candidate.name) != "loss",
             candidate.kinds() & {"X"} != set(),
         )
 

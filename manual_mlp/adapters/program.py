@@ -27,6 +27,7 @@ class Program:
     ) -> None:
         self.source, self.namespace, self.guard, self.mapped = source, namespace, guard, mapped
         self.finder, self.old = finder, old
+        self.made: set[str] = set()  # globals that its script would make
         self.defined: dict[str, ast.FunctionDef | ast.ClassDef] = {}
         for node in ast.walk(source.tree):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from manual_mlp.adapters.program import words
 
 NOISE = {"batch", "train", "trn", "training", "mini", "small", "list", "lst", "dict", "mat", "matrix", "vec", "array"}
+NOISE |= {"validation", "valid", "test", "dev"}
 NOISE |= {"arr", "layer", "layers", "values", "val", "current", "curr", "cur", "new", "the", "all", "np", "my", "in"}
-GRADIENT = {"grad", "grads", "gradient", "gradients", "d", "del", "delta", "nabla", "dj", "dl", "g", "j", "dloss"}
+GRADIENT = {"grad", "grads", "gradient", "gradients", "d", "del", "delta", "nabla", "dj", "dl", "l", "g", "j", "dloss"}
 
 MEANINGS = {
     "X": "x xs image images data input inputs feature features xbatch xtrain trainx batchx xdata datax sample samples",
@@ -21,8 +22,8 @@ MEANINGS = {
     "b": "b bs bias biases",
     "gamma": "gamma gammas gama gam gm",
     "beta": "beta betas bet bt",
-    "lambda": "lambda lambd lamda lmbda lam lmb lbda labda lda lambdas lamb reg lambdareg reglambda regularization l2 "
-    "regularizationterm regularizationfactor regterm regularizer regfactor lmda lambdaval regparam regstrength "
+    "lambda": "lambda lambd lamda lmbda lam lmb lbda labda lda lambdas lamb lmd reg lambdareg reglambda regularization "
+    "l2 regularizationterm regularizationfactor regterm regularizer regfactor lmda lambdaval regparam regstrength "
     "weightdecay lambdal2 l2reg regularisation regularizationparameter lambdaregularization rho regularizationstrength",
     "H": "h hs hidden act acts activation activations hiddenlayers xs_hidden a as layeroutputs outputs hiddens",
     "S": "s ss score scores z zs logits",
@@ -42,7 +43,7 @@ MEANINGS = {
     "n": "n nbatch batchsize nimages nsamples npoints numsamples",
     "D": "d inputdim inputsize nin nfeatures indim dim dimension dimensions ninputs inputdimension numfeatures ndim "
     "inputnodes dims_in dimensionality inputnode sizein numinputs insize nrinputs",
-    "m": "m hiddensize hiddendim nhidden hiddennodes nodes numnodes units hiddenunits nnodes numhidden hiddennode "
+    "m": "m nh hiddensize hiddendim nhidden hiddennodes nodes numnodes units hiddenunits nnodes numhidden hiddennode "
     "hiddendims hiddensizes nodesperlayer nodesinhidden hiddenlayersize hiddenlayersizes nbrhidden hidden layerhidden "
     "numhiddennodes numhiddenunits hiddenlayer hiddendimension hiddendimensions",
     "K": "c nclasses numclasses outputs outputdim outputsize nout outdim noutputs outputdimension numlabels nlabels "
@@ -180,6 +181,25 @@ def unpacked_names(trees: list[ast.AST], function: str) -> list[list[str]]:
 def call_arguments(trees: list[ast.AST], function: str) -> list[ast.Call]:
     """Every call of this function, by the file itself."""
     return [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == function]
+
+
+def roles_at_calls(trees: list[ast.AST], function: str, names: list[str]) -> dict[str, str]:
+    """Which layer's parameter stands behind an argument whose own name does not say so: forward(X, V, W) is called as
+    forward(X, W1, W2) -> {"V": "W1", "W": "W2"}. Only where all calls agree.
+    """
+    found: dict[str, set[str]] = {}
+    for call in call_arguments(trees, function):
+        passed = [*zip(names, call.args, strict=False), *((k.arg, k.value) for k in call.keywords)]
+        for name, value in passed:
+            role = role_of(name_in(value)) if isinstance(value, ast.Name | ast.Attribute) else None
+            if role is not None and role.kind in ("W", "b", "gamma", "beta") and role.layer is not None and name:
+                found.setdefault(name, set()).add(f"{role.kind}{role.layer}")
+    own = {name: role_of(name) for name in found}
+    return {
+        name: next(iter(roles))
+        for name, roles in found.items()
+        if len(roles) == 1 and ((role := own[name]) is None or role.layer is None)
+    }
 
 
 def called(node: ast.Call) -> str:

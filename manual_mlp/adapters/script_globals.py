@@ -31,19 +31,28 @@ def names_read(code: types.CodeType) -> frozenset[str]:
 
 
 def set_globals(
-    namespace: dict[str, Any], functions: Iterable[Callable[..., Any]], bound: set[str], env: Mapping[str, Any]
+    namespace: dict[str, Any],
+    functions: Iterable[Callable[..., Any]],
+    bound: set[str],
+    env: Mapping[str, Any],
+    made: set[str],
 ) -> None:
     """What the script would have made.
 
-    bound   names that arrive as arguments: what the script calls by them is something else
+    bound   names that arrive as arguments: what the file itself calls by them is something else
+    made    names that were not in the file and are kept up to date here
     """
     for name in frozenset[str]().union(*(global_names(function) for function in functions)):
         role, there = role_of(name), namespace.get(name)
-        if role is None or hasattr(builtins, name) or callable(there) or inspect.ismodule(there) or name in bound:
+        if role is None or hasattr(builtins, name) or callable(there) or inspect.ismodule(there):
+            continue
+        if name in bound and name in namespace and name not in made:
             continue
         value = meant(role, env)
         if value is None:
             continue
+        if name not in namespace:
+            made.add(name)
         if role.kind in PARAMETERS or role.kind in ("X", "Y", "y"):
             if there is None or isinstance(there, np.ndarray | list | dict):
                 namespace[name] = value

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from manual_mlp.adapters.swallow import Swallow
+
 HARMLESS = {"np", "numpy", "math", "range", "list", "dict", "tuple", "set", "len", "int", "float", "bool", "str", "sum"}
 HARMLESS |= {"zip", "enumerate", "min", "max", "abs", "round", "pow", "sqrt", "defaultdict", "namedtuple", "partial"}
 READS_FILES = {"load", "loadtxt", "genfromtxt", "fromfile", "save", "savez", "savetxt", "memmap", "seterr"}
@@ -205,6 +207,9 @@ def execute(source: Source, namespace: dict[str, Any]) -> None:
                     source.broken[node.name] = f"line {node.lineno}: cannot be defined: {said(error)}"
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 source.notes.append(f"line {node.lineno}: {ast.unparse(node)} failed ({said(error)}) and was left out")
+                for alias in node.names:
+                    name = alias.asname or alias.name.split(".")[0]
+                    namespace.setdefault(name, Swallow(alias.name))
 
 
 def without_what_failed(node: Any) -> Any:

@@ -10,13 +10,14 @@ import importlib.util
 import math
 import sys
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from manual_mlp.adapters.source import Source, execute, read_source
+from manual_mlp.adapters.swallow import Swallow
 
 NEVER_RUN = {"matplotlib", "seaborn", "pylab", "plotly", "cv2", "PIL", "imageio", "tqdm", "IPython", "ipywidgets"}
 NEVER_RUN |= {"pandas", "tensorflow", "keras", "sklearn", "torchvision", "h5py", "wandb", "numba", "skimage", "google"}
@@ -64,51 +65,6 @@ GONE_WITH_PYTHON_2: dict[str, tuple[Any, str]] = {
 }
 
 
-class Swallow:
-    """Takes every attribute, call, index and operation, and stays what it is."""
-
-    def __init__(self, name: str = "stub") -> None:
-        self.__dict__["_name"] = name
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
-        return Swallow(f"{self._name}.{name}")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        pass
-
-    def __call__(self, *arguments: Any, **_: Any) -> Any:
-        if len(arguments) >= 1 and (isinstance(arguments[0], types.FunctionType | type)):
-            return arguments[0]  # a decorator: @jit
-        if self._name.split(".")[-1] == "trange":
-            return range(*arguments)
-        if "tqdm" in self._name and arguments and isinstance(arguments[0], Iterable):
-            return arguments[0]
-        return self
-
-    def __iter__(self) -> Any:
-        return iter((Swallow(self._name), Swallow(self._name)))
-
-    def __getitem__(self, _: object) -> Any:
-        return self
-
-    def __setitem__(self, *_: object) -> None:
-        pass
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def __mro_entries__(self, _: object) -> tuple[type, ...]:
-        return (object,)  # class Net(nn.Module) of a torch that is not here
-
-    def __bool__(self) -> bool:
-        return False
-
-
 class StubModule(types.ModuleType):
     """A module that is not here: whatever is taken from it swallows its use."""
 
@@ -125,7 +81,8 @@ class StubModule(types.ModuleType):
             return GONE_WITH_PYTHON_2[name][0]
         if name == "range" or hasattr(builtins, name):
             return getattr(builtins, name)
-        return Swallow(f"{self.__name__}.{name}")
+        known = self.__dict__.get(name.lower())
+        return known if callable(known) else Swallow(f"{self.__name__}.{name}")
 
 
 PACKAGE = "stranger"  # as deep as a relative import may climb: stranger.stranger.stranger
@@ -152,7 +109,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.asking = False
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:  # noqa: ARG002
-        if self.asking:
+        if self.asking or not self.is_imported_by_the_file():
             return None
         inner = without_package(name)
         top = inner.split(".")[0]
@@ -162,6 +119,16 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         spec = importlib.machinery.ModuleSpec(name, self, is_package=True)
         spec.submodule_search_locations = []
         return spec
+
+    def is_imported_by_the_file(self) -> bool:
+        """Or by a file beside it; a library that is here imports what it likes."""
+        frame: types.FrameType | None = sys._getframe(2)
+        while frame is not None and "importlib" in str(frame.f_globals.get("__name__")):
+            frame = frame.f_back
+        if frame is None:
+            return True
+        name, loader = str(frame.f_globals.get("__name__")), getattr(frame.f_globals.get("__spec__"), "loader", None)
+        return loader is self or name.startswith(PACKAGE)
 
     def is_installed(self, name: str) -> bool:
         self.asking = True
@@ -236,4 +203,8 @@ def sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-COURSE_HELPERS = {"softmax": course_softmax, "sigmoid": sigmoid, "sqrt": math.sqrt}
+def relu(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
+COURSE_HELPERS = {"softmax": course_softmax, "sigmoid": sigmoid, "relu": relu, "sqrt": math.sqrt}

@@ -19,6 +19,13 @@ L2_PENALTY = [
         "penalty_missing_in_gradient", "the penalty is in the cost but not in the gradient", {"on_W": lambda v: 0 * v.W}
     ),
     penalty(
+        "penalty_without_l2",
+        "the penalty is not multiplied by l2",
+        {"penalty": lambda v: (v.W**2).sum(), "on_W": lambda v: 2 * v.W},
+        {"penalty": lambda v: (v.W**2).sum()},
+        {"on_W": lambda v: 2 * v.W},
+    ),
+    penalty(
         "penalty_half",
         "the penalty is l2/2 Σ W², here it is l2 Σ W² (with the 1/2, pass half of your lambda as l2)",
         {"penalty": lambda v: 0.5 * v.l2 * (v.W**2).sum(), "on_W": lambda v: v.l2 * v.W},

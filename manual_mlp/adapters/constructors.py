@@ -1,0 +1,154 @@
+"""What to pass to a stranger's constructor, told from the names of its parameters and from what it does with them."""
+
+import ast
+import inspect
+import itertools
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, sizes_of
+from manual_mlp.adapters.layer_classes import compared_constants, layer_objects
+from manual_mlp.adapters.options import option
+from manual_mlp.adapters.program import Program
+from manual_mlp.adapters.roles import Role, plain, role_of
+
+FORMS = ("all", "hidden", "width", "hidden and classes", "pairs", "everything")  # of the sizes of the layers
+MOST_GUESSES = 12  # for the parameters whose names say nothing
+COUNTS = {"input": "D", "inputs": "D", "in": "D", "feature": "D", "features": "D"}
+COUNTS |= {"output": "K", "outputs": "K", "out": "K", "label": "K", "labels": "K"}
+
+
+def constructor_arguments(
+    program: Program, made: type, how: Arrangement, env: Mapping[str, Any], given: Inputs
+) -> Iterator[dict[str, Any]]:
+    """Ways to call the constructor."""
+    if "__init__" not in vars(made) and made.__mro__[1] is object:
+        yield {}
+        return
+    objects = layer_objects(program, made.__name__, sizes_of(given.parameters), how.batch_norm)
+    yield from arguments_of(program, made, made.__name__, how, env, given, objects)
+
+
+def method_arguments(
+    program: Program, instance: Any, name: str, how: Arrangement, env: Mapping[str, Any], given: Inputs
+) -> Iterator[dict[str, Any]]:
+    """Ways to call a method that makes the weights: initialize(hidden_size)."""
+    method = getattr(instance, name)
+    if callable(method) and not isinstance(method, type):
+        yield from arguments_of(program, method, type(instance).__name__, how, env, given, [])
+
+
+def arguments_of(
+    program: Program,
+    called: Callable[..., Any],
+    owner: str,
+    how: Arrangement,
+    env: Mapping[str, Any],
+    given: Inputs,
+    objects: list[Any],
+) -> Iterator[dict[str, Any]]:
+    try:
+        parameters = inspect.signature(called).parameters.values()
+    except (TypeError, ValueError):
+        return
+    accepts = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    tree = program.defined.get(owner)
+    unknown = [p.name for p in accepts if count_role(p.name) is None and p.default is p.empty]
+    guesses = [guessed(name, tree, env, given) for name in unknown]
+    for form in (*(["layers"] if objects else []), *FORMS):
+        sizes = in_form(form, sizes_of(given.parameters), objects)
+        for chosen in itertools.islice(itertools.product(*guesses), MOST_GUESSES):
+            arguments = {p.name: value_of(p, how, env, sizes) for p in accepts}
+            arguments |= {
+                name: sizes["sizes"] if value is SIZES else value for name, value in zip(unknown, chosen, strict=True)
+            }
+            yield {name: value for name, value in arguments.items() if value is not inspect.Parameter.empty}
+
+
+SIZES = object()  # a parameter that is used as the list of sizes
+
+
+def in_form(form: str, sizes: list[int], objects: list[Any]) -> dict[str, Any]:
+    """The list of sizes and the hidden ones, as the constructor may want them."""
+    hidden = sizes[1:-1]
+    listed: Any = {
+        "layers": objects,
+        "all": list(sizes),
+        "hidden": list(hidden),
+        "width": hidden[0] if hidden else sizes[-1],
+        "hidden and classes": sizes[1:],
+        "pairs": list(itertools.pairwise(sizes)),
+        "everything": list(sizes),
+    }
+    return {"sizes": listed[form], "m": list(hidden) if form == "all" else listed[form]}
+
+
+def count_role(name: str) -> Role | None:
+    """The role of a constructor's parameter: `inputs` is their number there, not the images."""
+    kind = COUNTS.get(plain(name))
+    return Role(kind, None) if kind else role_of(name)
+
+
+def value_of(parameter: inspect.Parameter, how: Arrangement, env: Mapping[str, Any], sizes: Mapping[str, Any]) -> Any:
+    role, optional = count_role(parameter.name), parameter.default is not inspect.Parameter.empty
+    kind = role.kind if role else ""
+    if kind in sizes or (kind == "K" and parameter.name.lower() == "layers"):
+        return sizes.get(kind, sizes["sizes"])
+    if kind == "depth":
+        return how.depth if not optional or how.depth != parameter.default else parameter.default
+    if kind in ("D", "K", "lambda", "bn", "n") or (kind in env and not optional):
+        return env[kind]
+    if kind == "rng" and not optional:
+        return np.random.default_rng(0)
+    if kind == "seed":
+        return 0
+    if optional:
+        return inspect.Parameter.empty
+    return 0.01 if kind == "eta" else None
+
+
+def guessed(name: str, tree: ast.AST | None, env: Mapping[str, Any], given: Inputs) -> list[Any]:
+    """What a parameter whose name says nothing may be, by what the class does with it."""
+    answers = {**env, "epochs": 1}
+    if tree is not None:
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=unpacked)) if unpacked == name:
+                    return [tuple(option(target_name(target), answers) for target in targets)]
+        if constants := compared_constants(name, tree):
+            return constants
+        uses = {kind for node in ast.walk(tree) if (kind := use(node, name))}
+        if "attribute" in uses:
+            return [data_of(env, given)]
+        if uses:
+            return [SIZES]
+    return [option(name, answers)]
+
+
+def target_name(target: ast.expr) -> str:
+    match target:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def use(node: ast.AST, name: str) -> str:
+    """How this piece of the class uses the parameter: as a list, or as an object with the images in it."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=owner) | ast.Attribute(attr=owner), attr=attr) if owner == name:
+            return "attribute" if role_of(attr) in (("X", None), ("Y", None), ("y", None)) else ""
+        case ast.Subscript(value=ast.Name(id=owner)) if owner == name:
+            return "list"
+        case ast.Call(func=ast.Name(id="len" | "enumerate" | "zip"), args=arguments):
+            return "list" if any(isinstance(a, ast.Name) and a.id == name for a in arguments) else ""
+    return ""
+
+
+def data_of(env: Mapping[str, Any], given: Inputs) -> types.SimpleNamespace:
+    """A set of images as an object: data.X, data.Y, data.y."""
+    names = ("X", "Y", "X_train", "Y_train", "X_val", "Y_val", "X_test", "Y_test")
+    held = {name: env[name[0]] for name in names}
+    return types.SimpleNamespace(**held, **dict.fromkeys(("y", "y_train", "y_val", "y_test"), given.y))
