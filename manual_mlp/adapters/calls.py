@@ -37,12 +37,9 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
     made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - {"x", "batch", "train"} else None
     if role is not None and role.kind == "X":
         labels = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
-        if (
-            not isinstance(made, list | dict)
-            and labels
-            and all(n[:1] != "x" and isinstance(passed.get(n), list) for n in labels)
-        ):
-            made = passed[labels[0]]
+        listed = [label for label in labels if label[:1] != "x" and isinstance(passed.get(label), list)]
+        if listed and listed == list(labels) and not isinstance(made, list | dict):
+            made = passed[listed[0]]
         if isinstance(made, list | dict):
             return made  # X_l, the inputs of all layers, from the forward pass
     inputs = ("X", "Y", "y", "W", "b", "gamma", "beta", "lambda", "params", "bn", "eta")

@@ -56,7 +56,7 @@ def arguments_of(
         return
     accepts = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     tree = program.defined.get(owner)
-    unknown = [p.name for p in accepts if count_role(p.name) is None and p.default is p.empty]
+    unknown = [p.name for p in accepts if p.default is p.empty and (count_role(p.name) is None or holds(tree, p.name))]
     guesses = [guessed(name, tree, env, given) for name in unknown]
     for form in (*(["layers"] if objects else []), *FORMS):
         sizes = in_form(form, sizes_of(given.parameters), objects)
@@ -120,10 +120,9 @@ def guessed(name: str, tree: ast.AST | None, env: Mapping[str, Any], given: Inpu
                     return [tuple(option(target_name(target), answers) for target in targets)]
         if constants := compared_constants(name, tree):
             return constants
-        uses = {kind for node in ast.walk(tree) if (kind := use(node, name))}
-        if "attribute" in uses:
+        if holds(tree, name):
             return [data_of(env, given)]
-        if uses:
+        if any(is_listed(node, name) for node in ast.walk(tree)):
             return [SIZES]
     return [option(name, answers)]
 
@@ -135,16 +134,24 @@ def target_name(target: ast.expr) -> str:
     return ""
 
 
-def use(node: ast.AST, name: str) -> str:
-    """How this piece of the class uses the parameter: as a list, or as an object with the images in it."""
+def holds(tree: ast.AST | None, name: str) -> bool:
+    """Does the class take images out of it: self.train.X?"""
+    for node in ast.walk(tree) if tree is not None else ():
+        match node:
+            case ast.Attribute(value=ast.Name(id=owner) | ast.Attribute(attr=owner), attr=attr) if owner == name:
+                if role_of(attr) in (("X", None), ("Y", None), ("y", None)):
+                    return True
+    return False
+
+
+def is_listed(node: ast.AST, name: str) -> bool:
+    """Is it indexed or gone through here?"""
     match node:
-        case ast.Attribute(value=ast.Name(id=owner) | ast.Attribute(attr=owner), attr=attr) if owner == name:
-            return "attribute" if role_of(attr) in (("X", None), ("Y", None), ("y", None)) else ""
-        case ast.Subscript(value=ast.Name(id=owner)) if owner == name:
-            return "list"
+        case ast.Subscript(value=ast.Name(id=owner)):
+            return owner == name
         case ast.Call(func=ast.Name(id="len" | "enumerate" | "zip"), args=arguments):
-            return "list" if any(isinstance(a, ast.Name) and a.id == name for a in arguments) else ""
-    return ""
+            return any(isinstance(a, ast.Name) and a.id == name for a in arguments)
+    return False
 
 
 def data_of(env: Mapping[str, Any], given: Inputs) -> types.SimpleNamespace:

@@ -28,11 +28,12 @@ from manual_mlp.adapters.dd2424_setup import (
     standardizers,
 )
 from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
-from manual_mlp.adapters.dd2424_training import penalty_in_update, update, updates
+from manual_mlp.adapters.dd2424_training import rest_of, update, updates
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, can_normalize, is_normalized, networks, parts_of, plays
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.reading import OUR_FAULT, chosen_arrangement, is_ours
+from manual_mlp.adapters.rest import with_rest
 from manual_mlp.adapters.roles import returned_names, role_of
 from manual_mlp.adapters.stubs import COURSE_HELPERS
 from manual_mlp.diagnosis import diagnose, diagnose_schedule
@@ -83,17 +84,15 @@ def run(network: Network, batch_norm: bool) -> Report:
     if not report.ok and any("float32" in line for line in network.program.source.lines):
         single = diagnose(answer, given.parameters, given.x, given.y, given.l2, tolerance=SINGLE)
         report = single if single.ok else report
-    if report.findings and report.findings[0].mistake == "penalty_missing_in_gradient":
-        network.penalty_in_update = penalty_in_update(network, network.readings[batch_norm])
-        if network.penalty_in_update:
+    if not report.ok and (rest := rest_of(network, network.readings[batch_norm])) is not None:
+        network.rest = rest
 
-            def with_penalty(parameters: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
-                cost, gradients = answer(parameters, x, y, l2)
-                weights = [name for name in gradients if name.startswith("linear") and name.endswith("weight")]
-                return cost, {**gradients, **{name: gradients[name] + 2 * l2 * parameters[name] for name in weights}}
+        def finished(parameters: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
+            cost, gradients = answer(parameters, x, y, l2)
+            return cost, with_rest(network, how, Inputs(parameters, x, y, l2), gradients, rest)
 
-            report = diagnose(with_penalty, given.parameters, given.x, given.y, given.l2)
-            report = replace(report, notes=[*report.notes, "the update adds the gradient of the penalty"])
+        report = diagnose(finished, given.parameters, given.x, given.y, given.l2)
+        report = replace(report, notes=[*report.notes, f"the update {rest.words()}"])
     return with_what_failed(report, network, failures, lacking, how)
 
 

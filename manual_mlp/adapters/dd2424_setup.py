@@ -13,10 +13,11 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, environment, sizes_of
 from manual_mlp.adapters.calls import called_part, prepared
+from manual_mlp.adapters.constructors import constructor_arguments
 from manual_mlp.adapters.dd2424_test_mode import in_their_layout, running_arguments
 from manual_mlp.adapters.gradients import leaves, matched, under_our_names, with_names
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.instances import constructor_arguments, slots
+from manual_mlp.adapters.instances import slots
 from manual_mlp.adapters.parts import Network, Part, parts_of, plays
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import Reading, absent, reading_of

@@ -17,6 +17,7 @@ from manual_mlp.adapters.options import Options, is_options, option
 from manual_mlp.adapters.parts import Network, Part, parts_of
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import Reading, absent, reading_of
+from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import argument_role, gradient_role, role_of
 from manual_mlp.diagnosis import diagnose_update
 from manual_mlp.diagnosis.report import Report
@@ -53,25 +54,31 @@ def updates(program: Program) -> list[Part]:
 
 def update(network: Network) -> Report:
     """The parameters after one step, with the network's own gradient, right or wrong."""
-    reading = reading_of(network)
-    return update_with(network, reading, reading.given.l2 if network.penalty_in_update else 0.0)
+    return update_with(network, reading_of(network), network.rest or Rest())
 
 
-def penalty_in_update(network: Network, reading: Reading) -> bool:
-    """Where the gradients are those of the loss alone: is it the step that adds the penalty's gradient?"""
-    with contextlib.suppress(Failed):
-        report = update_with(network, reading, reading.given.l2)
-        return report.ok or (report.findings[0].mistake or "").startswith(("update_penalty_not", "update_penalty_with"))
-    return False
+def rest_of(network: Network, reading: Reading) -> Rest | None:
+    """What the step still does to gradients that look wrong: its own numbers say so. None where it takes them as they
+    are, or where there is no step to be seen.
+    """
+    for rest in (Rest(), *RESTS):
+        with contextlib.suppress(Failed):
+            report = update_with(network, reading, rest)
+            slip = "" if report.ok else report.findings[0].mistake or ""
+            if report.ok or (rest.penalty and slip.startswith(("update_penalty_not", "update_penalty_with"))):
+                return rest if rest != Rest() else None
+    return None
 
 
-def update_with(network: Network, reading: Reading, l2: float) -> Report:
-    given = reading.given
-    if set(reading.outcome.gradients) != set(given.parameters) or any(
-        reading.outcome.gradients[name].size != value.size for name, value in given.parameters.items()
+def update_with(network: Network, reading: Reading, rest: Rest) -> Report:
+    how, given = reading.how, reading.given
+    found = with_rest(network, how, given, reading.outcome.gradients, rest, penalty=False)
+    if set(found) != set(given.parameters) or any(
+        found[name].size != value.size for name, value in given.parameters.items()
     ):
         raise absent("update")
-    gradients = {n: g.reshape(given.parameters[n].shape) for n, g in reading.outcome.gradients.items()}
+    gradients = {n: g.reshape(given.parameters[n].shape) for n, g in found.items()}
+    l2 = given.l2 if rest.penalty else 0.0
     for part in updates(network.program):
         with contextlib.suppress(Failed):
             for after in after_one_step(network, part, reading):

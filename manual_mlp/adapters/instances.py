@@ -36,7 +36,8 @@ def instance_of(network: Network, class_name: str, how: Arrangement, env: Mappin
         try:
             instance = network.program.guard.call(class_name, made, **arguments)
             if not list(slots(instance)):
-                add_layers(network.program, instance, sizes_of(given.parameters), how.batch_norm)
+                with contextlib.suppress(Failed):
+                    add_layers(network.program, instance, sizes_of(given.parameters), how.batch_norm)
             if fill(network, instance, how, env, given):
                 return instance
             second_best = second_best or instance

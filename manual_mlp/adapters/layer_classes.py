@@ -83,7 +83,7 @@ def add_by_sizes(program: Program, instance: Any, adder: str, sizes: Sequence[in
         if {"set", "input"} <= set(words(name)):
             program.guard.call(f"{title}.{name}", getattr(instance, name), sizes[0])
     for number, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
-        arguments = {}
+        arguments: dict[str, Any] = {}
         for p in inspect.signature(getattr(instance, adder)).parameters.values():
             role, known = role_of(p.name), compared_constants(p.name, tree) if tree is not None else []
             wanted = "relu" if number < len(sizes) - 1 else "softmax"

@@ -113,7 +113,7 @@ class Network:
     keys: list[str] = field(default_factory=list)
     deeper: Failed | None = None  # why it could not be called with as many layers as were tried first
     deeper_depth: int = 0
-    penalty_in_update: bool = False  # the gradients are those of the loss alone
+    rest: Any = None  # what the step still does to the gradients
     readings: dict[bool, Any] = field(default_factory=dict)  # how it is called, with and without batch normalization
 
     @property

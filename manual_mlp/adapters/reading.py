@@ -10,6 +10,7 @@ from manual_mlp.adapters.arrangement import Arrangement, Inputs, arrangements, p
 from manual_mlp.adapters.calls import Outcome, computed
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network
+from manual_mlp.layers import Array
 
 MOST_USUAL = 150  # arrangements after which the rare ones are only tried if none of these could be called
 OUR_FAULT = (
@@ -57,8 +58,14 @@ def agreement(outcome: Outcome, given: Inputs, network: Network) -> float:
         mine = outcome.gradients.get(name)
         if mine is not None and mine.shape == right.shape:
             close = np.allclose(mine, right, rtol=1e-3, atol=1e-3 * np.abs(right).max() + 1e-12)
-            score += (0.5 + 2 * close) / len(gradients)
+            score += (0.5 + 2 * close + 0.5 * alike(mine, right)) / len(gradients)
     return score - 0.25 * len(network.failures)
+
+
+def alike(mine: Array, right: Array) -> float:
+    """The cosine: near 1 where only a factor or a small term is wrong."""
+    lengths = float(np.linalg.norm(mine) * np.linalg.norm(right))
+    return max(0.0, float(np.vdot(mine, right)) / lengths) if 0 < lengths < np.inf else 0.0
 
 
 def cost_settles(network: Network, outcome: Outcome, given: Inputs) -> bool:
