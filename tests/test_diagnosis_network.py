@@ -61,6 +61,8 @@ BACKWARD = [
     ("loss_gradient_over_classes", "(P - Y) / n", "(P - Y) / P.size"),
     ("loss_gradient_with_softmax_derivative", "(P - Y) / n", "(P - Y) * P * (1 - P) / n"),
     ("penalty_times_n", " + 2 * l2 * W", " + 2 * l2 * W * n"),
+    ("penalty_without_l2", "reg += l2 * np.sum(", "reg += np.sum("),
+    ("penalty_without_l2", " + 2 * l2 * W", " + 2 * W"),
     ("loss_gradient_summed", "(P - Y) / n", "(P - Y)"),
     ("loss_gradient_fixed_batch_size", "(P - Y) / n", "(P - Y) / 100"),
     ("loss_gradient_averaged_twice", "(P - Y) / n", "(P - Y) / n / n"),
@@ -139,6 +141,7 @@ BATCH_NORM = [
     ("bn_parameter_gradients_averaged", "return g, grad_gamma, grad_beta", "return g, grad_gamma / n, grad_beta / n"),
     ("bn_gamma_forgotten", "s = gamma * s_hat + beta", "s = s_hat + beta"),
     ("bn_beta_forgotten", "s = gamma * s_hat + beta", "s = gamma * s_hat"),
+    ("bn_bias_for_beta", "s = gamma * s_hat + beta", "s = gamma * s_hat + b"),
     ("bn_gamma_beta_exchanged", "s = gamma * s_hat + beta", "s = beta * s_hat + gamma"),
     (
         "penalty_on_gamma_and_beta",

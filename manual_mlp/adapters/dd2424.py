@@ -193,6 +193,10 @@ def inspections(program: Program) -> list[Inspection]:
         if able:
             title = f"{label} with batch norm"
             found.append(Inspection(title, names, partial(run, network, batch_norm=True)))
+    normalizing = normalizer(program)
+    if found and normalizing is not None and not any("batch norm" in inspection.title for inspection in found):
+        title = "network with batch norm"
+        found.append(Inspection(title, [normalizing.title], partial(not_read, normalizing.title)))
     owners: list[str] = []
     for number, network in enumerate(all_networks, start=1):
         if (owner := owner_of(network)) not in owners:
@@ -221,6 +225,20 @@ ASPECTS = (
     "schedule",
     "accuracy",
 )
+
+
+def normalizer(program: Program) -> Part | None:
+    """A function that normalizes batches, by its name."""
+    for part in parts_of(program):
+        joined = "".join(words(part.name))
+        if any(word in joined for word in ("batchnorm", "normalizebatch")) or "bn" in words(part.name):
+            return part
+    return None
+
+
+def not_read(name: str) -> Report:
+    sentence = "normalizes batches, but no network here takes a gamma and a beta that are known: it is not looked at"
+    raise Failed(name, "uncallable", sentence)
 
 
 def owner_of(network: Network) -> str:

@@ -4,8 +4,9 @@ Each is found by its name. The assignments leave freedom here (a fixed std, Xavi
 students take more: only a slip that has a name is called wrong, all else is left unjudged.
 """
 
+import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from manual_mlp.adapters.instances import slots
 from manual_mlp.adapters.parts import Network, Part, parts_of, plays
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import Reading, absent, reading_of
-from manual_mlp.adapters.roles import argument_role, role_of
+from manual_mlp.adapters.roles import argument_role, gradient_role, role_of
 from manual_mlp.diagnosis import diagnose_initialization, diagnose_standardization
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
@@ -32,14 +33,14 @@ ACCEPTED = ("init_glorot", "init_torch_default")  # no slips, only other choices
 PARTIAL = ("standardized_not_at_all", "standardized_only_scaled", "standardized_only_centered")
 
 
-def drawn_shapes(depth: int, batch_norm: bool) -> Inputs:
+def shapes_of(sizes: Sequence[int], batch_norm: bool) -> Inputs:
     parameters: dict[str, Array] = {}
-    for layer, (fan_in, width) in enumerate(itertools.pairwise(LARGE[depth]), start=1):
+    for layer, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
         parameters |= {f"linear{layer}.weight": np.zeros((width, fan_in)), f"linear{layer}.bias": np.zeros(width)}
-        if batch_norm and layer < depth:
+        if batch_norm and layer < len(sizes) - 1:
             parameters |= {f"bn{layer}.weight": np.ones(width), f"bn{layer}.bias": np.zeros(width)}
-    x = np.random.default_rng(3).normal(size=(12, LARGE[depth][0]))
-    return Inputs(parameters, x, np.arange(12) % LARGE[depth][-1], 0.0)
+    x = np.random.default_rng(3).normal(size=(12, sizes[0]))
+    return Inputs(parameters, x, np.arange(12) % sizes[-1], 0.0)
 
 
 def initializers(program: Program) -> list[Part]:
@@ -59,13 +60,31 @@ def initializers(program: Program) -> list[Part]:
 def initialization(network: Network) -> Report:
     """The first weights of a large network, against every initialization that the course teaches."""
     reading = reading_of(network)
-    given = drawn_shapes(reading.how.depth, reading.how.batch_norm)
+    given = shapes_of(LARGE[reading.how.depth], reading.how.batch_norm)
     names = set(given.parameters)
-    for values in first_values(network, reading, given):
+    own = as_the_file_draws_them(network, reading.how)
+    for values in itertools.chain(own, first_values(network, reading, given)):
         values = {name: value for name, value in values.items() if name in names}
         if {name for name in names if name.startswith("linear")} <= set(values):
             return judged_initialization({name: values.get(name, given.parameters[name]) for name in given.parameters})
     raise absent("initialization")
+
+
+def as_the_file_draws_them(network: Network, how: Arrangement) -> Iterator[dict[str, Array]]:
+    """What an initializer without arguments gives, with the sizes that the file itself has in its globals."""
+    program = network.program
+    for part in initializers(program):
+        if any(p.default is p.empty for p in part.parameters()):
+            continue
+        with program.as_loaded(), contextlib.suppress(Failed):
+            found = list(leaves(with_names(network, part, program.guard.call(part.title, part.function))))
+            roles = [(gradient_role(str(step)), leaf.value) for leaf in found for step in leaf.path[:1]]
+            weights = [v.T if how.turned else v for role, v in roles if role and role.kind == "W" and v.ndim == 2]
+            if len(weights) != how.depth or any(a.shape[0] != b.shape[1] for a, b in itertools.pairwise(weights)):
+                continue
+            given = shapes_of((weights[0].shape[1], *(len(W) for W in weights)), how.batch_norm)
+            expected = arranged(how, given)
+            yield under_our_names(how, matched(found, expected, lambda kind, n: expected[kind][n - 1]))  # noqa: B023
 
 
 def first_values(network: Network, reading: Reading, given: Inputs) -> Iterator[dict[str, Array]]:
@@ -123,7 +142,8 @@ def judged_initialization(values: Mapping[str, Array]) -> Report:
     reports[f"N(0, {common:.3g}²)"] = diagnose_initialization(values, common)
     for kind, report in reports.items():
         findings = [f for f in report.findings if not f.place.endswith(".bias") or f.place.startswith("bn")]
-        if not findings and (kind in KNOWN or common < 0.5):
+        followed = kind in KNOWN or not any("linear1.weight" in reports[known].agreeing for known in KNOWN)
+        if not findings and followed and (kind in KNOWN or common < 0.5):
             return replace(
                 report, findings=[], notes=[*report.notes, f"the weights are drawn as {KNOWN.get(kind, kind)}"]
             )
@@ -162,7 +182,8 @@ def standardization(program: Program, part: Part) -> Report:
         return best
     for report in reports:
         slips = [f for f in report.findings if f.mistake is not None and f.mistake not in PARTIAL]
-        if slips and "train images" in report.agreeing:
+        divided = slips and slips[0].mistake == "standardized_by_variance"
+        if slips and ("train images" in report.agreeing or divided):
             return replace(report, findings=slips)
     raise absent("standardization")
 

@@ -1,9 +1,10 @@
 """A stranger's program, loaded: its functions by name, and the checks that were found possible."""
 
 import ast
+import contextlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from manual_mlp.adapters.guard import Guard
@@ -32,11 +33,23 @@ class Program:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 self.defined.setdefault(node.name, node)
+        self.loaded = dict(namespace)
         self.trees: list[ast.AST] = [source.tree, *(other.tree for other in finder.sources.values())]
         for ours, theirs in mapped.items():
             if theirs not in namespace and theirs not in source.broken:
                 names = ", ".join(sorted(n for n in namespace if callable(namespace[n]) and not n.startswith("_"))[:30])
                 raise ValueError(f"--functions {ours}={theirs}: {source.path.name} has no {theirs}; it has {names}")
+
+    @contextlib.contextmanager
+    def as_loaded(self) -> Iterator[None]:
+        """The file's own numbers in its globals, not those that were put there since."""
+        kept = {name: value for name, value in self.loaded.items() if isinstance(value, int | float)}
+        before = {name: self.namespace[name] for name in kept if name in self.namespace}
+        self.namespace.update(kept)
+        try:
+            yield
+        finally:
+            self.namespace.update(before)
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The plain functions of the file and of those beside it, not what it imports from libraries."""

@@ -189,6 +189,14 @@ BATCH_NORM = [
         {"batch_norm.out": lambda v: v.gamma * (v.centered + v.beta) * v.inv_std},
     ),
     known(
+        "bn_bias_for_beta",
+        "the bias of the layer is added in the place of beta",
+        "out = gamma x̂ + beta",
+        "batch-normalization",
+        {"batch_norm.out": lambda v: v.gamma * v.x_hat + v.layer.linear.b},
+        network=True,
+    ),
+    known(
         "bn_gamma_beta_exchanged",
         "gamma and beta are exchanged in the forward pass",
         "out = gamma x̂ + beta",
