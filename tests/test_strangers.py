@@ -34,6 +34,11 @@ CORRECT = {
         "optim.py": {"sgd", "sgd_momentum", "rmsprop", "adam"},
     },
     "dd2424": {
+        "layers_by_size.py": {"network", "minibatches Model.fit"},
+        "step_finishes.py": {"network", "update", "initialization"},
+        "named_by_callers.py": {"network", "update"},
+        "first_time.py": {"network with batch norm", "test mode", "running averages", "initialization"},
+        "loss_alone.py": {"network", "initialization", "schedule cyclical_eta"},
         "settings_in_parameters.py": {
             "network",
             "network with batch norm",
@@ -293,6 +298,15 @@ MISTAKES = [
         "linear2.bias",
         "upstream",
     ),
+    (
+        "step_finishes.py",
+        "self.eta * (dW[l] / n + 2 * self.reg_term * self.W[l])",
+        "self.eta * dW[l] / n - 2 * self.reg_term * self.W[l]",
+        "update",
+        "linear1.weight",
+        "not multiplied by eta",
+    ),
+    ("loss_alone.py", "lam * W[0]", "lam * W[0] / 2", "network", "linear1.weight", "factor 2"),
     ("plain_tuple.py", "b2 = b2 - eta * d", "b1 = b1 - eta * b", "update", "linear1.bias", "updated twice"),
     (
         "plain_tuple.py",
@@ -325,6 +339,41 @@ MISTAKES = [
 ]
 
 MORE_MISTAKES = [  # the same kinds again, in larger programs
+    ("layers_by_size.py", " * (below > 0)", "", "network", "linear2.bias", "not masked"),
+    (
+        "layers_by_size.py",
+        "range(n // n_batch)",
+        "range(n // n_batch - 1)",
+        "minibatches Model.fit",
+        "epoch 0",
+        "missing",
+    ),
+    ("step_finishes.py", "- self.eta * db[l] / n", "- self.eta * db[l]", "network", "linear3.bias", "not divided"),
+    ("named_by_callers.py", " + np.sum(U * U)", "", "network", "cost", "in the gradient but not in the cost"),
+    (
+        "first_time.py",
+        "0.9 * layer.var_av + 0.1 * var",
+        "0.9 * layer.var_av + 0.9 * var",
+        "running averages",
+        "running_var",
+        "wrong",
+    ),
+    (
+        "first_time.py",
+        "layer.gamma * S_hat[-1] + layer.beta",
+        "layer.gamma * S_hat[-1] + layer.b",
+        "network with batch norm",
+        "cost",
+        "in the place of beta",
+    ),
+    (
+        "loss_alone.py",
+        "1 / math.sqrt(m)",
+        "1 / math.sqrt(d)",
+        "initialization",
+        "linear2.weight",
+        "the standard deviation is",
+    ),
     (
         "settings_in_parameters.py",
         "return G1 - np.sum(G1, axis=1, keepdims=True) / n - D",
@@ -528,6 +577,22 @@ def test_a_penalty_that_the_update_adds_is_no_mistake_of_the_gradient(inspected,
     assert "the update adds the gradient of the penalty" in checks["network"]["text"]
     assert checks["update"]["verdict"] == ("WRONG" if mistake else "all right")
     assert ("not multiplied by eta" in checks["update"]["text"]) == mistake
+
+
+def test_batch_normalization_without_gamma_and_beta_is_not_passed_over(inspected):
+    text = (STRANGERS / "dd2424" / "step_finishes.py").read_text()
+    text += "\n    def batch_normalize(self, s):\n        return (s - s.mean(axis=1)) / s.std(axis=1)\n"
+    checks, _ = inspected("student.py", "dd2424", text, only="network with batch norm")
+    assert checks["network with batch norm"]["verdict"] == "not run"
+    assert "Net.batch_normalize" in checks["network with batch norm"]["text"]
+
+
+def test_a_constructor_that_cannot_be_called_is_no_mistake(inspected):
+    text = (STRANGERS / "dd2424" / "step_finishes.py").read_text().replace("trainX, trainY,", "trainX, secret, trainY,")
+    text = text.replace("self.trainX, self.trainY =", "self.secret = secret + 1\n        self.trainX, self.trainY =", 1)
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "not run"
+    assert "Net could not be made" in checks["network"]["text"]
 
 
 def test_a_part_that_runs_with_one_layer_only_is_not_called_right(inspected):
