@@ -35,6 +35,7 @@ CORRECT = {
     },
     "dd2424": {
         "layers_by_size.py": {"network", "minibatches Model.fit"},
+        "optional_weights.py": {"network", "initialization"},
         "step_finishes.py": {"network", "update", "initialization"},
         "named_by_callers.py": {"network", "update"},
         "first_time.py": {"network with batch norm", "test mode", "running averages", "initialization"},
@@ -626,3 +627,18 @@ def test_arrays_that_are_no_gradients_are_not_passed_over(inspected):
     text = text.replace("return gW1, gb1, gW2, gb2", "return np.zeros(29), np.ones(29)")
     checks, _ = inspected("student.py", "dd2424", text, only="network")
     assert checks["network"]["verdict"] != "all right"
+
+
+def test_a_weight_from_the_script_is_told_from_the_argument(inspected):
+    text = (STRANGERS / "dd2424" / "loss_alone.py").read_text().replace("W[1].T @ g", "W2.T @ g")
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "WRONG"
+    assert "takes W2 from the script" in checks["network"]["first"]
+
+
+@pytest.mark.thorough
+def test_one_pass_over_the_images_is_one_epoch(inspected):
+    text = (STRANGERS / "dd2424" / "layers_by_size.py").read_text()
+    text = text.replace("for _ in range(int(2 * ns / (n / n_batch))):", "for _ in range(1):")
+    checks, _ = inspected("student.py", "dd2424", text, only="minibatches Model.fit")
+    assert checks["minibatches Model.fit"]["verdict"] == "all right"

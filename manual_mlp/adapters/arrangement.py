@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual_mlp.adapters.parts import Network
-from manual_mlp.adapters.roles import role_of, roles_at_calls
+from manual_mlp.adapters.roles import role_of
 from manual_mlp.layers import Array
 from manual_mlp.network import MLP
 
@@ -212,8 +212,9 @@ def arrangements(network: Network, batch_norm: bool) -> Iterator[Arrangement]:
     arguments = {role for part in network.parts for p in part.parameters() if (role := role_of(p.name))}
     numbered = {role.layer for role in reads | arguments if role.kind == "W"}
     for part in network.parts:
-        behind = roles_at_calls(network.program.trees, part.name, [p.name for p in part.parameters()])
-        numbered |= {role.layer for name in behind.values() if (role := role_of(name)) and role.kind == "W"}
+        numbered |= {
+            role.layer for name in network.behind(part).values() if (role := role_of(name)) and role.kind == "W"
+        }
     highest = max((index for index in numbered if index is not None), default=0)
     depths = [highest] if highest in SIZES else [3, 2, 1]
     containers = CONTAINERS if "params" in kinds or any(part.method_of for part in network.parts) else ("named",)

@@ -21,7 +21,6 @@ from manual_mlp.adapters.roles import (
     plain,
     returned_names,
     role_of,
-    roles_at_calls,
     unpacked_names,
 )
 from manual_mlp.adapters.script_globals import set_globals
@@ -77,7 +76,7 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
 
 def called_part(network: Network, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any], instance: Any) -> Any:
     keywords = {}
-    numbered = roles_at_calls(network.program.trees, part.name, [p.name for p in part.parameters()])
+    numbered = network.behind(part)
     for parameter in part.parameters():
         value = env.get(numbered.get(parameter.name, ""), None)
         if value is None:
@@ -167,10 +166,14 @@ def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -
     return env, instance_of(network, owners[-1], how, env, given) if owners else None
 
 
-def computed(network: Network, how: Arrangement, given: Inputs) -> Outcome:
-    """Everything that the network's functions say about one batch, under our names."""
+def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[str, Any] | None = None) -> Outcome:
+    """Everything that the network's functions say about one batch, under our names.
+
+    script   globals that hold something else than usual
+    """
     network.failures.clear()
     env, instance = prepared(network, how, given)
+    network.program.namespace.update(script or {})
     passed: dict[Any, Any] = {}
     probability = None
     if network.forward is not None:

@@ -97,6 +97,8 @@ def value_of(parameter: inspect.Parameter, how: Arrangement, env: Mapping[str, A
     kind = role.kind if role else ""
     if kind in sizes or (kind == "K" and parameter.name.lower() == "layers"):
         return sizes.get(kind, sizes["sizes"])
+    if parameter.name == "l" and parameter.default in (0, 0.0):  # an l that starts at 0 counts no layers
+        return env["lambda"]
     if kind == "depth":
         return how.depth if not optional or how.depth != parameter.default else parameter.default
     if kind in ("D", "K", "lambda", "bn", "n") or (kind in env and not optional):

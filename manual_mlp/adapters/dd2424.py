@@ -9,7 +9,7 @@ with one layer only, although it has more, was not run.
 
 import ast
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -35,6 +35,7 @@ from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.reading import OUR_FAULT, chosen_arrangement, is_ours
 from manual_mlp.adapters.rest import with_rest
 from manual_mlp.adapters.roles import returned_names, role_of
+from manual_mlp.adapters.script_globals import global_names
 from manual_mlp.adapters.stubs import COURSE_HELPERS
 from manual_mlp.diagnosis import diagnose, diagnose_schedule
 from manual_mlp.diagnosis.report import Finding, Report
@@ -93,7 +94,30 @@ def run(network: Network, batch_norm: bool) -> Report:
 
         report = diagnose(finished, given.parameters, given.x, given.y, given.l2)
         report = replace(report, notes=[*report.notes, f"the update {rest.words()}"])
+    report = replace(report, findings=[*report.findings, *from_the_script(network, how, given)])
     return with_what_failed(report, network, failures, lacking, how)
+
+
+def from_the_script(network: Network, how: Arrangement, given: Inputs) -> Iterator[Finding]:
+    """Where a function that is given the weights takes one from the script all the same: the update makes another."""
+    for part, place in ((network.cost, "cost"), (network.gradients, "gradients")):
+        for name in sorted(global_names(part.function)) if part is not None else ():
+            role = role_of(name)
+            value = network.program.namespace.get(name)
+            if part is None or role is None or role.layer is None or not isinstance(value, np.ndarray):
+                continue
+            if role.kind not in ("W", "b", "gamma", "beta") or role.kind not in part.kinds():
+                continue
+            usual, other = computed(network, how, given), computed(network, how, given, {name: value + 1.0})
+            same = usual.costs == other.costs if place == "cost" else equal(usual.gradients, other.gradients)
+            if not same:
+                sentence = f"{part.title} takes {name} from the script, not from its arguments: after an update the two"
+                formula = "the arguments alone"
+                yield Finding(place, f"{sentence} differ", "script_for_argument", formula=formula)
+
+
+def equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    return set(one) == set(other) and all(np.array_equal(value, other[name]) for name, value in one.items())
 
 
 def is_shallow(network: Network, how: Arrangement) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import Inputs
 from manual_mlp.adapters.calls import prepared
-from manual_mlp.adapters.dd2424_training import step_keywords, updates
+from manual_mlp.adapters.dd2424_training import keys_of, step_keywords, updates
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.options import is_options
 from manual_mlp.adapters.parts import Network, Part
@@ -41,7 +41,7 @@ def trainers(program: Program) -> list[Part]:
     return [
         part
         for part in updates(program)
-        if part.kinds() & {"X"}
+        if (part.kinds() & {"X"} or any("X" in keys_of(part.tree, p.name) for p in part.parameters()))
         and any({"batch", "epoch", "epochs"} & set(words(p.name)) or is_options(p.name) for p in part.parameters())
     ]
 
@@ -57,7 +57,7 @@ def trained(network: Network, part: Part, reading: Reading, given: Inputs, **opt
             result = network.program.guard.call(part.title, function, **keywords)
         except Failed:
             raise absent("minibatches") from None
-    return result, [call for call in calls if len(call.x) == options["n"]]
+    return result, [call for call in calls if len(call.x) <= options["n"]]
 
 
 @contextlib.contextmanager
@@ -135,6 +135,10 @@ def in_epochs(calls: list[Call]) -> list[list[Call]]:
             seen = set()
         epochs[-1].append(call)
         seen |= rows
+    if len(epochs) == 1:
+        if len(calls) < 3:
+            raise absent("minibatches")  # a few updates, however many images there are
+        return epochs
     lengths = {len(epoch) for epoch in epochs[:-1]}
     if len(lengths) == 1 and len(epochs[-1]) <= len(epochs[0]) > 1:
         return epochs[:2] if len(epochs) == 2 or len(epochs[1]) == len(epochs[0]) else epochs[:1]

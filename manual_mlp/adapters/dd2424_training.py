@@ -129,6 +129,8 @@ def step_keywords(
             value = passed[parameter.name]
         elif is_options(parameter.name):
             value = Options(answers)
+        elif (keys := keys_of(part.tree, parameter.name)) and "X" in keys:
+            value = {key: env[key] for key in keys if key in env}
         elif (chosen := option(parameter.name, answers)) is not None and (
             role is None or role.kind not in (*HELD, "X", "Y", "y")
         ):
@@ -138,6 +140,19 @@ def step_keywords(
         if value is not parameter.empty:
             keywords[parameter.name] = Shared(value) if role is not None and role.kind in HELD else value
     return keywords
+
+
+def keys_of(tree: ast.AST | None, name: str) -> set[str]:
+    """The strings that an argument is indexed with: training_data["X"] -> X."""
+    return {
+        node.slice.value
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == name
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+    }
 
 
 def step_arguments(

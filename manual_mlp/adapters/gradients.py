@@ -90,9 +90,11 @@ def gradients_in(network: Network, result: Any, instance: Any, how: Arrangement,
             for (kind, layer), value in chosen.items()
         }
     gradients = {}
+    own = held_parameters(instance, how, given) if instance is not None else {}
     for (kind, layer), value in chosen.items():
         ours = OURS[kind].format(layer)
-        gradients[ours] = as_ours(network, how, part, ours, value, expected[kind][layer - 1].shape)
+        parameter = own.get(kind, expected[kind])[layer - 1]  # as the object itself holds it
+        gradients[ours] = as_ours(network, how, part, ours, value, parameter.shape)
     return gradients
 
 

@@ -12,7 +12,7 @@ from manual_mlp.adapters.guard import Failed, copied
 from manual_mlp.adapters.layer_classes import add_layers
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import words
-from manual_mlp.adapters.roles import Role, role_of, running_role
+from manual_mlp.adapters.roles import Role, argument_role, role_of, running_role
 from manual_mlp.adapters.stubs import PACKAGE
 
 
@@ -112,7 +112,9 @@ def fill(network: Network, instance: Any, how: Arrangement, env: Mapping[str, An
                 with contextlib.suppress(Failed):
                     network.program.guard.call(f"{type(instance).__name__}.{name}", getattr(instance, name), **keywords)
         filled, fits = put_values(instance, how, env, given)
-    takes = {kind for part in network.parts for kind in part.kinds()}
+    needed = [p for part in network.parts for p in part.parameters() if p.default is p.empty]
+    takes = {role.kind for p in needed if (role := argument_role(p.name))}
+    takes |= {name.rstrip("0123456789") for part in network.parts for name in network.behind(part).values()}
     if how.batch_norm and "gamma" not in filled and not takes & {"gamma", "params"}:
         raise Failed(type(instance).__name__, "missing", "keeps no gamma and beta")
     if "W" not in filled and not takes & {"W", "params"}:
@@ -159,6 +161,8 @@ def put_settings(owner: Any, env: Mapping[str, Any], depth: int = 0) -> None:
         role = role_of(name)
         if role is not None and role.kind in ("lambda", "eta") and isinstance(old, int | float):
             setattr(owner, name, env[role.kind])
+        if {"batch", "size"} <= set(words(name)) and type(old) is int:
+            setattr(owner, name, env["n"])
         for inner in old if isinstance(old, list | tuple) else ():
             if depth < 2 and is_object(inner):
                 put_settings(inner, env, depth + 1)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Program, words
-from manual_mlp.adapters.roles import Role, argument_role, role_of, string_keys
+from manual_mlp.adapters.roles import Role, argument_role, role_of, roles_at_calls, string_keys
 from manual_mlp.adapters.script_globals import global_names
 
 
@@ -116,6 +116,10 @@ class Network:
     rest: Any = None  # what the step still does to the gradients
     readings: dict[bool, Any] = field(default_factory=dict)  # how it is called, with and without batch normalization
 
+    def behind(self, part: Part) -> dict[str, str]:
+        """Which layer's parameters its arguments are, as far as only the calls say so."""
+        return roles_at_calls(self.program.trees, part.name, [p.name for p in part.parameters()])
+
     @property
     def parts(self) -> list[Part]:
         return [part for part in (self.forward, self.cost, self.gradients) if part is not None]
@@ -191,9 +195,9 @@ def is_helper(part: Part, parts: Sequence[Part]) -> bool:
     for other in parts:
         if other is part or other.name == part.name:
             continue
-        if part.name in names_called(other.tree) and unknown(other) <= unknown(part):
+        if part.name in names_called(other.tree) and (unknown(other) <= unknown(part) or "X" not in part.kinds()):
             return True
-        if other.name in names_called(part.tree) and unknown(other) < unknown(part):
+        if other.name in names_called(part.tree) and "X" in other.kinds() and unknown(other) < unknown(part):
             return True
     return False
 

@@ -14,7 +14,7 @@ GRADIENT = {"grad", "grads", "gradient", "gradients", "d", "del", "delta", "nabl
 MEANINGS = {
     "X": "x xs image images data input inputs feature features xbatch xtrain trainx batchx xdata datax sample samples",
     "Y": "yonehot onehot yhot ys hot oneh target targets truth groundtruth onehoty yenc yencoded onehotlabel "
-    "onehotlabels labelsonehot labelonehot yoh yhotencoded ybatch ytrain",
+    "ytrue ytrues onehotlabels labelsonehot labelonehot yoh yhotencoded ybatch ytrain",
     "y": "y label labels trueclass classes_of",
     "P": "p ps prob probs probability probabilities pred preds prediction predictions yhat ypred softmax phat output "
     "out",
@@ -25,7 +25,8 @@ MEANINGS = {
     "lambda": "lambda lambd lamda lmbda lam lmb lbda labda lda lambdas lamb lmd reg lambdareg reglambda regularization "
     "l2 regularizationterm regularizationfactor regterm regularizer regfactor lmda lambdaval regparam regstrength "
     "weightdecay lambdal2 l2reg regularisation regularizationparameter lambdaregularization rho regularizationstrength",
-    "H": "h hs hidden act acts activation activations hiddenlayers xs_hidden a as layeroutputs outputs hiddens",
+    "H": "h hs hact acth hidden act acts activation activations hiddenlayers xs_hidden a as layeroutputs outputs "
+    "hiddens",
     "S": "s ss score scores z zs logits",
     "S_hat": "shat shats snorm sbn xhat snormalized normalized snormed normscores norms normalizedscores",
     "mean": "mu mus mean means m_u mulist average mub",
