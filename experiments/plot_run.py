@@ -8,16 +8,16 @@ import interruption
 if __name__ == "__main__":
     interruption.end_at_once()
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import run_folder
 import tyro
 from command_line import run_script
 from matplotlib.figure import Figure
-
-from manual_mlp import cyclical_learning_rate
+from runs import RUNS, Run, Schedule
 
 MOST_ETAS = 10_000  # points of the learning rate's curve; of a longer training it has every n-th update
 
@@ -34,11 +34,7 @@ def plot_run(folder: Path) -> Path:
     """
     history = run_folder.read_history(folder)
     summary, config = run_folder.read_summary(folder), run_folder.read_json(folder / "config.json")
-    if missing := {"run", "data"} - set(summary) | {
-        "step_size",
-        "eta_min",
-        "eta_max",
-    } - set(config):
+    if missing := {"run", "data"} - set(summary) | {"step_size", "eta_min", "eta_max"} - set(config):
         raise ValueError(
             f"{folder} lacks {', '.join(sorted(missing))} in its summary.json or config.json; make the run again"
         )
@@ -49,8 +45,7 @@ def plot_run(folder: Path) -> Path:
         )
     steps = range(0, updates + 1, 1 + updates // MOST_ETAS)
     try:
-        cycle = (config["step_size"], config["eta_min"], config["eta_max"])
-        etas = [cyclical_learning_rate(step, *cycle) for step in steps]
+        etas = [schedule(config).learning_rate(step) for step in steps]
     except ValueError as error:
         raise ValueError(f"{folder}/config.json is damaged ({error}); make the run again") from None
     figure = Figure(figsize=(10, 7), layout="constrained")
@@ -82,6 +77,15 @@ def plot_run(folder: Path) -> Path:
         axes.set_xlabel("update")
     figure.savefig(folder / "curves.png", dpi=120)
     return folder / "curves.png"
+
+
+def schedule(config: dict[str, Any]) -> Run:
+    """A run with the learning rate that config.json describes; nothing else of it counts here."""
+    names = ("step_size", "eta_min", "eta_max", "cycles", "schedule", "annealing")
+    run = dataclasses.replace(RUNS["1-cycle"], **{name: config[name] for name in names if name in config})
+    if run.schedule not in get_args(Schedule):
+        raise ValueError(f"schedule is {run.schedule!r}; it must be one of {', '.join(get_args(Schedule))}")
+    return run
 
 
 def main(settings: Settings) -> None:

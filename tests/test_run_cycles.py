@@ -135,6 +135,24 @@ def test_a_figure_is_drawn_again_without_training(run_here, images, tmp_path):
     assert failed.stderr.startswith("error: ")
 
 
+@pytest.mark.parametrize("schedule", ["cyclical", "linear", "cosine", "one-cycle"])
+def test_the_figure_shows_the_learning_rate_that_was_used(run_here, images, tmp_path, monkeypatch, schedule):
+    drawn = []
+
+    def savefig(figure, *_, **__):
+        (line,) = figure.axes[-1].lines
+        drawn.append(line.get_xydata())
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
+    arguments = ("--data", images, "--results", tmp_path, "--runs", "1-cycle", "--schedule", schedule, *SHORT)
+    run_here("run_cycles", *arguments)
+    (folder,) = (tmp_path / "run_cycles").iterdir()
+    history = run_folder.read_history(folder)
+    (curve,) = drawn
+    steps, etas = history["step"][:-1], history["eta"][:-1]  # the last has the eta of the update before it
+    np.testing.assert_allclose(curve[np.array(steps, int), 1], etas)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -359,6 +359,10 @@ RESULTS = {
         lambda: earlier("config.json", '{"step_size": "5", "eta_min": 0.1, "eta_max": 0.2}'),
         "config.json is damaged .step_size is '5'",
     ),
+    "config: another schedule": (
+        lambda: earlier("config.json", '{"step_size": 5, "eta_min": 0.1, "eta_max": 0.2, "schedule": "up"}'),
+        "config.json is damaged .schedule is 'up'; it must be one of cyclical,",
+    ),
     "history: missing": (lambda: Path("results/run_cycles/earlier/history.csv").unlink(), "history.csv cannot be read"),
     "history: empty": (lambda: earlier("history.csv", ""), "history.csv does not end"),
     "history: other columns": (lambda: earlier("history.csv", "a,b\n1,2\n"), "history.csv is damaged"),
