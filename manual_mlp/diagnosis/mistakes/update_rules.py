@@ -5,15 +5,15 @@ import numpy as np
 from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
 
 sgd = mistakes_in("sgd", "w - eta dw", "sgd-update")
-momentum = mistakes_in("sgd_momentum", "v = mu v - eta dw, w + v, and v is kept", "sgd-update")
+momentum = mistakes_in("sgd_momentum", "v = mu v - eta dw, w + v, and v is kept", "momentum")
 rmsprop = mistakes_in(
-    "rmsprop", "cache = decay cache + (1 - decay) dw², w - eta dw / (√cache + eps), and cache is kept", "sgd-update"
+    "rmsprop", "cache = decay cache + (1 - decay) dw², w - eta dw / (√cache + eps), and cache is kept", "adam"
 )
 adam = mistakes_in(
     "adam",
     "t = t + 1, m = beta1 m + (1 - beta1) dw, v = beta2 v + (1 - beta2) dw², all kept as they are; "
     "w - eta m / (1 - beta1^t) / (√(v / (1 - beta2^t)) + eps)",
-    "sgd-update",
+    "adam",
 )
 
 UPDATE_RULES = [
