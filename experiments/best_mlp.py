@@ -3,7 +3,8 @@
 Settings   three hidden layers of 768, each linear, ReLU, batch norm, dropout 0.2, the last two with a skip; whitened
            images, flips and shifts of up to 3 pixels, label smoothing 0.1, AdamW, one cycle of 120 epochs, batches of
            256; 49,000 images to train on, 1,000 to watch. Found on validation images.
-Measured   see README.md
+Measured   test accuracy 71.48 +- 0.14 %, over 18 views 74.06 +- 0.07 % (seeds 0, 1, 2; CIFAR-10 (JPEG copy)); 22 to 24
+           minutes a training on one core of an AMD EPYC (Zen 5), two at a time, NumPy 2.4.6 with Haswell kernels
 
 Every seed is one training, which may be interrupted: the same command with --resume goes on. Test images are looked at
 once, at its end; then over 18 views of each too, moved by two pixels and mirrored, the answers averaged.
