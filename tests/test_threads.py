@@ -100,6 +100,7 @@ def test_cores_are_those_that_blas_may_use(monkeypatch, wanted, expected):
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # by JAX, where an earlier test has used it
 def test_a_forked_process_does_not_wait_for_its_parents_threads(on_cores):
     run = on_cores(2)
     run(lambda _: None, range(8))
