@@ -35,6 +35,7 @@ from manual_mlp import evaluate, train
 from manual_mlp.checks import checked_integer
 
 Spacing = Literal["linear", "exponential"]
+OF_A_SCHEDULE = ("cycles", "step_size", "schedule", "annealing")  # what the test has not
 PART = 0.1  # of the climb: made, the accuracy has begun to increase; lost, it is ragged or falls
 
 
@@ -84,9 +85,9 @@ def main(settings: Settings) -> None:
     checked_seed(settings.seed)
     checked_integer("--epochs", settings.epochs, minimum=1)
     checked_integer("--points", settings.points, minimum=2)
-    for name in ("cycles", "step_size"):
+    for name in OF_A_SCHEDULE:
         if (value := getattr(settings, name)) is not None:
-            raise ValueError(f"{name} is {value}; the test has no cycles, eta grows over all --epochs")
+            raise ValueError(f"{name} is {value}; the test has no such schedule, eta grows over all --epochs")
     run = settings.changed(RUNS[settings.run])
     if settings.spacing == "exponential" and run.eta_min == 0:
         raise ValueError("eta_min is 0.0; it must be above 0 with --spacing exponential, as in --eta-min 1e-5")
@@ -96,7 +97,7 @@ def main(settings: Settings) -> None:
         raise ValueError(f"eta_min is {run.eta_min}, as large as --eta-max; it must be smaller")
     parent = run_folder.prepare(settings.results, "lr_range_test")
     warn(data)
-    curve = measured(run, settings, data, split(data, run.n_train, run.n_validation))
+    curve = measured(run, settings, data, split(data, run.n_train, run.n_validation, run.whitening))
     low, high = suggested(curve)
     summary = {
         "data": data.name,
@@ -124,7 +125,7 @@ def expected(settings: Settings) -> Run:
 
 def arguments_of(run: Run, settings: Settings) -> dict[str, Any]:
     own = {name: getattr(settings, name) for name in ("run", "seed", "epochs", "spacing", "points")}
-    kept = {name: value for name, value in dataclasses.asdict(run).items() if name not in ("cycles", "step_size")}
+    kept = {name: value for name, value in dataclasses.asdict(run).items() if name not in OF_A_SCHEDULE}
     return {**own, **kept}
 
 
@@ -164,10 +165,13 @@ def measured(run: Run, settings: Settings, data: ImageData, splits: Splits) -> C
                 splits.validation,
                 learning_rate=lambda step: growing(step / max(1, updates - 1), run, settings.spacing),
                 updates=updates,
+                optimizer=run.new_optimizer(net),
                 batch_size=run.batch_size,
                 l2=run.l2,
+                augment=run.augmentation(splits.shape),
                 record_every=updates,
                 rng=np.random.default_rng([settings.seed, 1]),
+                noise_seed=settings.seed,
                 on_update=on_update,
             )
         except FloatingPointError as error:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from image_data import split
 from lr_range_test import Curve, Point, Settings, suggested
 
-from manual_mlp import MLP, minibatches, sgd_update
+from manual_mlp import MLP, AdamW, FlipsAndShifts, minibatches, sgd_update
 
 
 def curve(accuracies, start=0.1, diverged=None):
@@ -109,6 +109,26 @@ def test_the_training_is_one_with_growing_eta(images, spacing, capsys):
     assert len(history) == 10
     assert summary["diverged"] is None
     assert "suggested: --eta-min" in capsys.readouterr().out
+
+
+def test_the_test_is_of_the_runs_own_optimizer_images_and_noise(images):
+    """Whitened, flipped and shifted, with dropout, by AdamW: the first points again, by hand."""
+    extras = {"optimizer": "adamw", "weight_decay": 0.1, "whitening": 1.0, "shift": 1, "flip": 0.5, "dropout": 0.2}
+    lr_range_test.main(settings(images, eta_min=1e-3, eta_max=0.2, seed=3, points=40, l2=0.0, **extras))
+    _, config, history, _ = left(images)
+    assert {name: config[name] for name in extras} == extras
+    splits = split(load(str(images), images.parent), 150, 50, 1.0)
+    net = MLP([48, 6, 4], dropout=0.2, initializer="he", rng=np.random.default_rng([3, 0]))
+    optimizer, augment = AdamW(net.parameters, weight_decay=0.1), FlipsAndShifts((4, 4, 3), shift=1, flip=0.5)
+    gradients, batches = net.parameters.zeros_like(), minibatches(150, 20, np.random.default_rng([3, 1]))
+    for step, eta in enumerate(np.linspace(1e-3, 0.2, 40)[:6]):
+        rows = next(batches)
+        x = augment(splits.train[0][rows], np.random.default_rng([3, step, 1]))
+        masks = net.dropout_masks(20, np.random.default_rng([3, step, 2]))
+        loss = net.loss_and_gradients(x, splits.train[1][rows], gradients, masks=masks)
+        optimizer(net.parameters, gradients, float(eta))
+        assert history[step]["batch_loss"] == pytest.approx(loss, rel=1e-5)
+        assert history[step]["validation_loss"] == pytest.approx(net.cost(*splits.validation), rel=1e-5)
 
 
 def test_divergence_is_a_result(images, capsys):
