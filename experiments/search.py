@@ -41,6 +41,7 @@ from manual_mlp.checks import checked_integer, checked_number
 
 Interval = tuple[float, float]
 MOST_L2 = 1e6  # far beyond any lambda with which something is learned
+BELOW_1 = 0.9999  # the largest number below 1 that `draw` can draw
 Sampling = Literal["random", "grid"]
 RuleName = Literal["R0", "R1", "R2", "R3"]
 Searched = Literal["l2", "eta_max", "weight_decay", "dropout", "label_smoothing", "whitening"]
@@ -111,7 +112,7 @@ def coarse_to_fine(
     found: list[StageResult] = []
     for stage in stages:
         if found:
-            interval = RULES[rule](found[-1].finished)
+            interval = possible(RULES[rule](found[-1].finished), over, stage.run)
         values = draw(interval, stage.values, stage.sampling, rng)
         runs = [with_value(stage.run, over, value) for value in values]
         made = results([Training(run, seed) for run in runs for seed in range(seeds)])
@@ -121,10 +122,18 @@ def coarse_to_fine(
         if not any(trial.accuracies for trial in trials):
             raise FloatingPointError(
                 f"with every {shown(over)} from {interval[0]:.3g} to {interval[1]:.3g} some training diverged: lower "
-                "--eta-max"
+                f"{'--high' if over == 'eta_max' else '--eta-max'}"
             )
         found.append(StageResult(interval, sorted(trials, key=lambda trial: trial.mean, reverse=True)))
     return found
+
+
+def possible(interval: Interval, over: Searched, run: Run) -> Interval:
+    """As much of it as the setting can be: a rule that widens may reach beyond."""
+    low, high = interval
+    if over == "eta_max":
+        return max(low, run.eta_min), high
+    return (low, min(high, BELOW_1)) if over in ("dropout", "label_smoothing") else interval
 
 
 def with_value(run: Run, over: Searched, value: float) -> Run:

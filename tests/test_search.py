@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -9,14 +10,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import executors
 import numpy as np
 import pytest
 import search
 from conftest import PATIENCE
-from runs import RUNS
-from search import RULES, Stage, Trial, coarse_to_fine, draw
+from runs import RUNS, check
+from search import RULES, Stage, Trial, coarse_to_fine, draw, with_value
 
 SCRIPT = Path(search.__file__)
 RUN = RUNS["3-layer"]
@@ -124,6 +126,39 @@ def test_a_search_in_which_every_value_diverges_says_so():
             rng=np.random.default_rng(0),
             results=lambda wanted: [{"diverged": ""}] * len(wanted),
         )
+
+
+def test_a_search_for_eta_max_that_diverges_asks_for_a_lower_high():
+    stages, results = [Stage(RUN, 1, "grid")], lambda wanted: [{"diverged": ""}] * len(wanted)
+    with pytest.raises(FloatingPointError, match=r"every eta max from 1 to 10 some training diverged: lower --high$"):
+        coarse_to_fine(stages, (1, 10), "R1", "eta_max", seeds=1, rng=np.random.default_rng(0), results=results)
+
+
+@pytest.mark.parametrize(
+    ("over", "interval", "best", "expected"),
+    [
+        ("dropout", (0.3, 0.9), 0.9, (0.9 / 10**0.25, 0.9999)),
+        ("label_smoothing", (0.1, 0.9), 0.1, (0.1 / 10**0.25, 0.1 * 10**0.25)),
+        ("eta_max", (2e-5, 1e-3), 2e-5, (1.5e-5, 2e-5 * 10**0.25)),
+        ("l2", (0.1, 10.0), 10.0, (10 / 10**0.25, 10 * 10**0.25)),
+    ],
+)
+def test_the_next_interval_ends_where_the_setting_does(over, interval, best, expected):
+    """A dropout of 1 cannot be, nor an eta_max below eta_min, however far a rule widens."""
+    run = dataclasses.replace(RUN, eta_min=1.5e-5)
+
+    stages, asked = [Stage(run, 2, "grid"), Stage(run, 9, "grid")], []
+
+    def results(wanted):
+        asked.append(wanted)
+        diverged = [len(asked) == 1 and getattr(one.run, over) != best for one in wanted]
+        return [{"diverged": ""} if one else {"validation_accuracy": 0.1} for one in diverged]
+
+    rng = np.random.default_rng(0)
+    found = coarse_to_fine(stages, interval, "R1", over, seeds=1, rng=rng, results=results)
+    assert found[1].interval == pytest.approx(expected)
+    for trial in found[1].trials:
+        check(with_value(run, over, trial.value), SimpleNamespace(name="", x_train=np.zeros((50_000, 1, 1, 1))))
 
 
 def test_values_that_are_the_same_are_tried_once():
