@@ -73,6 +73,8 @@ class Settings(reproduction.Settings):
 
 
 def main(settings: Settings) -> None:
+    if not settings.part:
+        raise ValueError(f"--part names no part; choose from {', '.join(PARTS)}")
     folder = settings.output / FIGURES
     try:
         folder.mkdir(parents=True, exist_ok=True)
