@@ -264,7 +264,7 @@ def lines_of(file):
 @pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.thorough)])
 def test_a_search_that_is_killed_loses_and_repeats_nothing(run_here, images, tmp_path, times):
     """kill -9 at random moments, after the first training of each process; the last brings the search to its end."""
-    settings = ("--values", "4", "4", "--seeds", "3")
+    settings = ("--values", "40", "40", "--seeds", "3")  # far more than are made between a start and its kill
     arguments = [sys.executable, SCRIPT, *command(images, tmp_path, *settings, "--workers", "2")]
     file = tmp_path / "out" / "trainings.jsonl"
     rng = np.random.default_rng(0)
@@ -284,7 +284,7 @@ def test_a_search_that_is_killed_loses_and_repeats_nothing(run_here, images, tmp
     lines = lines_of(file)
     assert lines[: len(kept)] == kept
     trained = collections.Counter(json.dumps(json.loads(line)["training"]) for line in lines[1:])
-    assert len(trained) == 2 * 4 * 3
+    assert len(trained) == 2 * 40 * 3
     assert set(trained.values()) == {1}, "no training is made twice"
     uninterrupted = command(images, tmp_path / "other", *settings, "--workers", "1")
     assert run_here("search", *uninterrupted).stdout == done.stdout
