@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from manual_mlp.threads import available_cores
+
 Times = dict[str, NDArray[np.float64]]  # seconds per call, one entry a round
 
 PAUSE = 0.05  # seconds before each turn, in which the last one's waiting threads go to sleep
@@ -45,7 +47,7 @@ def use_same_threads() -> int:
 
     NumPy and torch follow the variable by themselves; the others are held to as many cores, where the system can.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     wanted = os.environ.get("OMP_NUM_THREADS") or str(cores)
     if not wanted.isdecimal() or int(wanted) < 1:
         raise ValueError(f"OMP_NUM_THREADS is {wanted}; it must be a number of threads, at least 1, or not be set")

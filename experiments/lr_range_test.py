@@ -31,7 +31,7 @@ from matplotlib.figure import Figure
 from progress import Progress
 from runs import RUNS, Changes, Run, RunName, check, new_network
 
-from manual_mlp import evaluate, train
+from manual_mlp import evaluate
 from manual_mlp.checks import checked_integer
 
 Spacing = Literal["linear", "exponential"]
@@ -159,19 +159,13 @@ def measured(run: Run, settings: Settings, data: ImageData, splits: Splits) -> C
     diverged = None
     with Progress("range test", updates) as progress:
         try:
-            train(
+            run.train(
                 net,
-                splits.train,
-                splits.validation,
+                splits,
+                settings.seed,
                 learning_rate=lambda step: growing(step / max(1, updates - 1), run, settings.spacing),
                 updates=updates,
-                optimizer=run.new_optimizer(net),
-                batch_size=run.batch_size,
-                l2=run.l2,
-                augment=run.augmentation(splits.shape),
                 record_every=updates,
-                rng=np.random.default_rng([settings.seed, 1]),
-                noise_seed=settings.seed,
                 on_update=on_update,
             )
         except FloatingPointError as error:

@@ -45,7 +45,8 @@ def plot_run(folder: Path) -> Path:
         )
     steps = range(0, updates + 1, 1 + updates // MOST_ETAS)
     try:
-        etas = [schedule(config).learning_rate(step) for step in steps]
+        run = schedule(config)
+        etas = [run.learning_rate(step) for step in steps]
     except ValueError as error:
         raise ValueError(f"{folder}/config.json is damaged ({error}); make the run again") from None
     figure = Figure(figsize=(10, 7), layout="constrained")

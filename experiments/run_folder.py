@@ -27,6 +27,7 @@ from image_data import ImageData
 
 from manual_mlp import Record
 from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.threads import available_cores
 
 
 def prepare(results: Path, experiment: str) -> Path:
@@ -159,12 +160,11 @@ def arithmetic() -> dict[str, str]:
     """What beside seed and settings decides the last bits, as far as it can be known: in which order a BLAS adds."""
     variables = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # which of them decides depends on how BLAS was built
     given = [f"{name}={os.environ[name]}" for name in variables if os.environ.get(name)]
-    available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     blas: Any = np.show_config(mode="dicts")
     blas = blas["Build Dependencies"]["blas"]
     return {
         "cpu": cpu(),
-        "threads": " ".join(given) or str(available),
+        "threads": " ".join(given) or str(available_cores()),
         "blas": f"{blas.get('name')} {blas.get('version')}",
         "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", ""),
         "numpy": np.__version__,

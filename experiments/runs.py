@@ -99,20 +99,24 @@ class Run:
 
     def train(self, net: MLP, splits: Splits, seed: int, **hooks: Any) -> list[Record]:
         """The training that these settings describe; `hooks` are those of manual_mlp.train, and may replace
-        record_every and the new optimizer.
+        learning_rate, updates, record_every and the new optimizer.
         """
         return train(
             net,
             splits.train,
             splits.validation,
-            learning_rate=self.learning_rate,
-            updates=self.updates,
             batch_size=self.batch_size,
             l2=self.l2,
             rng=np.random.default_rng([seed, 1]),
             augment=self.augmentation(splits.shape),
             noise_seed=seed,
-            **{"record_every": self.record_every, "optimizer": self.new_optimizer(net), **hooks},
+            **{
+                "learning_rate": self.learning_rate,
+                "updates": self.updates,
+                "record_every": self.record_every,
+                "optimizer": self.new_optimizer(net),
+                **hooks,
+            },
         )
 
     def take_statistics(self, net: MLP, splits: Splits) -> None:

@@ -35,9 +35,14 @@ def for_every_part(function: Callable[[int], None], parts: Sequence[int]) -> Non
 @cache
 def cores() -> int:
     """As many as this process may use, or fewer where OMP_NUM_THREADS says so, which BLAS follows as well."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = available_cores()
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(available, int(wanted))) if wanted.isdecimal() else available
+
+
+def available_cores() -> int:
+    """As many as the system gives to this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -98,12 +98,7 @@ def outcome(inspection: Inspection, program: Program) -> dict[str, Any] | None:
     except Failed as failed:
         if failed.kind == "absent":
             return None
-        verdict = {
-            "unfilled": "not filled in",
-            "empty": "not filled in",
-            "uncallable": "not run",
-            "missing": "not run",
-        }.get(failed.kind, "FAILED")
+        verdict = VERDICTS.get(failed.kind, "FAILED")
         return check(inspection, verdict, f"{inspection.title}: {failed}", str(failed))
     except Exception as error:
         if os.environ.get("MANUAL_MLP_RAISE"):

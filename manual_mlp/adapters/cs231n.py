@@ -86,24 +86,14 @@ def nothing_found(program: Program) -> str:
 
 
 def pair(program: Program, title: str, value: Any) -> tuple[Any, Any]:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        kind = "None" if value is None else f"a {type(value).__name__}"
-        raise program.guard.failed(
-            title, "unfilled" if value is None else "type", f"returns {kind}; it must be (out, cache)"
-        )
-    return value[0], value[1]
+    out, cache = program.guard.several(title, value, ("out", "cache"))
+    return out, cache
 
 
 def gradients(program: Program, name: str, value: Any, names: Sequence[str]) -> list[Any]:
     if isinstance(value, Mapping):
         value = [value.get(key, value.get(key.lower())) for key in names]
-    if not isinstance(value, tuple | list) or len(value) != len(names):
-        kind = "None" if value is None else f"a {type(value).__name__}"
-        wanted = f"({', '.join(names)})"
-        raise program.guard.failed(
-            name, "unfilled" if value is None else "type", f"returns {kind}; it must be {wanted}"
-        )
-    return list(value)
+    return program.guard.several(name, value, names)
 
 
 def transposed(weight_gradient: Any) -> Any:

@@ -63,12 +63,9 @@ def as_they_call_it(report: Report) -> Report:
 
 def loss_and_gradient(program: Program, name: str, answer: Any) -> tuple[float, Any]:
     theirs = program.name_of(name)
-    if not isinstance(answer, tuple | list) or len(answer) != 2:
-        kind = "None" if answer is None else f"a {type(answer).__name__}"
-        failure = "unfilled" if answer is None else "type"
-        raise program.guard.failed(theirs, failure, f"returns {kind}; it must be (loss, dW)")
-    cost = program.guard.scalar(theirs, "loss", answer[0])
-    gradient = program.guard.array(theirs, "dW", answer[1], (INPUTS + 1, CLASSES))
+    loss, dW = program.guard.several(theirs, answer, ("loss", "dW"))
+    cost = program.guard.scalar(theirs, "loss", loss)
+    gradient = program.guard.array(theirs, "dW", dW, (INPUTS + 1, CLASSES))
     if cost == 0 and not gradient.any():
         raise program.guard.failed(theirs, "empty", "is not filled in yet")
     return cost, gradient

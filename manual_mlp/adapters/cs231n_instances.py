@@ -24,6 +24,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "batch_norm": ("use_batchnorm", "normalization", "batchnorm", "use_bn"),
     "dropout": DROPOUT,
 }
+WIDTHS = ALIASES["hidden"][:4]  # those that take a list, for any number of hidden layers
 
 
 def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
@@ -35,7 +36,7 @@ def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
         for alias in ALIASES[key]:
             if alias in accepts:
                 if key == "hidden":
-                    value = list(value) if alias in ALIASES["hidden"][:4] else value[0]
+                    value = list(value) if alias in WIDTHS else value[0]
                 if alias == "normalization":
                     value = "batchnorm" if value else None
                 arguments[alias] = value
@@ -107,11 +108,7 @@ def problem(hidden: Sequence[int], batch_norm: bool) -> tuple[dict[str, Array], 
 
 
 def cost_and_gradients(program: Program, name: str, result: Any, values: Mapping[str, Array]) -> Any:
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        kind = "None" if result is None else f"a {type(result).__name__}"
-        kind_of_failure = "unfilled" if result is None else "type"
-        raise program.guard.failed(f"{name}.loss", kind_of_failure, f"returns {kind}; it must be (loss, grads)")
-    cost, theirs = result
+    cost, theirs = program.guard.several(f"{name}.loss", result, ("loss", "grads"))
     if not isinstance(theirs, Mapping):
         raise program.guard.failed(
             f"{name}.loss", "type", f"returns grads as a {type(theirs).__name__}; it must be a dictionary"

@@ -13,6 +13,7 @@ from manual_mlp.adapters.cs231n_instances import (
     DROPOUT,
     HIDDEN,
     INPUTS,
+    WIDTHS,
     built,
     cost_and_gradients,
     problem,
@@ -40,7 +41,7 @@ def networks(program: Program, name: str) -> list[Inspection]:
     """Without batch normalization and, where it has them, with it and dropout; then .train and .predict."""
     made = program.classes()[name]
     accepts = inspect.signature(made).parameters
-    deep = any(word in accepts for word in ALIASES["hidden"][:4])
+    deep = any(word in accepts for word in WIDTHS)
     found = [Inspection(name, [f"{name}.loss"], lambda: network(program, name, deep, batch_norm=False))]
     if deep and any(word in accepts for word in ALIASES["batch_norm"]):
         title = f"{name} with batch norm"

@@ -82,11 +82,7 @@ def sandwich(program: Program, names: Sequence[str], title: str, normalized: boo
 def values(program: Program, name: str, answer: Any, keys: Sequence[str]) -> list[Any]:
     if isinstance(answer, Mapping):
         answer = [answer.get(key) for key in keys]
-    if not isinstance(answer, tuple | list) or len(answer) != len(keys):
-        kind = "None" if answer is None else f"a {type(answer).__name__}"
-        failure = "unfilled" if answer is None else "type"
-        raise program.guard.failed(name, failure, f"returns {kind}; it must be ({', '.join(keys)})")
-    return list(answer)
+    return program.guard.several(name, answer, keys)
 
 
 def in_usual_order(answer: list[Any], expected: Sequence[Array]) -> list[Any]:

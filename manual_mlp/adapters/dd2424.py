@@ -122,7 +122,7 @@ def equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
 
 def is_shallow(network: Network, how: Arrangement) -> bool:
     """Is it a network of one layer: W one array, not a list of them, and no constructor that asks for hidden units?"""
-    if owner := owner_of(network):
+    if owner := network.owner:
         parameters = inspect.signature(network.program.classes()[owner]).parameters
         return not any((role := role_of(name)) and role.kind in ("sizes", "m") for name in parameters)
     kinds = set().union(*(part.kinds() | {role.kind for role in part.globals()} for part in network.parts))
@@ -223,7 +223,7 @@ def inspections(program: Program) -> list[Inspection]:
         found.append(Inspection(title, [normalizing.title], partial(not_read, normalizing.title)))
     owners: list[str] = []
     for number, network in enumerate(all_networks, start=1):
-        if (owner := owner_of(network)) not in owners:
+        if (owner := network.owner) not in owners:
             found += around(network, f" of network {number}" if owners else "")
             owners.append(owner)
     for part in parts_of(program):
@@ -265,11 +265,6 @@ def not_read(name: str) -> Report:
     raise Failed(name, "uncallable", sentence)
 
 
-def owner_of(network: Network) -> str:
-    """The class whose methods the network's functions are; "" for plain functions."""
-    return next((part.method_of for part in network.parts if part.method_of), "")
-
-
 def around(network: Network, which: str) -> list[Inspection]:
     """What there is besides cost and gradients. Each looks at the network as its own check has read it."""
     program = network.program
@@ -285,7 +280,7 @@ def around(network: Network, which: str) -> list[Inspection]:
         if can_normalize(network)[0]:
             title = f"running averages of {part.title}{which}"
             found.append(Inspection(title, [part.title], partial(averages_of_training, network, part)))
-    owner = owner_of(network)
+    owner = network.owner
     makers = [part.title for part in initializers(program)] or [owner] * bool(owner)
     if makers:
         found.append(Inspection(f"initialization{which}", makers, partial(initialization, network)))

@@ -90,8 +90,7 @@ def as_the_file_draws_them(network: Network, how: Arrangement) -> Iterator[dict[
 def first_values(network: Network, reading: Reading, given: Inputs) -> Iterator[dict[str, Array]]:
     how, expected = reading.how, arranged(reading.how, given)
     env = environment(how, given, network.keys)
-    owner = next((part.method_of for part in network.parts if part.method_of), "")
-    if owner:
+    if owner := network.owner:
         made = network.program.classes()[owner]
         for arguments in constructor_arguments(network.program, made, how, env, given):
             try:

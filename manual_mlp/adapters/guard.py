@@ -6,7 +6,7 @@ import dataclasses
 import io
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -150,6 +150,14 @@ class Guard:
             )
             return array.reshape(shape)
         raise self.failed(name, "shape", f"returns {place} with shape {array.shape}; it must be {shape}")
+
+    def several(self, name: str, value: Any, keys: Sequence[str]) -> list[Any]:
+        """What a function returns under these names, as a tuple or a list."""
+        if not isinstance(value, tuple | list) or len(value) != len(keys):
+            given = "None" if value is None else f"a {type(value).__name__}"
+            kind = "unfilled" if value is None else "type"
+            raise self.failed(name, kind, f"returns {given}; it must be ({', '.join(keys)})")
+        return list(value)
 
     def scalar(self, name: str, place: str, value: Any) -> float:
         if isinstance(value, Swallow) or value is None:

@@ -124,6 +124,11 @@ class Network:
     def parts(self) -> list[Part]:
         return [part for part in (self.forward, self.cost, self.gradients) if part is not None]
 
+    @property
+    def owner(self) -> str:
+        """The class whose methods its functions are; "" for plain functions."""
+        return next((part.method_of for part in self.parts if part.method_of), "")
+
 
 def parts_of(program: Program) -> list[Part]:
     found = []
