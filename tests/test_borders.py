@@ -149,7 +149,10 @@ BAD = {
     "x: dates": (lambda: mlp().forward(np.zeros((2, 5), "M8[s]")), "x has dtype datetime64"),
     "x: ragged": (lambda: mlp().forward([[1, 2], [1]]), "x is no array"),
     "x: masked": (lambda: mlp().forward(np.ma.masked_array(X, X > 1)), "x is a masked array"),
-    "x: a batch of one": (lambda: mlp().forward(X[:1], training=True), "batch normalization has no statistics of one image"),
+    "x: a batch of one": (
+        lambda: mlp().forward(X[:1], training=True),
+        "batch normalization has no statistics of one image",
+    ),
     "training: a string": (lambda: mlp().forward(X, training="no"), "training is 'no'; it must be True or False"),
     # labels
     "y: one-hot": (lambda: mlp().cost(X, np.eye(3)[Y]), r"y has shape \(6, 3\) and looks one-hot.*argmax"),
