@@ -6,6 +6,7 @@ import numpy as np
 
 from manual_mlp.layers import Array
 
+AS_IN_FLOAT32 = 1e-5
 Pair = tuple[Array, Array, float, Mapping[str, float]]  # observed, expected, scale, circumstances such as n and l2
 
 
@@ -19,6 +20,7 @@ def described(here: Sequence[Pair], everywhere: Sequence[Pair], tolerance: float
     remarks += [
         shape(wrong)
         or not_finite(wrong)
+        or rounded(wrong)
         or factor(wrong, tolerance)
         or transposed(wrong, tolerance)
         or part(wrong, tolerance)
@@ -43,6 +45,14 @@ def not_finite(wrong: Sequence[Pair]) -> str:
     if any(not np.isfinite(observed).all() for observed, *_ in wrong):
         return "it contains NaN or infinity"
     return ""
+
+
+def rounded(wrong: Sequence[Pair]) -> str:
+    """Differences as small as those that float32 makes."""
+    most = max((float(np.abs(o - e).max(initial=0.0)) / scale for o, e, scale, _ in wrong), default=np.inf)
+    if most > AS_IN_FLOAT32:
+        return ""
+    return f"it is off by {most:.0e} of its largest entry, as if computed in float32; compute in float64 to be sure"
 
 
 def factor(wrong: Sequence[Pair], tolerance: float) -> str:
