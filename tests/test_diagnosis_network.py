@@ -461,6 +461,13 @@ def test_the_arrays_of_one_batch_are_enough(name, old, new):
     assert report.findings[0].place == first_difference(mistaken, *batch)
 
 
+def test_one_number_is_not_called_proportional():
+    mistaken = with_mistake(("np.maximum(0, s)", "np.tanh(s)"))
+    report = diagnose(mistaken, *case((6, 7, 5, 4), batch_norm=True))
+    assert (report.findings[0].place, report.findings[0].mistake) == ("cost", None)
+    assert "proportional" not in report.findings[0].sentence
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -476,8 +483,10 @@ def test_the_arrays_of_one_batch_are_enough(name, old, new):
             "only some rows are wrong, such as 0",
         ),
         ("g @ X[i - 1].T", "np.tanh(g @ X[i - 1].T)", "none of the known mistakes"),
+        ("return loss + reg", "return loss + reg + 0.25", "it is 0.25 too large, whatever the batch"),
+        ("d = s - mu", "d = s - 0.5 * mu", "it must be 0, but for rounding"),
     ],
-    ids=["factor", "sign", "-n", "3 n", "l2", "batch size", "rows", "nothing"],
+    ids=["factor", "sign", "-n", "3 n", "l2", "batch size", "rows", "nothing", "constant", "zero"],
 )
 def test_what_nothing_explains_is_described_honestly(old, new, words):
     report = diagnose(with_mistake((old, new)), *case((6, 7, 5, 4), batch_norm=True))
