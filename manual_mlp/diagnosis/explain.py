@@ -70,7 +70,7 @@ class Planted:
     @property
     def forward(self) -> bool:
         """Whether it changes the forward pass."""
-        return any(line == "layer.order" or is_forward(line) for line in self.lines)
+        return any(map(is_forward, self.lines))
 
 
 def lines_at(planted: Iterable[Planted], layer: object = None) -> dict[str, Line]:
@@ -162,11 +162,15 @@ def distance(observed: Array, predicted: Array | None, scale: float) -> float:
     predicted = np.asarray(predicted, dtype=np.float64)
     if observed.shape != predicted.shape:
         return np.inf
-    finite = np.isfinite(observed)
-    if not np.array_equal(finite, np.isfinite(predicted)):
-        return np.inf
-    difference = np.abs(observed[finite] - predicted[finite])
-    return float(difference.max(initial=0.0)) / max(scale, float(np.abs(predicted[finite]).max(initial=0.0)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        off = float(np.abs(observed - predicted).max(initial=0.0))
+    if not np.isfinite(off):
+        finite = np.isfinite(observed)
+        if not np.array_equal(finite, np.isfinite(predicted)):
+            return np.inf
+        observed, predicted = observed[finite], predicted[finite]
+        off = float(np.abs(observed - predicted).max(initial=0.0))
+    return off / max(scale, float(np.abs(predicted).max(initial=0.0)))
 
 
 def explain(comparison: Comparison, candidates: Sequence[Planted]) -> tuple[list[Finding], list[str], list[str]]:
@@ -219,7 +223,6 @@ def best_of(
     """The mistake that makes the first wrong place right, and most of what follows."""
     place = comparison.places[first]
     problem = most_telling(comparison, planted, place)
-    before = comparison.residuals(planted)
     right = [p for p in comparison.places[:first] if p not in skipped]
     rejected: dict[str, float] = {}
     fitting: list[tuple[int, float, Planted]] = []
@@ -236,7 +239,7 @@ def best_of(
         if off <= comparison.tolerance:
             residuals = comparison.residuals(trial)
             reach = comparison.first_wrong(residuals, skipped)
-            if reach > first and not breaks(comparison, before, reach):
+            if reach > first and not breaks(comparison, comparison.residuals(planted), reach):
                 fitting.append((reach, largest(comparison, residuals, reach, skipped), candidate))
                 continue
             off = max(residuals[place] for place in comparison.places[: reach + 1])
@@ -278,6 +281,8 @@ def best_pair(
     before = comparison.residuals(planted)
     right = [place for place in comparison.places[:first] if before[place] <= comparison.tolerance]
     for candidate in candidates:
+        if place in comparison.forward and not candidate.forward:
+            continue
         predicted = comparison.predicted([*planted, candidate], problem)
         if any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
             continue  # a mistake that makes wrong what is right is not one of the two
@@ -298,7 +303,6 @@ def best_pair(
             continue
         predicted = comparison.predicted([*planted, one[0], other[0]], problem)
         if comparison.residual(place, problem, predicted) > comparison.tolerance:
-            continue
             continue
         for variants in itertools.islice(itertools.product(one, other), MOST_VARIANTS):
             if variants[0].mistake.id == variants[1].mistake.id or at_odds(*variants):

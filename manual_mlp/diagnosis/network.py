@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
 from manual_mlp.diagnosis.operations import EPS, eps_note, is_single, measured_eps, tolerance_for
-from manual_mlp.diagnosis.reference import Batch, forward_pass, gradients_of, shortcut
+from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.rounding import uncertainty
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
@@ -266,11 +267,13 @@ def settled(
     dropped = any(batch.dropout for batch in batches)
     candidates = everywhere([*NETWORK, *([*DROPOUT, *DROPOUT_NETWORK] if dropped else [])], names, normalized)
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
-    best, comparison = measured_eps(lambda guess: comparison_of(batches, observed, names, guess, tolerance), guesses)
+    memories = [Memory() for _ in batches]
+    comparison_at = partial(comparison_of, batches, memories, observed, names, tolerance)
+    best, comparison = measured_eps(comparison_at, guesses)
     explained = explain(comparison, candidates)
     if explained[0] and explained[0][0].mistake is None and comparison.reach([]) == 0:
         for guess in guesses:
-            comparison = comparison_of(batches, observed, names, guess, tolerance)
+            comparison = comparison_at(guess)
             if best_of(comparison, [], candidates, 0, set()):
                 explained, best = explain(comparison, candidates), guess
                 break
@@ -305,17 +308,21 @@ def everywhere(mistakes: Sequence[Mistake], names: Sequence[LayerNames], normali
 
 
 def comparison_of(
-    batches: Sequence[Batch], observed: Sequence[Numbers], names: Sequence[LayerNames], eps: float, tolerance: float
+    batches: Sequence[Batch],
+    memories: Sequence[Memory],
+    observed: Sequence[Numbers],
+    names: Sequence[LayerNames],
+    tolerance: float,
+    eps: float,
 ) -> Comparison:
     titles = titles_of(names, batches[0].parameters)
     precision = float(np.finfo(np.float32 if is_single(observed) else np.float64).eps)
-    shortcuts = [shortcut(batch) for batch in batches]
 
     def in_order(planted: Sequence[Planted], number: int) -> Iterator[tuple[str, Array]]:
-        batch, end = batches[number], suffix(batches[number])
-        forward = forward_pass(batch, names, [shortcuts[number], *planted], eps)
+        batch, memory, end = batches[number], memories[number], suffix(batches[number])
+        forward = forward_pass(batch, names, planted, eps, memory=memory)
         yield f"cost{end}", forward.cost
-        for name, gradient in gradients_of(forward, names):
+        for name, gradient in gradients_of(forward, names, memory):
             yield f"{name}{end}", gradient
 
     def predict(planted: Sequence[Planted], number: int) -> Numbers:

@@ -52,5 +52,5 @@ def rounded(formula: Line, precision: float, rng: np.random.Generator) -> Line:
 
 
 def signs(value: Any, rng: np.random.Generator) -> Array:
-    drawn: Array = rng.choice([-1.0, 1.0], np.shape(value))
+    drawn: Array = 2.0 * rng.integers(0, 2, np.shape(value), dtype=np.int8) - 1
     return drawn

@@ -192,8 +192,8 @@ FORWARD_LINES = frozenset(f"{name}.{line}" for name, operation in OPERATIONS.ite
 
 
 def is_forward(line: str) -> bool:
-    """Whether the line, "operation.line", belongs to a forward pass."""
-    return line in FORWARD_LINES
+    """Whether the line, "operation.line", belongs to a forward pass; the order of a layer's operations does."""
+    return line in FORWARD_LINES or line == "layer.order"
 
 
 def compute(operation: str, part: str, v: Values, planted: Mapping[str, Line]) -> Values:
