@@ -391,7 +391,7 @@ def comparison_of(
     return Comparison(
         list(titles),
         observed,
-        [InOrder(scales(predict, number, names, precision / tolerance)) for number in range(len(batches))],
+        [InOrder(scales(predict, number, names, precision, tolerance)) for number in range(len(batches))],
         predict,
         tolerance,
         titles,
@@ -401,7 +401,11 @@ def comparison_of(
 
 
 def scales(
-    predict: Callable[[Sequence[Planted], int], Numbers], number: int, names: Sequence[LayerNames], precision: float
+    predict: Callable[[Sequence[Planted], int], Numbers],
+    number: int,
+    names: Sequence[LayerNames],
+    precision: float,
+    tolerance: float,
 ) -> Iterator[tuple[str, float]]:
     """A place's largest entry, or where that is larger, what rounding may make of it, over the tolerance. Biases count
     on the scale of their layer's weights where these have larger gradients: in front of batch normalization a bias has
@@ -415,4 +419,4 @@ def scales(
         if name in weight_of:
             weights = float(np.abs(right[" ".join((weight_of[name], *end))]).max())
             largest = weights if largest < 1e-6 * weights else largest
-        yield place, max(largest, uncertain) or 1.0
+        yield place, max(largest, uncertain / tolerance) or 1.0
