@@ -2,6 +2,7 @@
 
 import pytest
 import test_diagnosis_dropout as dropout
+import test_diagnosis_extras as extras
 import test_diagnosis_network as network
 import test_diagnosis_operations as operations
 import test_diagnosis_program as program
@@ -15,6 +16,7 @@ PLANTED = {
     *(name for _, name, _, _ in network.MISTAKES),
     *(name for name, *_ in network.SEVERAL_LINES),
     *(name for name, *_ in [*dropout.FORWARD, *dropout.BACKWARD, *dropout.TEST_MODES]),
+    *(mistake[0] for *_, mistake in extras.MISTAKES),
     *(name for _, _, name, _, _ in update_rules.MISTAKES),
     *(name for name, _, _ in program.UPDATES),
     *(name for name, _ in program.SCHEDULES),

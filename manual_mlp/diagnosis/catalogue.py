@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from manual_mlp.diagnosis.mistakes.batch_norm import BATCH_NORM
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK, DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.l2_penalty import L2_PENALTY
+from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
 from manual_mlp.diagnosis.mistakes.relu import RELU
 from manual_mlp.diagnosis.mistakes.running_statistics import BATCH_NORM_TEST, RUNNING_AVERAGE
 from manual_mlp.diagnosis.mistakes.schedule import SCHEDULE
+from manual_mlp.diagnosis.mistakes.skip import SKIP
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES, SOFTMAX
 from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
 from manual_mlp.diagnosis.mistakes.update import UPDATE
@@ -24,6 +26,8 @@ CATALOGUE = [
     *DROPOUT,
     *DROPOUT_NETWORK,
     *DROPOUT_TEST,
+    *SKIP,
+    *LABEL_SMOOTHING,
     *UPDATE,
     *UPDATE_RULES,
     *SCHEDULE,

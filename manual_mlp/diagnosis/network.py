@@ -10,12 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import LayerNames, layer_names
-from manual_mlp.checks import checked_images, checked_labels, checked_number
+from manual_mlp.checks import (
+    checked_bool,
+    checked_fraction,
+    checked_images,
+    checked_labels,
+    checked_number,
+    checked_skips,
+)
 from manual_mlp.diagnosis.catalogue import NETWORK
 from manual_mlp.diagnosis.dropout import read_masks, wrong_share
 from manual_mlp.diagnosis.explain import Comparison, InOrder, Numbers, Planted, best_of, explain
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
+from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
+from manual_mlp.diagnosis.mistakes.skip import SKIP
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
 from manual_mlp.diagnosis.operations import EPS, eps_note, is_single, measured_eps, tolerance_for
 from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
@@ -26,6 +35,7 @@ from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
 
 CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[Any, ...]]
 
+EVERY_SKIP = "every skip connection"
 FAR_FROM_KINKS = 1e-3  # the inputs of every ReLU; nearer, rounding may open it
 
 
@@ -37,6 +47,9 @@ def diagnose(
     l2: float = 0.0,
     *,
     dropout: float | None = None,
+    relu_first: bool = False,
+    skips: Sequence[int] = (),
+    label_smoothing: float = 0.0,
     eps: float | None = None,
     tolerance: float | None = None,
 ) -> Report:
@@ -51,6 +64,8 @@ def diagnose(
     dropout     the probability with which a unit behind a ReLU is dropped, if any. The function then returns
                 (cost, gradients, masks), where masks has an array (N, units) for each hidden layer, 0 where a unit was
                 dropped in this very call: the reference drops the same.
+    relu_first, skips, label_smoothing  as `MLP` has them: batch normalization stands behind the ReLU; the hidden layers
+                whose input is added to their output; the share of the target that is spread over all classes
     eps         batch normalization's; None: whatever the network has, measured
     tolerance   of a parameter's largest gradient; None: 1e-9, and 2e-4 for float32
 
@@ -61,7 +76,15 @@ def diagnose(
     names = [layer_names(layer) for layer in range(1, depth + 1)]
     inputs, classes = parameters[names[0].weight].shape[1], len(parameters[names[-1].weight])
     x = checked_images(x, inputs, np.dtype(np.float64), batch_statistics=names[0].gamma in parameters)
-    batch = Batch(parameters, x, checked_labels(y, len(x), classes), checked_number("l2", l2, minimum=0))
+    batch = Batch(
+        parameters,
+        x,
+        checked_labels(y, len(x), classes),
+        checked_number("l2", l2, minimum=0),
+        relu_first=checked_order(relu_first, parameters),
+        skips=checked_skips(skips, sizes_of(names, parameters)),
+        label_smoothing=checked_fraction("label_smoothing", label_smoothing),
+    )
     drop = None if dropout is None else checked_number("dropout", dropout, minimum=0)
     if drop is not None and not 0 < drop < 1:
         raise ValueError(f"dropout is {drop:g}; it must be between 0 and 1; leave it out where nothing is dropped")
@@ -88,7 +111,7 @@ def diagnose(
     if wrong_masks := judged_masks(batches):
         broken["masks"], p = wrong_masks
         if p is None:
-            return Report(subject(names, parameters), [*broken.values()], unjudged=list(titles_of(names, parameters)))
+            return Report(subject(names, batch), [*broken.values()], unjudged=list(titles_of(names, parameters)))
         batches = [replace(b, dropout=b.dropout and b.dropout._replace(p=p)) for b in batches]
     findings, agreeing, unjudged, notes = settled(batches, observed, names, eps, tolerance)
     findings = [replace(finding, remark=finding.mistake in RIGHT_AT_USUAL_SCORES) for finding in findings]
@@ -96,7 +119,7 @@ def diagnose(
         notes.append("it has no penalty: l2 changes nothing, and is 0 here")
     order = {title: number for number, title in enumerate(titles_of(names, parameters).values())}
     findings = sorted([*broken.values(), *findings], key=lambda f: (f.remark, order.get(f.place, -1)))
-    return Report(subject(names, parameters), findings, agreeing, unjudged, notes)
+    return Report(subject(names, batch), findings, agreeing, unjudged, notes)
 
 
 def judged_masks(batches: Sequence[Batch]) -> tuple[Finding, float | None] | None:
@@ -112,9 +135,27 @@ def judged_masks(batches: Sequence[Batch]) -> tuple[Finding, float | None] | Non
     return finding, {"dropout_never_applied": 0.0, "dropout_p_keeps": 1 - p}.get(finding.mistake or "")
 
 
-def subject(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> str:
-    sizes = [parameters[names[0].weight].shape[1], *(len(parameters[layer.weight]) for layer in names)]
-    return f"network {'-'.join(map(str, sizes))}{' with batch normalization' if names[0].gamma in parameters else ''}"
+def sizes_of(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> tuple[int, ...]:
+    return parameters[names[0].weight].shape[1], *(len(parameters[layer.weight]) for layer in names)
+
+
+def subject(names: Sequence[LayerNames], batch: Batch) -> str:
+    parts = []
+    if names[0].gamma in batch.parameters:
+        parts.append(f"batch normalization{' behind the ReLU' if batch.relu_first else ''}")
+    parts += [f"a skip around layer {layer}" for layer in batch.skips]
+    if batch.label_smoothing:
+        parts.append(f"label smoothing {batch.label_smoothing:g}")
+    sizes = "-".join(map(str, sizes_of(names, batch.parameters)))
+    return f"network {sizes}{' with ' if parts else ''}{', '.join(parts)}"
+
+
+def checked_order(relu_first: bool, parameters: Mapping[str, Array]) -> bool:
+    if checked_bool("relu_first", relu_first) and "bn1.weight" not in parameters:
+        raise ValueError(
+            "relu_first is True, but parameters has no batch normalization, such as bn1.weight; leave it out"
+        )
+    return relu_first
 
 
 def answer_to(answer: Any, batch: Batch) -> Any:
@@ -184,27 +225,25 @@ def asked(batch: Batch, depth: int, penalized: bool = True) -> list[Batch]:
         x, y = batch.x[chosen], batch.y[chosen]
         if size > n:
             x, y = rng.normal(mean, std + 0.1, (size, len(mean))), rng.integers(0, classes, size)
-        batches.append(Batch(parameters, *away_from_kinks(parameters, x, y, depth, rng), 0.0))
+        batches.append(away_from_kinks(replace(batch, parameters=parameters, x=x, y=y, l2=0.0), depth, rng))
     l2 = batch.l2 or 0.1
     strengths = ((0, 0.0), (0, l2), (1, l2 / 2), (-1, 0.0)) if len(batches) > 1 else ((0, 0.0), (0, l2))
     return [replace(batches[which], l2=strength) for which, strength in strengths if penalized or strength == 0]
 
 
-def away_from_kinks(
-    parameters: Mapping[str, Array], x: Array, y: Labels, depth: int, rng: np.random.Generator
-) -> tuple[Array, Labels]:
-    """x, moved a little where a ReLU's input is so near 0 that rounding could open it."""
+def away_from_kinks(batch: Batch, depth: int, rng: np.random.Generator) -> Batch:
+    """Its images moved a little where a ReLU's input is so near 0 that rounding could open it."""
     names = [layer_names(layer) for layer in range(1, depth + 1)]
-    best, farthest = x, -1.0
+    best, farthest, x = batch, -1.0, batch.x
     for attempt in range(30):
-        moved = x if attempt == 0 else x + rng.normal(0, 0.02 * (x.std() or 1.0), x.shape)
-        layers = forward_pass(Batch(parameters, moved, y, 0.0), names, (), BATCH_NORM_EPS).layers[:-1]
+        moved = replace(batch, x=x if attempt == 0 else x + rng.normal(0, 0.02 * (x.std() or 1.0), x.shape))
+        layers = forward_pass(moved, names, (), BATCH_NORM_EPS).layers[:-1]
         nearest = min((float(np.abs(layer.relu.x).min()) for layer in layers), default=np.inf)
         if nearest > farthest:
             best, farthest = moved, nearest
         if nearest > FAR_FROM_KINKS:
             break
-    return best, y
+    return best
 
 
 def titles_of(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> dict[str, str]:
@@ -264,8 +303,7 @@ def settled(
     if tolerance is None:
         tolerance = tolerance_for(observed)
     normalized = names[0].gamma in batches[0].parameters
-    dropped = any(batch.dropout for batch in batches)
-    candidates = everywhere([*NETWORK, *([*DROPOUT, *DROPOUT_NETWORK] if dropped else [])], names, normalized)
+    candidates = everywhere(possible(batches), names, normalized, batches[0].skips)
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
     memories = [Memory() for _ in batches]
     comparison_at = partial(comparison_of, batches, memories, observed, names, tolerance)
@@ -283,28 +321,50 @@ def settled(
     return *explained, notes
 
 
-def everywhere(mistakes: Sequence[Mistake], names: Sequence[LayerNames], normalized: bool) -> list[Planted]:
+def possible(batches: Sequence[Batch]) -> list[Mistake]:
+    """The mistakes that can be made in such a network."""
+    mistakes = [*NETWORK]
+    if any(batch.dropout for batch in batches):
+        mistakes += [*DROPOUT, *DROPOUT_NETWORK]
+    if batches[0].skips:
+        mistakes += SKIP
+    if batches[0].label_smoothing:
+        mistakes += LABEL_SMOOTHING
+    return mistakes
+
+
+def everywhere(
+    mistakes: Sequence[Mistake], names: Sequence[LayerNames], normalized: bool, skips: Sequence[int]
+) -> list[Planted]:
     """Every mistake wherever its operations are, then in some layers, then in one alone."""
-    depth = len(names)
     planted = []
     for mistake in mistakes:
-        if not normalized and mistake.operations & {"batch_norm", "layer"}:
+        if not normalized and "batch_norm" in mistake.operations:
             continue
-        hidden = mistake.operations <= {"relu", "batch_norm", "layer", "dropout"}
-        if hidden and depth == 1:
+        layers, title = where_made(mistake, len(names), skips)
+        if not layers:
             continue
-        groups: dict[frozenset[object] | None, str] = {None: ""}
-        if not mistake.operations & {"softmax_cross_entropy", "scores"}:
-            layers = range(1, depth if hidden else depth + 1)
-            if len(layers) > 1:
-                groups[None] = "every hidden layer" if hidden else "every layer"
-                groups[frozenset(layers[:-1])] = "every layer but the last"
-                groups[frozenset(layers[1:])] = "every layer but the first"
-                groups |= {frozenset({layer}): f"layer {layer} alone" for layer in layers}
+        whole = frozenset(layers) if title == EVERY_SKIP else None
+        groups: dict[frozenset[object] | None, str] = {whole: title if len(layers) > 1 else ""}
+        if len(layers) > 1:
+            groups[frozenset(layers[:-1])] = f"{title} but the last"
+            groups[frozenset(layers[1:])] = f"{title} but the first"
+            groups |= {frozenset({layer}): f"layer {layer} alone" for layer in layers}
         planted += [
-            Planted(mistake, variant, layers, title) for layers, title in groups.items() for variant in mistake.variants
+            Planted(mistake, variant, group, title) for group, title in groups.items() for variant in mistake.variants
         ]
     return planted
+
+
+def where_made(mistake: Mistake, depth: int, skips: Sequence[int]) -> tuple[Sequence[int], str]:
+    """The layers that a mistake can be made in, and their title together."""
+    if mistake in SKIP and "linear" not in mistake.operations:
+        return skips, EVERY_SKIP
+    if mistake.operations <= {"relu", "batch_norm", "layer", "dropout"}:
+        return range(1, depth), "every hidden layer"
+    if mistake.operations & {"softmax_cross_entropy", "scores"}:
+        return [depth], ""
+    return range(1, depth + 1), "every layer"
 
 
 def comparison_of(
@@ -331,7 +391,7 @@ def comparison_of(
     return Comparison(
         list(titles),
         observed,
-        [InOrder(scales(predict, number, names, precision / tolerance)) for number in range(len(batches))],
+        [InOrder(scales(predict, number, names, precision, tolerance)) for number in range(len(batches))],
         predict,
         tolerance,
         titles,
@@ -341,7 +401,11 @@ def comparison_of(
 
 
 def scales(
-    predict: Callable[[Sequence[Planted], int], Numbers], number: int, names: Sequence[LayerNames], precision: float
+    predict: Callable[[Sequence[Planted], int], Numbers],
+    number: int,
+    names: Sequence[LayerNames],
+    precision: float,
+    tolerance: float,
 ) -> Iterator[tuple[str, float]]:
     """A place's largest entry, or where that is larger, what rounding may make of it, over the tolerance. Biases count
     on the scale of their layer's weights where these have larger gradients: in front of batch normalization a bias has
@@ -355,4 +419,4 @@ def scales(
         if name in weight_of:
             weights = float(np.abs(right[" ".join((weight_of[name], *end))]).max())
             largest = weights if largest < 1e-6 * weights else largest
-        yield place, max(largest, uncertain) or 1.0
+        yield place, max(largest, uncertain / tolerance) or 1.0

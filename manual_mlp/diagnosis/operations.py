@@ -132,6 +132,7 @@ def problem(name: str, n: int, rng: np.random.Generator, p: float) -> Values:
             v.logits = rng.normal(0, 2, (n, d))
             v.y = rng.integers(0, d, n)
             v.y[:2] = 0, d - 1
+            v.s = 0.0
             v.logits[0, 0] -= 25  # a right class of probability near 1e-11: nothing added to it goes unnoticed
     return v
 

@@ -15,7 +15,7 @@ from manual_mlp.layers import Array, Labels
 
 @dataclass(frozen=True)
 class Batch:
-    """One question to the network: parameters, images, labels, l2."""
+    """One question to the network: parameters, images, labels, l2, and what the network has that they do not tell."""
 
     parameters: Mapping[str, Array]
     x: Array
@@ -23,6 +23,9 @@ class Batch:
     l2: float
     buffers: Mapping[str, Array] = field(default_factory=dict)
     dropout: Dropped | None = None
+    relu_first: bool = False
+    skips: tuple[int, ...] = ()
+    label_smoothing: float = 0.0
 
 
 class Memory:
@@ -84,7 +87,7 @@ def forward_pass(
         layers.append(memory.recall(key, layer_forward, batch, number, layer, last, below, own, eps, test))
     own = lines_of(every[-1], LOSS, forward=True)
     key = ("loss", key, frozenset(own.items()))
-    values = Values(logits=layers[-1].scores.out, y=batch.y)
+    values = Values(logits=layers[-1].scores.out, y=batch.y, s=batch.label_smoothing)
     loss = memory.recall(key, compute, "softmax_cross_entropy", "forward", values, own)
     cost = np.asarray(loss.loss + sum(values.penalty for values in penalties))
     return Values(layers=layers, penalties=penalties, logits=values.logits, loss=loss, cost=cost, key=key, lines=every)
@@ -119,22 +122,21 @@ def layer_forward(
         v.scores = compute("scores", "forward", Values(x=h, **common), lines)
         v.out = v.scores.out
         return v
-    v.order = lines.get("layer.order", usual_order)(v)
-    if batch.dropout:
-        v.order += ("dropout",)
+    v.usual = usual_order(batch, number, normalized=layer.gamma in p)
+    v.order = lines["layer.order"](v) if "layer.order" in lines else v.usual
     for operation in v.order[1:]:
         if operation == "batch_norm":
-            if layer.gamma not in p:
-                continue
             values = Values(x=h, gamma=p[layer.gamma], beta=p[layer.beta], **common)
             values.running_mean = batch.buffers.get(layer.running_mean, np.zeros(h.shape[1]))
             values.running_var = batch.buffers.get(layer.running_var, np.ones(h.shape[1]))
             v.batch_norm = compute("batch_norm_test" if test else "batch_norm", "forward", values, lines)
-        elif operation == "dropout" and batch.dropout:
+        elif operation == "dropout" and batch.dropout is not None:
             values = Values(x=h, p=batch.dropout.p, **common)
             if not test:
                 values.kept = batch.dropout.kept[number - 1]
             v.dropout = compute("dropout_test" if test else "dropout", "forward", values, lines)
+        elif operation == "skip":
+            values = v.skip = compute("skip", "forward", Values(x=h, past=v.linear.x, **common), lines)
         else:
             values = v.relu = compute("relu", "forward", Values(x=h, **common), lines)
         h = values.out
@@ -155,7 +157,7 @@ def gradients_of(
         lines = forward.lines[number - 1]
         own = lines_of(lines, LAYER, forward=False)
         if number == 1:  # nobody asks for the gradient of the images
-            v = layer_backward(forward.layers[0], dout, own | {"linear.dx": lambda _: None})
+            v = layer_backward(forward.layers[0], dout, own | dict.fromkeys(("linear.dx", "fork.dx"), lambda _: None))
         else:
             key = (key, frozenset(own.items()))
             v = memory.recall(key, layer_backward, forward.layers[number - 1], dout, own)
@@ -173,13 +175,22 @@ def layer_backward(forward: Values, dout: Array, lines: Mapping[str, Line]) -> V
     """Every operation of one layer with its gradients, and `.dx`; what the forward pass computed stays as it is."""
     v = Values(**vars(forward))
     for operation in reversed(v.order):
-        if hasattr(v, operation):
-            values = Values(**vars(getattr(v, operation)) | {"dout": dout, "layer": v})
-            setattr(v, operation, compute(operation, "backward", values, lines))
-            dout = values.dx
+        values = Values(**vars(getattr(v, operation)) | {"dout": dout, "layer": v})
+        setattr(v, operation, compute(operation, "backward", values, lines))
+        dout = values.dx
+    if "skip" in v.order:
+        dout = compute("fork", "backward", Values(through=dout, past=v.skip.dpast, layer=v), lines).dx
     v.dx = dout
     return v
 
 
-def usual_order(_: Values) -> tuple[str, ...]:
-    return "linear", "batch_norm", "relu"
+def usual_order(batch: Batch, number: int, normalized: bool) -> tuple[str, ...]:
+    """The operations of a hidden layer."""
+    present = {
+        "batch_norm": normalized,
+        "relu": True,
+        "dropout": batch.dropout is not None,
+        "skip": number in batch.skips,
+    }
+    start = ("linear", "relu", "batch_norm") if batch.relu_first else ("linear", "batch_norm", "relu")
+    return tuple(operation for operation in (*start, "dropout", "skip") if present.get(operation, True))

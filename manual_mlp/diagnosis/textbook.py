@@ -26,6 +26,11 @@ def one_hot(y: Any, classes: int) -> Any:
     return np.eye(classes)[y]
 
 
+def cross_entropy(target: Any, log_p: Any) -> Any:
+    """Row by row; a class that is no target counts nothing, however improbable it is."""
+    return -np.multiply(target, log_p, where=target != 0, out=np.zeros(log_p.shape)).sum(axis=1)
+
+
 OPERATIONS = {
     # v: x (N, D), W (M, D), b (M,), dout (N, M)
     "linear": Operation(
@@ -88,17 +93,26 @@ OPERATIONS = {
     ),
     # v: x (N, H), p
     "dropout_test": Operation(forward={"out": lambda v: v.x}, backward={}),
-    # v: logits (N, K), y (N,)
+    # v: x (N, H) what a layer makes of its input, past (N, H) that input, dout (N, H)
+    "skip": Operation(
+        forward={"out": lambda v: v.x + v.past},
+        backward={"dx": lambda v: v.dout, "dpast": lambda v: v.dout},
+    ),
+    # where the ways around a layer and through it part. v: through, past (N, H), the gradients that come back
+    "fork": Operation(forward={}, backward={"dx": lambda v: v.through + v.past}),
+    # v: logits (N, K), y (N,), s the share of the target that is spread over all classes
     "softmax_cross_entropy": Operation(
         forward={
             "shifted": lambda v: v.logits - v.logits.max(axis=1, keepdims=True),
             "p": lambda v: np.exp(v.shifted) / np.exp(v.shifted).sum(axis=1, keepdims=True),
             "log_p": lambda v: v.shifted - np.log(np.exp(v.shifted).sum(axis=1, keepdims=True)),
-            "losses": lambda v: -v.log_p[np.arange(len(v.y)), v.y],
+            "target": lambda v: (1 - v.s) * one_hot(v.y, v.p.shape[1]) + v.s / v.p.shape[1],
+            "losses": lambda v: cross_entropy(v.target, v.log_p),
             "loss": lambda v: v.losses.sum() / len(v.y),
         },
         backward={
-            "dlosses": lambda v: v.p - one_hot(v.y, v.p.shape[1]),
+            "target_backward": lambda v: v.target,
+            "dlosses": lambda v: v.p - v.target_backward,
             "dlogits": lambda v: v.dlosses / len(v.y),
         },
     ),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.mistakes.mistake import known, put_before
 from manual_mlp.diagnosis.textbook import Line
 
 X_HAT = "x̂ = (x - mean) / √(var + eps)"
@@ -521,7 +521,15 @@ BATCH_NORM = [
         "batch normalization stands behind the ReLU instead of in front of it",
         "linear, batch normalization, ReLU, in this order",
         "batch-normalization",
-        {"layer.order": lambda _: ("linear", "relu", "batch_norm")},
+        {"layer.order": put_before("relu", "batch_norm")},
+        network=True,
+    ),
+    known(
+        "bn_before_relu",
+        "batch normalization stands in front of the ReLU instead of behind it",
+        "linear, ReLU, batch normalization, in this order",
+        "behind-the-relu",
+        {"layer.order": put_before("batch_norm", "relu")},
         network=True,
     ),
 ]

@@ -6,6 +6,7 @@ form. `formula` is what should stand there, `anchor` a heading of docs/derivatio
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from manual_mlp.diagnosis.report import DERIVATIONS
 from manual_mlp.diagnosis.textbook import Line
@@ -45,6 +46,19 @@ def mistakes_in(operation: str, formula: str, anchor: str, *, network: bool = Fa
         return known(id, sentence, formula, anchor, *lines, network=network)
 
     return mistake
+
+
+def put_before(moved: str, other: str) -> Line:
+    """The order of a layer's operations, one of them put in front of another, where the layer has both."""
+
+    def order(v: Any) -> tuple[str, ...]:
+        if not {moved, other} <= set(v.usual):
+            return tuple(v.usual)
+        rest = [operation for operation in v.usual if operation != moved]
+        rest.insert(rest.index(other), moved)
+        return tuple(rest)
+
+    return order
 
 
 BATCH_SIZES = (100, 128, 64, 32, 50, 10, 200, 250, 256, 500, 512, 1000, 10000)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.mistake import BATCH_SIZES, known
-from manual_mlp.diagnosis.textbook import one_hot
+from manual_mlp.diagnosis.textbook import cross_entropy
 from manual_mlp.layers import Array
 
 
@@ -18,10 +18,10 @@ SOFTMAX = [
         "the logarithm is that to the base of 10",
         "loss = -1/N Σₙ ln p[n, yₙ]",
         "softmax-cross-entropy",
-        {"softmax_cross_entropy.losses": lambda v: -v.log_p[np.arange(len(v.y)), v.y] / np.log(10)},
+        {"softmax_cross_entropy.losses": lambda v: cross_entropy(v.target, v.log_p) / np.log(10)},
         {
-            "softmax_cross_entropy.losses": lambda v: -v.log_p[np.arange(len(v.y)), v.y] / np.log(10),
-            "softmax_cross_entropy.dlosses": lambda v: (v.p - one_hot(v.y, v.p.shape[1])) / np.log(10),
+            "softmax_cross_entropy.losses": lambda v: cross_entropy(v.target, v.log_p) / np.log(10),
+            "softmax_cross_entropy.dlosses": lambda v: (v.p - v.target_backward) / np.log(10),
         },
     ),
     known(
@@ -29,7 +29,7 @@ SOFTMAX = [
         "the logarithm is that to the base of 2",
         "loss = -1/N Σₙ ln p[n, yₙ]",
         "softmax-cross-entropy",
-        {"softmax_cross_entropy.losses": lambda v: -v.log_p[np.arange(len(v.y)), v.y] / np.log(2)},
+        {"softmax_cross_entropy.losses": lambda v: cross_entropy(v.target, v.log_p) / np.log(2)},
     ),
     known(
         "eps_in_log",
@@ -37,12 +37,12 @@ SOFTMAX = [
         "ln p = shifted - ln Σ exp(shifted), with the row's maximum subtracted",
         "softmax-cross-entropy",
         *(
-            {"softmax_cross_entropy.losses": lambda v, e=e: -np.log(np.exp(v.log_p[np.arange(len(v.y)), v.y]) + e)}
+            {"softmax_cross_entropy.losses": lambda v, e=e: cross_entropy(v.target, np.log(np.exp(v.log_p) + e))}
             for e in 10.0 ** -np.arange(3, 31)
         ),
         {
-            "softmax_cross_entropy.losses": lambda v: (
-                -np.log(np.exp(v.log_p[np.arange(len(v.y)), v.y]) + np.finfo(float).eps)
+            "softmax_cross_entropy.losses": lambda v: cross_entropy(
+                v.target, np.log(np.exp(v.log_p) + np.finfo(float).eps)
             )
         },
     ),
@@ -53,8 +53,8 @@ SOFTMAX = [
         "softmax-cross-entropy",
         *(
             {
-                "softmax_cross_entropy.losses": lambda v, e=e: (
-                    -np.log(np.clip(np.exp(v.log_p[np.arange(len(v.y)), v.y]), e, 1 - e))
+                "softmax_cross_entropy.losses": lambda v, e=e: cross_entropy(
+                    v.target, np.log(np.clip(np.exp(v.log_p), e, 1 - e))
                 )
             }
             for e in 10.0 ** -np.arange(3, 17)
@@ -153,6 +153,7 @@ SOFTMAX = [
         "ln p = shifted - ln Σ exp(shifted)",
         "softmax-cross-entropy",
         {"softmax_cross_entropy.log_p": lambda v: np.log(v.p)},
+        {"softmax_cross_entropy.log_p": lambda v: np.log(np.float32(v.p))},  # where it becomes 0 sooner
     ),
     known(
         "loss_sign",
@@ -209,7 +210,7 @@ SOFTMAX = [
         "1 is added at the right class instead of subtracted: p + onehot(y)",
         "dlogits = (p - onehot(y)) / N",
         "softmax-cross-entropy",
-        {"softmax_cross_entropy.dlosses": lambda v: v.p + one_hot(v.y, v.p.shape[1])},
+        {"softmax_cross_entropy.dlosses": lambda v: v.p + v.target_backward},
     ),
     known(
         "loss_gradient_label_subtracted",
@@ -223,7 +224,7 @@ SOFTMAX = [
         "p - onehot(y) is multiplied by the derivative of the softmax once more; it is in there already",
         "dlogits = (p - onehot(y)) / N",
         "softmax-cross-entropy",
-        {"softmax_cross_entropy.dlosses": lambda v: (v.p - one_hot(v.y, v.p.shape[1])) * v.p * (1 - v.p)},
+        {"softmax_cross_entropy.dlosses": lambda v: (v.p - v.target_backward) * v.p * (1 - v.p)},
     ),
 ]
 
