@@ -5,6 +5,7 @@ import test_diagnosis_dropout as dropout
 import test_diagnosis_network as network
 import test_diagnosis_operations as operations
 import test_diagnosis_program as program
+import test_diagnosis_schedules as schedules
 import test_diagnosis_update_rules as update_rules
 
 from manual_mlp.diagnosis.catalogue import CATALOGUE
@@ -18,6 +19,8 @@ PLANTED = {
     *(name for _, _, name, _, _ in update_rules.MISTAKES),
     *(name for name, _, _ in program.UPDATES),
     *(name for name, _ in program.SCHEDULES),
+    *(name for _, name, _ in schedules.MISTAKES),
+    *(name for name, _ in schedules.ANNEALING),
     *(name for _, name, _ in program.STANDARDIZATIONS),
     *(name for name, _ in program.CHECKS),
     *(name for name, _ in program.TEST_MODES),

@@ -218,7 +218,8 @@ SCHEDULES = [
 )
 def test_a_schedule_s_mistake_is_named(name, mistaken, n_s):
     bounds = {**BOUNDS, "step_size": n_s}
-    report = diagnose_schedule([mistaken(t, n_s) for t in range(4 * n_s)], **bounds, updates_per_epoch=10)
+    etas = [mistaken(t, n_s) for t in range(4 * n_s)]
+    report = diagnose_schedule(etas, **bounds, annealing=1.0, updates_per_epoch=10)
     # a mirrored triangle is exchanged bounds as well as a start at the maximum: the same numbers
     assert name in (report.findings[0].mistake, *report.findings[0].equals)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from manual_mlp.diagnosis.mistakes.batch_norm import BATCH_NORM
+from manual_mlp.diagnosis.mistakes.decays import DECAYS
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK, DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.l2_penalty import L2_PENALTY
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
@@ -27,6 +28,7 @@ CATALOGUE = [
     *UPDATE,
     *UPDATE_RULES,
     *SCHEDULE,
+    *DECAYS,
     *STANDARDIZATION,
     *NUMERICAL,
 ]

@@ -166,12 +166,46 @@ OPERATIONS = {
         },
         backward={},
     ),
-    # v: step (T,) the numbers of the updates, from 0; n_s, eta_min, eta_max
+    # v: step the numbers of the updates, from 0; n_s, eta_min, eta_max, annealing
     "schedule": Operation(
         forward={
             "t": lambda v: v.step,
             "position": lambda v: v.t % (2 * v.n_s),
             "height": lambda v: 1 - np.abs(v.position / v.n_s - 1),
+            "annealed": lambda v: v.height * v.annealing ** (v.t // (2 * v.n_s)),
+            "eta": lambda v: v.eta_min + v.annealed * (v.eta_max - v.eta_min),
+        },
+        backward={},
+    ),
+    # the decays. v: step the numbers of the updates, from 0; updates how many there are, eta_min, eta_max
+    "linear_decay": Operation(
+        forward={
+            "t": lambda v: v.step,
+            "part": lambda v: v.t / v.updates,
+            "height": lambda v: 1 - v.part,
+            "eta": lambda v: v.eta_min + v.height * (v.eta_max - v.eta_min),
+        },
+        backward={},
+    ),
+    "cosine_decay": Operation(
+        forward={
+            "t": lambda v: v.step,
+            "part": lambda v: v.t / v.updates,
+            "height": lambda v: (1 + np.cos(np.pi * v.part)) / 2,
+            "eta": lambda v: v.eta_min + v.height * (v.eta_max - v.eta_min),
+        },
+        backward={},
+    ),
+    # v: warmup, too
+    "one_cycle": Operation(
+        forward={
+            "t": lambda v: v.step,
+            "part": lambda v: v.t / v.updates,
+            "top": lambda v: v.warmup,
+            "rise": lambda v: 1 - v.part / (v.top or 1),
+            "fall": lambda v: (v.part - v.top) / (1 - v.top),
+            "below": lambda v: np.where(v.part < v.top, v.rise, v.fall),
+            "height": lambda v: (1 + np.cos(np.pi * v.below)) / 2,
             "eta": lambda v: v.eta_min + v.height * (v.eta_max - v.eta_min),
         },
         backward={},
