@@ -2,6 +2,7 @@
 
 import pytest
 import test_diagnosis_dropout as dropout
+import test_diagnosis_nesterov_adamw as nesterov_adamw
 import test_diagnosis_network as network
 import test_diagnosis_operations as operations
 import test_diagnosis_program as program
@@ -17,6 +18,7 @@ PLANTED = {
     *(name for name, *_ in network.SEVERAL_LINES),
     *(name for name, *_ in [*dropout.FORWARD, *dropout.BACKWARD, *dropout.TEST_MODES]),
     *(name for _, _, name, _, _ in update_rules.MISTAKES),
+    *(mistake[3] for mistake in [*nesterov_adamw.MISTAKES, *nesterov_adamw.IN_DOUBLE]),
     *(name for name, _, _ in program.UPDATES),
     *(name for name, _ in program.SCHEDULES),
     *(name for _, name, _ in schedules.MISTAKES),

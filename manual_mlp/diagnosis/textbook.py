@@ -26,6 +26,19 @@ def one_hot(y: Any, classes: int) -> Any:
     return np.eye(classes)[y]
 
 
+ADAM: dict[str, Line] = {
+    "count": lambda v: v.t + 1,
+    "seen": lambda v: v.gradient,
+    "mean": lambda v: v.beta1 * v.m + (1 - v.beta1) * v.seen,
+    "mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.seen**2,
+    "m_hat": lambda v: v.mean / (1 - v.beta1**v.count),
+    "v_hat": lambda v: v.mean_square / (1 - v.beta2**v.count),
+    "kept_t": lambda v: v.count,
+    "kept_m": lambda v: v.mean,
+    "kept_v": lambda v: v.mean_square,
+    "direction": lambda v: v.m_hat / (np.sqrt(v.v_hat) + v.eps),
+}
+
 OPERATIONS = {
     # v: x (N, D), W (M, D), b (M,), dout (N, M)
     "linear": Operation(
@@ -142,18 +155,33 @@ OPERATIONS = {
         },
         backward={},
     ),
-    # v: beta1, beta2, eps, m, v, t
-    "adam": Operation(
+    # v: mu, velocity; the gradient is that at w
+    "nesterov": Operation(
         forward={
-            "count": lambda v: v.t + 1,
-            "mean": lambda v: v.beta1 * v.m + (1 - v.beta1) * v.gradient,
-            "mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.gradient**2,
-            "m_hat": lambda v: v.mean / (1 - v.beta1**v.count),
-            "v_hat": lambda v: v.mean_square / (1 - v.beta2**v.count),
-            "kept_t": lambda v: v.count,
-            "kept_m": lambda v: v.mean,
-            "kept_v": lambda v: v.mean_square,
-            "step": lambda v: v.eta * v.m_hat / (np.sqrt(v.v_hat) + v.eps),
+            "moved": lambda v: v.mu * v.velocity + v.gradient,
+            "kept_velocity": lambda v: v.moved,
+            "step": lambda v: v.eta * (v.gradient + v.mu * v.moved),
+        },
+        backward={},
+    ),
+    # v: mu, velocity, value; gradient is a function of the point where it is taken
+    "nesterov_look_ahead": Operation(
+        forward={
+            "point": lambda v: v.value + v.mu * v.velocity,
+            "moved": lambda v: v.mu * v.velocity - v.eta * v.gradient(v.point),
+            "kept_velocity": lambda v: v.moved,
+            "step": lambda v: -v.moved,
+        },
+        backward={},
+    ),
+    # v: beta1, beta2, eps, m, v, t
+    "adam": Operation(forward={**ADAM, "step": lambda v: v.eta * v.direction}, backward={}),
+    # v: weight_decay, value, too
+    "adamw": Operation(
+        forward={
+            **ADAM,
+            "decay": lambda v: v.eta * v.weight_decay * v.value,
+            "step": lambda v: v.eta * v.direction + v.decay,
         },
         backward={},
     ),
