@@ -19,6 +19,7 @@ PLANTED = {
     *(name for name, *_ in [*dropout.FORWARD, *dropout.BACKWARD, *dropout.TEST_MODES]),
     *(name for _, _, name, _, _ in update_rules.MISTAKES),
     *(mistake[3] for mistake in [*nesterov_adamw.MISTAKES, *nesterov_adamw.IN_DOUBLE]),
+    *(name for name, _, _ in nesterov_adamw.UPDATES),
     *(name for name, _, _ in program.UPDATES),
     *(name for name, _ in program.SCHEDULES),
     *(name for _, name, _ in schedules.MISTAKES),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from test_diagnosis_update_rules import by_torch, exchanged, in_single
 
-from manual_mlp import MLP, AdamW, Momentum, diagnose_update_rule
+from manual_mlp import MLP, AdamW, Momentum, diagnose_update, diagnose_update_rule
 
 SOURCE = """
 def nesterov(w, dw, config):  # as torch has it
@@ -269,3 +269,89 @@ def test_another_right_form_of_adamw_is_noted(note, exchanges):
     report = diagnose_update_rule("adamw", function("adamw", *exchanges))
     assert report.ok, report
     assert report.notes == [note]
+
+
+# The first step of AdamW on a whole network
+
+ETA, WEIGHT_DECAY = 0.03, 0.4
+
+
+def is_weight(name):
+    return name.startswith("linear") and name.endswith(".weight")
+
+
+def network(sizes):
+    rng = np.random.default_rng(5)
+    shapes = MLP(sizes, batch_norm=True, rng=rng, dtype=np.float64).parameters
+    old = {name: rng.normal(0, 0.5, value.shape) for name, value in shapes.items()}
+    return old, {name: rng.normal(0, 0.1, value.shape) for name, value in shapes.items()}
+
+
+def direction(g):
+    return g / (np.abs(g) + 1e-8)
+
+
+def adamw_step(p, g, decay=ETA * WEIGHT_DECAY):
+    return {n: p[n] - ETA * direction(g[n]) - decay * p[n] * is_weight(n) for n in p}
+
+
+UPDATES = [
+    ("adamw_update_never", "linear2.weight", lambda p, g: {**adamw_step(p, g), "linear2.weight": p["linear2.weight"]}),
+    ("adamw_update_ascent", "every parameter", lambda p, g: adamw_step(p, {n: -g[n] for n in g})),
+    (
+        "adamw_update_decays_others",
+        "all but the weights",
+        lambda p, g: {n: p[n] - ETA * direction(g[n]) - ETA * WEIGHT_DECAY * p[n] for n in p},
+    ),
+    (
+        "adamw_update_decays_others",
+        "gamma and beta of every layer",
+        lambda p, g: {n: v - ETA * WEIGHT_DECAY * p[n] * n.startswith("bn") for n, v in adamw_step(p, g).items()},
+    ),
+    ("adamw_update_without_decay", "all weights", lambda p, g: adamw_step(p, g, 0.0)),
+    ("adamw_update_decay_not_times_eta", "all weights", lambda p, g: adamw_step(p, g, WEIGHT_DECAY)),
+    (
+        "adamw_update_decay_in_gradient",
+        "all weights",
+        lambda p, g: adamw_step(p, {n: g[n] + WEIGHT_DECAY * p[n] * is_weight(n) for n in p}, 0.0),
+    ),
+    ("adamw_update_decay_sign", "all weights", lambda p, g: adamw_step(p, g, -ETA * WEIGHT_DECAY)),
+    ("adamw_update_decay_with_two", "all weights", lambda p, g: adamw_step(p, g, 2 * ETA * WEIGHT_DECAY)),
+    (
+        "adamw_update_not_corrected",
+        "every parameter",
+        lambda p, g: {
+            n: v + ETA * (direction(g[n]) - 0.1 * g[n] / (0.001**0.5 * np.abs(g[n]) + 1e-8))
+            for n, v in adamw_step(p, g).items()
+        },
+    ),
+]
+SIZES = [(6, 7, 5, 4), (4, 5, 6, 5, 3)]
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize(("name", "where", "mistaken"), UPDATES, ids=[f"{m[0]}-{m[1]}" for m in UPDATES])
+def test_a_mistake_in_the_first_step_of_adamw_is_named(name, where, mistaken, sizes):
+    old, gradients = network(sizes)
+    report = diagnose_update(old, mistaken(old, gradients), ETA, gradients=gradients, weight_decay=WEIGHT_DECAY)
+    assert [(finding.mistake, finding.where) for finding in report.findings] == [(name, where)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_a_right_first_step_of_adamw_is_never_accused(sizes, dtype):
+    values, slopes = network(sizes)
+    net = MLP(sizes, batch_norm=True, rng=np.random.default_rng(0), dtype=dtype)
+    gradients = net.parameters.zeros_like()
+    for name, value in values.items():
+        net.parameters[name], gradients[name] = value * (not name.endswith("bias")), slopes[name]
+    before = {name: value.copy() for name, value in net.parameters.items()}
+    AdamW(net.parameters, weight_decay=WEIGHT_DECAY)(net.parameters, gradients, ETA)
+    report = diagnose_update(before, net.parameters, ETA, gradients=slopes, weight_decay=WEIGHT_DECAY)
+    assert report.ok, report
+
+
+def test_without_its_gradients_the_step_of_adamw_is_not_judged():
+    old, _ = network(SIZES[0])
+    with pytest.raises(ValueError, match="weight_decay is given; give the gradients that AdamW is given too"):
+        diagnose_update(old, old, ETA, x=np.ones((3, 6)), y=[0, 1, 2], weight_decay=0.1)

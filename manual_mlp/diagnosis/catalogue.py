@@ -14,7 +14,7 @@ from manual_mlp.diagnosis.mistakes.running_statistics import BATCH_NORM_TEST, RU
 from manual_mlp.diagnosis.mistakes.schedule import SCHEDULE
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES, SOFTMAX
 from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
-from manual_mlp.diagnosis.mistakes.update import UPDATE
+from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
 from manual_mlp.diagnosis.mistakes.update_rules import UPDATE_RULES
 
 NETWORK = [*LINEAR, *RELU, *BATCH_NORM, *SOFTMAX, *SCORES, *L2_PENALTY]
@@ -26,6 +26,7 @@ CATALOGUE = [
     *DROPOUT_NETWORK,
     *DROPOUT_TEST,
     *UPDATE,
+    *ADAMW_UPDATE,
     *UPDATE_RULES,
     *SCHEDULE,
     *DECAYS,

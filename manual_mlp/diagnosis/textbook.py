@@ -135,6 +135,16 @@ OPERATIONS = {
         },
         backward={},
     ),
+    # the same for the first step of AdamW. v: weight_decay (0 but for weights), eps
+    "adamw_update": Operation(
+        forward={
+            "seen": lambda v: v.gradient,
+            "direction": lambda v: v.seen / (np.abs(v.seen) + v.eps),
+            "decay": lambda v: v.eta * v.weight_decay * v.value,
+            "step": lambda v: v.eta * v.direction + v.decay,
+        },
+        backward={},
+    ),
     # the update rules, one step of one parameter. v: gradient, eta; `kept_...` is what the next step gets. sgd:
     "sgd": Operation(forward={"step": lambda v: v.eta * v.gradient}, backward={}),
     # v: mu, velocity
