@@ -7,6 +7,7 @@ from manual_mlp.augmentation import FlipsAndShifts
 from manual_mlp.batch_statistics import adaptive_batch_norm, precise_batch_norm
 from manual_mlp.diagnosis import (
     diagnose,
+    diagnose_augmentation,
     diagnose_initialization,
     diagnose_minibatches,
     diagnose_numerical_gradients,
@@ -37,6 +38,7 @@ __all__ = [
     "cosine_decay",
     "cyclical_learning_rate",
     "diagnose",
+    "diagnose_augmentation",
     "diagnose_initialization",
     "diagnose_minibatches",
     "diagnose_numerical_gradients",
