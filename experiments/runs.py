@@ -225,11 +225,17 @@ def check(run: Run, data: ImageData) -> None:
     checked_number("--l2", run.l2, minimum=0)
     check_hidden(run.hidden)
     check_sizes(data, run.n_train, run.n_validation)
-    net = new_network(run, 1, 2, seed=0)
+    net = new_network(run, data.inputs, data.classes, seed=0)
     check_batch_size(net, run.n_train, run.batch_size)
     run.new_optimizer(net)
     if run.weight_decay and run.optimizer != "adamw":
         raise ValueError(f"--weight-decay is {run.weight_decay} without --optimizer adamw; the others take --l2")
+    if run.momentum != Run.momentum and run.optimizer not in ("momentum", "nesterov"):
+        raise ValueError(
+            f"--momentum is {run.momentum} with --optimizer {run.optimizer}; only momentum and nesterov have it"
+        )
+    if run.annealing != 1 and run.schedule != "cyclical":
+        raise ValueError(f"--annealing is {run.annealing} with --schedule {run.schedule}; only cyclical has it")
     if run.statistics != "running" and not run.batch_norm:
         raise ValueError(f"--statistics is {run.statistics} without batch normalization; add --batch-norm")
 

@@ -45,6 +45,14 @@ BELOW_1 = 0.9999  # the largest number below 1 that `draw` can draw
 Sampling = Literal["random", "grid"]
 RuleName = Literal["R0", "R1", "R2", "R3"]
 Searched = Literal["l2", "eta_max", "weight_decay", "dropout", "label_smoothing", "whitening"]
+USUAL: dict[Searched, Interval] = {
+    "l2": (1e-5, 1e-1),
+    "eta_max": (1e-3, 1e0),
+    "weight_decay": (1e-3, 1e0),
+    "dropout": (0.05, 0.5),
+    "label_smoothing": (0.01, 0.3),
+    "whitening": (1e-2, 1e1),
+}
 
 
 @dataclass(frozen=True)
@@ -160,9 +168,9 @@ class Settings(Changes, Options):
     """The training of which one setting is searched for; its other settings are below."""
     over: Searched = "l2"
     """That setting."""
-    low: float = 1e-5
-    """Lower end of the first interval."""
-    high: float = 1e-1
+    low: float | None = None
+    """Lower end of the first interval; left out, of a usual one for that setting, as for lambda 1e-5 to 1e-1."""
+    high: float | None = None
     """Upper end of the first interval."""
     values: tuple[int, ...] = (8, 8)
     """How many values each stage tries: as many stages as there are numbers."""
@@ -179,7 +187,12 @@ class Settings(Changes, Options):
 def main(settings: Settings) -> None:
     checked_integer("--seeds", settings.seeds, minimum=1)
     checked_seed(settings.seed)
-    check_interval((settings.low, settings.high))
+    usual_low, usual_high = USUAL[settings.over]
+    interval = (
+        usual_low if settings.low is None else settings.low,
+        usual_high if settings.high is None else settings.high,
+    )
+    check_interval(interval)
     if not settings.values:
         raise ValueError("--values names no stage; give a number of values for each, as in --values 8 8")
     for values in settings.values:
@@ -191,14 +204,14 @@ def main(settings: Settings) -> None:
         )
     run = settings.changed(RUNS[settings.run])
     data = load(settings.data, settings.data_dir)
-    for end in (settings.low, settings.high):
+    for end in interval:
         check(with_value(run, settings.over, end), data)
     parent = run_folder.prepare(settings.results, "search")
     warn(data)
     with Trainings(data, settings) as trainings:
         found = coarse_to_fine(
             [Stage(run, values, settings.sampling) for values in settings.values],
-            (settings.low, settings.high),
+            interval,
             settings.rule,
             settings.over,
             seeds=settings.seeds,
@@ -206,7 +219,7 @@ def main(settings: Settings) -> None:
             results=trainings.results,
         )
     title = f"{settings.run} on {data.name}: {settings.seeds} seeds for each value"
-    with run_folder.new_folder(parent, f"{settings.run}_{data.slug}_seed{settings.seed}") as folder:
+    with run_folder.new_folder(parent, f"{settings.run}_{settings.over}_{data.slug}_seed{settings.seed}") as folder:
         config = {**dataclasses.asdict(settings), **dataclasses.asdict(run), settings.over: None}
         run_folder.write_json(folder / "config.json", run_folder.provenance(json_ready(config), data))
         run_folder.write_json(folder / "stages.json", {"stages": [dataclasses.asdict(stage) for stage in found]})
@@ -230,7 +243,7 @@ def check_interval(interval: Interval) -> None:
 
 def shown(over: Searched) -> str:
     """The setting's name in tables and figures."""
-    return "lambda" if over == "l2" else over.replace("_", " ")
+    return {"l2": "lambda", "eta_max": "eta_max"}.get(over, over.replace("_", " "))
 
 
 def json_ready(config: dict[str, Any]) -> dict[str, Any]:
@@ -248,8 +261,8 @@ def table(found: list[StageResult], over: Searched = "l2") -> str:
         ]
         for trial in stage.trials:
             if trial.accuracies:
-                error = standard_error(trial.accuracies)
-                lines.append(f"{trial.value:>{width}.4g} {100 * trial.mean:>13.2f} {100 * error:>15.2f}")
+                error = f"{100 * standard_error(trial.accuracies):.2f}" if len(trial.accuracies) > 1 else "-"
+                lines.append(f"{trial.value:>{width}.4g} {100 * trial.mean:>13.2f} {error:>15}")
             else:
                 lines.append(f"{trial.value:>{width}.4g} {'diverged':>13}")
     best = max((trial for stage in found for trial in stage.trials), key=lambda trial: trial.mean)

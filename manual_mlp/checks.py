@@ -98,8 +98,8 @@ def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statis
         raise ValueError(f"x has shape {x.shape}; it must be (N, {inputs}): one row for each of N >= 1 images")
     if batch_statistics and len(x) == 1:
         raise ValueError(
-            f"x has shape (1, {inputs}): batch normalization cannot train on a batch of one, whose variance is 0; "
-            "give 2 images or more, or use forward(x, training=False)"
+            f"x has shape (1, {inputs}): batch normalization has no statistics of one image, whose variance is 0; "
+            "give 2 images or more; to classify one, use forward(x, training=False)"
         )
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, and is named below
         x = x.astype(dtype, copy=False)

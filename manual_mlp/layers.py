@@ -254,6 +254,7 @@ def softmax_cross_entropy_forward(
     Shapes: logits (N, K), y (N,) -> loss ()
     Source: Szegedy et al. 2016, section 7, for the smoothing.
     """
+    label_smoothing = float(label_smoothing)
     rows = np.arange(len(y))
     shifted = logits - logits.max(axis=1, keepdims=True)  # (N, K)
     p = np.exp(shifted)  # (N, K)

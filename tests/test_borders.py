@@ -116,6 +116,10 @@ BAD = {
     ),
     "precise statistics: batches of one": (lambda: precise_batch_norm(mlp(), X, 1), "batch_size is 1"),
     "adaptive statistics: of one image": (lambda: adaptive_batch_norm(mlp(), X[:1]), r"x has shape \(1, 5\): batch"),
+    "adaptive statistics: of rows of unequal length": (
+        lambda: adaptive_batch_norm(mlp(), [[1.0], []]),
+        "x is no array",
+    ),
     "adaptive statistics: of none": (lambda: adaptive_batch_norm(mlp(), None), "x has dtype object"),
     "initializer: unknown": (lambda: mlp(initializer="lecun"), "initializer is 'lecun'"),
     "initializer: negative": (lambda: mlp(initializer=-1.0), "initializer is -1.0"),
@@ -145,7 +149,10 @@ BAD = {
     "x: dates": (lambda: mlp().forward(np.zeros((2, 5), "M8[s]")), "x has dtype datetime64"),
     "x: ragged": (lambda: mlp().forward([[1, 2], [1]]), "x is no array"),
     "x: masked": (lambda: mlp().forward(np.ma.masked_array(X, X > 1)), "x is a masked array"),
-    "x: a batch of one": (lambda: mlp().forward(X[:1], training=True), "batch normalization cannot train on a batch"),
+    "x: a batch of one": (
+        lambda: mlp().forward(X[:1], training=True),
+        "batch normalization has no statistics of one image",
+    ),
     "training: a string": (lambda: mlp().forward(X, training="no"), "training is 'no'; it must be True or False"),
     # labels
     "y: one-hot": (lambda: mlp().cost(X, np.eye(3)[Y]), r"y has shape \(6, 3\) and looks one-hot.*argmax"),

@@ -1,5 +1,6 @@
 """Every row of docs/conventions.md: torch's column against torch, the others as the formulas that stand there."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from manual_mlp import MLP, Momentum, sgd_update
+from manual_mlp import MLP, Adam, Momentum, sgd_update
 from manual_mlp.initializers import he, weight_std, xavier
 from manual_mlp.layers import (
     BATCH_NORM_EPS,
@@ -89,6 +90,17 @@ def test_a_loss_from_logits_or_probabilities_numbers_or_one_hot(rng):
     assert F.cross_entropy(torch.tensor(logits), torch.tensor(y)).item() == pytest.approx(loss, rel=1e-13)
     from_probabilities = F.cross_entropy(torch.tensor(p), torch.tensor(y)).item()
     assert abs(from_probabilities - loss) > 0.1, "torch would take the softmax of probabilities once more"
+
+
+@backs("label smoothing s, target of the K classes")
+def test_smoothed_targets_keep_a_share_of_the_right_class_too(rng):
+    logits, y, s = 2 * rng.normal(size=(N, M)), rng.integers(0, M, N), 0.1
+    loss, _ = softmax_cross_entropy_forward(logits, y, s)
+    log_p = np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
+    target = (1 - s) * np.eye(M)[y] + s / M
+    assert -(target * log_p).sum(axis=1).mean() == pytest.approx(loss, rel=1e-13)
+    torchs = F.cross_entropy(torch.tensor(logits), torch.tensor(y), label_smoothing=s).item()
+    assert torchs == pytest.approx(loss, rel=1e-13)
 
 
 @backs("added to the cost", "added to the gradient", "the same strength")
@@ -180,6 +192,53 @@ def test_momentum_agrees_while_eta_is_constant(rng):
         np.testing.assert_allclose(course(etas), kerass, rtol=1e-12)
         np.testing.assert_allclose(steps_with_ours(W, gradients, etas, 0.9), torchs, rtol=1e-12)
         assert np.allclose(torchs, kerass, rtol=1e-12) == agree
+
+
+@backs("Nesterov's")
+def test_nesterovs_momentum_in_three_forms_while_eta_is_constant(rng):
+    W, gradients, mu, eta = rng.normal(size=M), rng.normal(size=(4, M)), 0.9, 0.1
+    theirs, v = torch.tensor(W, requires_grad=True), np.zeros(M)
+    optimizer = torch.optim.SGD([theirs], lr=eta, momentum=mu, nesterov=True)
+    cs231n, keras, net = W, W, NamedArrays({"b": (M,)}, np.float64)
+    net["b"] = W
+    ours = Momentum(net, mu, nesterov=True)
+    for g in gradients:
+        theirs.grad = torch.tensor(g)
+        optimizer.step()
+        old, v = v, mu * v - eta * g
+        cs231n, keras = cs231n + (1 + mu) * v - mu * old, keras + mu * v - eta * g
+        step = net.zeros_like()
+        step["b"] = g
+        ours(net, step, eta)
+    for values in (cs231n, keras, net["b"]):
+        np.testing.assert_allclose(values, theirs.detach().numpy(), rtol=1e-12)
+
+
+@backs("Adam's eps is added to", "Adam's eps")
+def test_where_adams_eps_is_added(rng):
+    W, gradients, eta, eps = rng.normal(size=M), 1e-7 * rng.normal(size=(3, M)), 0.1, 1e-8
+    theirs = torch.tensor(W, requires_grad=True)
+    optimizer = torch.optim.Adam([theirs], lr=eta)
+    assert optimizer.defaults["eps"] == eps == inspect.signature(Adam).parameters["eps"].default
+    net = NamedArrays({"b": (M,)}, np.float64)
+    net["b"] = W
+    ours, m, v = Adam(net), np.zeros(M), np.zeros(M)
+    cs231n, keras, translated = W, W, W
+    for t, g in enumerate(gradients, start=1):
+        theirs.grad = torch.tensor(g)
+        optimizer.step()
+        step = net.zeros_like()
+        step["b"] = g
+        ours(net, step, eta)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        m_hat, v_hat, root = m / (1 - 0.9**t), v / (1 - 0.999**t), np.sqrt(1 - 0.999**t)
+        cs231n = cs231n - eta * m_hat / (np.sqrt(v_hat) + eps)
+        keras = keras - eta * root / (1 - 0.9**t) * m / (np.sqrt(v) + eps)
+        translated = translated - eta * m_hat / (np.sqrt(v_hat) + eps / root)
+    np.testing.assert_allclose(cs231n, theirs.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(net["b"], cs231n, rtol=1e-12)
+    np.testing.assert_allclose(keras, translated, rtol=1e-12)
+    assert np.abs(keras - cs231n).max() > 1e-3
 
 
 @backs("variance of the batch", "eps, inside of the root")

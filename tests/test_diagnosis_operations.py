@@ -21,7 +21,7 @@ MISTAKES = [
     (
         "linear",
         "backward: dW",
-        "weight_gradient_from_absolute_input",
+        "weight_gradient_from_positive_part",
         "np.dot(dout.T, x)",
         "np.dot(dout.T, np.maximum(x, 0))",
     ),

@@ -177,7 +177,7 @@ def every_operation(dtype, scalar=float):
         ("dropout_mask", (N, D, 0.3, rng, np.dtype(dtype))),
         ("dropout_forward", (array(N, D), array(N, D))),
         ("dropout_backward", (array(N, D), layers.DropoutCache(array(N, D)))),
-        ("softmax_cross_entropy_forward", (array(N, M), y, 0.1)),
+        ("softmax_cross_entropy_forward", (array(N, M), y, scalar(0.1))),
         ("softmax_cross_entropy_backward", (scalar(0.5), layers.SoftmaxCrossEntropyCache(array(N, M), y, 0.1))),
         ("l2_penalty_forward", (array(M, D), scalar(0.5))),
         ("l2_penalty_backward", (scalar(0.5), layers.L2PenaltyCache(array(M, D), scalar(0.5)))),

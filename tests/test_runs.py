@@ -92,6 +92,8 @@ def test_schedules_take_the_whole_training(schedule, function):
         ({"label_smoothing": -0.1}, "label_smoothing is -0.1"),
         ({"skips": (3,)}, r"skips\[0\] is 3; the hidden layers have the numbers 1 to 2"),
         ({"hidden": (5, 4), "skips": (2,)}, "takes in 5 features, puts out 4"),
+        ({"momentum": 0.5}, "--momentum is 0.5 with --optimizer sgd"),
+        ({"annealing": 0.5, "schedule": "cosine"}, "--annealing is 0.5 with --schedule cosine"),
         ({"momentum": 1.0, "optimizer": "nesterov"}, "momentum is 1.0"),
         ({"relu_first": True, "batch_norm": False}, "relu_first is True without batch normalization"),
         ({"annealing": 0.0}, "annealing is 0.0"),
@@ -102,6 +104,10 @@ def test_schedules_take_the_whole_training(schedule, function):
 def test_what_cannot_be_is_found_before_anything_is_trained(change, message):
     with pytest.raises(ValueError, match=message):
         check(dataclasses.replace(BASE, **change), DATA)
+
+
+def test_a_skip_around_the_first_layer_is_as_wide_as_the_images():
+    check(dataclasses.replace(BASE, hidden=(48,), skips=(1,)), DATA)
 
 
 def test_changes_replace_what_is_given_and_nothing_else():

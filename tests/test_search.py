@@ -130,7 +130,7 @@ def test_a_search_in_which_every_value_diverges_says_so():
 
 def test_a_search_for_eta_max_that_diverges_asks_for_a_lower_high():
     stages, results = [Stage(RUN, 1, "grid")], lambda wanted: [{"diverged": ""}] * len(wanted)
-    with pytest.raises(FloatingPointError, match=r"every eta max from 1 to 10 some training diverged: lower --high$"):
+    with pytest.raises(FloatingPointError, match=r"every eta_max from 1 to 10 some training diverged: lower --high$"):
         coarse_to_fine(stages, (1, 10), "R1", "eta_max", seeds=1, rng=np.random.default_rng(0), results=results)
 
 
@@ -157,8 +157,9 @@ def test_the_next_interval_ends_where_the_setting_does(over, interval, best, exp
     rng = np.random.default_rng(0)
     found = coarse_to_fine(stages, interval, "R1", over, seeds=1, rng=rng, results=results)
     assert found[1].interval == pytest.approx(expected)
+    data = SimpleNamespace(name="", x_train=np.zeros((50_000, 1, 1, 1)), inputs=1, classes=10)
     for trial in found[1].trials:
-        check(with_value(run, over, trial.value), SimpleNamespace(name="", x_train=np.zeros((50_000, 1, 1, 1))))
+        check(with_value(run, over, trial.value), data)
 
 
 def test_values_that_are_the_same_are_tried_once():
@@ -205,14 +206,16 @@ def test_the_script_prints_every_stage_and_leaves_its_folder(run_here, images, t
 
 def test_any_number_among_the_settings_can_be_searched(run_here, images, tmp_path):
     """Each value is trained, with all else alike, and the tables name what it is a value of."""
-    searched = ("--over", "dropout", "--low", "0.1", "--high", "0.5", "--values", "3", "--seeds", "1", "--workers", "1")
+    searched = ("--over", "dropout", "--values", "3", "--seeds", "1", "--workers", "1")
     done = run_here("search", *command(images, tmp_path, *searched, "--sampling", "grid"))
     assert done.returncode == 0, done.stderr
+    assert "stage 1: 0.05 to 0.5" in done.stdout
     assert "best: dropout 0." in done.stdout
+    assert "nan" not in done.stdout, "one seed has no standard error"
     assert "lambda" not in done.stdout
     lines = lines_of(tmp_path / "out" / "trainings.jsonl")[1:]
     runs = [json.loads(line)["training"]["run"] for line in lines]
-    assert sorted(run.pop("dropout") for run in runs) == [0.1, 0.2236, 0.5]
+    assert sorted(run.pop("dropout") for run in runs) == [0.05, 0.1581, 0.5]
     assert all(run == runs[0] for run in runs)
 
 
@@ -220,7 +223,7 @@ def test_any_number_among_the_settings_can_be_searched(run_here, images, tmp_pat
     ("arguments", "message"),
     [
         (("--over", "dropout", "--low", "0.1", "--high", "2"), "dropout is 2.0"),
-        (("--over", "weight_decay"), "--weight-decay is 1e-05 without --optimizer adamw"),
+        (("--over", "weight_decay"), "--weight-decay is 0.001 without --optimizer adamw"),
         (("--over", "eta_max", "--eta-max", "0.1"), "--eta-max is 0.1; it is what is searched for"),
         (("--over", "hidden"), "'hidden' for argument '--over'"),
     ],

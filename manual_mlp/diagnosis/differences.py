@@ -6,6 +6,7 @@ import numpy as np
 
 from manual_mlp.layers import Array
 
+AS_IN_FLOAT32 = 1e-5
 Pair = tuple[Array, Array, float, Mapping[str, float]]  # observed, expected, scale, circumstances such as n and l2
 
 
@@ -19,6 +20,9 @@ def described(here: Sequence[Pair], everywhere: Sequence[Pair], tolerance: float
     remarks += [
         shape(wrong)
         or not_finite(wrong)
+        or rounded(wrong)
+        or not_zero(wrong)
+        or number(wrong)
         or factor(wrong, tolerance)
         or transposed(wrong, tolerance)
         or part(wrong, tolerance)
@@ -42,6 +46,31 @@ def shape(wrong: Sequence[Pair]) -> str:
 def not_finite(wrong: Sequence[Pair]) -> str:
     if any(not np.isfinite(observed).all() for observed, *_ in wrong):
         return "it contains NaN or infinity"
+    return ""
+
+
+def rounded(wrong: Sequence[Pair]) -> str:
+    """Differences as small as those that float32 makes."""
+    most = max((float(np.abs(o - e).max(initial=0.0)) / scale for o, e, scale, _ in wrong), default=np.inf)
+    if most > AS_IN_FLOAT32:
+        return ""
+    return f"it is off by {most:.0e} of its largest entry, as if computed in float32; compute in float64 to be sure"
+
+
+def not_zero(wrong: Sequence[Pair]) -> str:
+    """Of what must be 0 but for rounding, there is no factor."""
+    if wrong and all(np.abs(expected).max(initial=0.0) < 1e-9 * scale for _, expected, scale, _ in wrong):
+        return "it must be 0, but for rounding"
+    return ""
+
+
+def number(wrong: Sequence[Pair]) -> str:
+    """Of one number, a constant difference; and no factor, unless it is the same for all problems."""
+    if any(observed.ndim for observed, *_ in wrong) or len(wrong) < 2:
+        return ""
+    more = [float(observed - expected) for observed, expected, *_ in wrong]
+    if np.ptp(more) <= 1e-6 * max(np.abs(more)):
+        return f"it is {abs(more[0]):.6g} too {'large' if more[0] > 0 else 'small'}, whatever the batch"
     return ""
 
 
@@ -69,6 +98,8 @@ def factor(wrong: Sequence[Pair], tolerance: float) -> str:
             if name and len(set(sizes)) == 1:
                 break
             return f"it is {times(c, name)} times what it should be{', n being the batch size' if name else ''}"
+    if all(observed.ndim == 0 for observed, *_ in wrong):
+        return ""  # any number is proportional to any other
     return f"it is proportional to what it should be, by {', '.join(f'{c:.4g}' for c in factors)}"
 
 

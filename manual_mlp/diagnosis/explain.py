@@ -6,8 +6,9 @@ soon as the earlier mistake is planted, and is never accused.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,40 @@ MOST_VARIANTS = 100  # of one pair
 Numbers = Mapping[str, Array]  # by place
 
 
-@dataclass(frozen=True, eq=False)
+class InOrder(Mapping[str, Any]):
+    """Values by place that are computed one after the other, as far as they are asked for; those behind a line that
+    cannot be computed - shapes that do not fit, numbers that are not there - are missing.
+    """
+
+    def __init__(self, values: Iterator[tuple[str, Any]]) -> None:
+        self.values_left, self.known = values, dict[str, Any]()
+
+    def advance(self) -> bool:
+        try:
+            with np.errstate(all="ignore"):
+                place, value = next(self.values_left)
+        except (StopIteration, ValueError, IndexError, TypeError, AttributeError):
+            return False
+        self.known[place] = value
+        return True
+
+    def __getitem__(self, place: str) -> Any:
+        while place not in self.known:
+            if not self.advance():
+                raise KeyError(place)
+        return self.known[place]
+
+    def __iter__(self) -> Iterator[str]:
+        seen = 0
+        while len(self.known) > seen or self.advance():
+            yield list(self.known)[seen]
+            seen += 1
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+@dataclass(frozen=True)
 class Planted:
     """One variant of a mistake, put somewhere."""
 
@@ -36,7 +70,7 @@ class Planted:
     @property
     def forward(self) -> bool:
         """Whether it changes the forward pass."""
-        return any(line == "layer.order" or is_forward(line) for line in self.lines)
+        return any(map(is_forward, self.lines))
 
 
 def lines_at(planted: Iterable[Planted], layer: object = None) -> dict[str, Line]:
@@ -49,7 +83,6 @@ def lines_at(planted: Iterable[Planted], layer: object = None) -> dict[str, Line
 
 
 Predict = Callable[[Sequence[Planted], int], Numbers]  # what the textbook with these mistakes gives for one problem
-PredictUntil = Callable[[Sequence[Planted], int, str], Numbers]  # as far as a place; what follows it may be missing
 
 
 @dataclass(frozen=True)
@@ -61,7 +94,6 @@ class Comparison:
     scales      of each problem and place: the size against which a difference counts
     titles      how a place is called in the report; several may share a title
     forward     the places of the forward pass
-    predict_until   what is quicker where one place is asked for
     alternative numbers that are right as well, with a tolerance of their own: the derivative of the user's own,
                 wrong, forward pass
     """
@@ -74,7 +106,6 @@ class Comparison:
     titles: Mapping[str, str]
     circumstances: Sequence[Mapping[str, float]]  # of each problem: n, l2
     forward: frozenset[str] = frozenset()
-    predict_until: PredictUntil | None = None
     alternative: Sequence[Numbers] = ()
     alternative_tolerance: float = 1e-6
 
@@ -100,18 +131,18 @@ class Comparison:
                 worst[place] = max(worst[place], self.residual(place, problem, predicted))
         return worst
 
-    def residual_at(self, place: str, planted: Sequence[Planted], problem: int) -> float:
-        """At one place of one problem."""
-        if place not in self.observed[problem]:
-            return 0.0
-        return self.residual(place, problem, self.predicted(planted, problem, place))
+    def reach(self, planted: Sequence[Planted]) -> int:
+        """`first_wrong` of these, with nothing computed that comes after it."""
+        predicted = [self.predicted(planted, problem) for problem in range(len(self.observed))]
+        for number, place in enumerate(self.places):
+            if any(self.residual(place, problem, p) > self.tolerance for problem, p in enumerate(predicted)):
+                return number
+        return len(self.places)
 
-    def predicted(self, planted: Sequence[Planted], problem: int, until: str | None = None) -> Numbers:
-        """Nothing where the mistaken lines do not go together: shapes that do not fit, numbers that are not there."""
+    def predicted(self, planted: Sequence[Planted], problem: int) -> Numbers:
+        """Nothing where the mistaken lines do not go together."""
         try:
             with np.errstate(all="ignore"):
-                if until is not None and self.predict_until is not None:
-                    return self.predict_until(planted, problem, until)
                 return self.predict(planted, problem)
         except (ValueError, IndexError, TypeError, AttributeError):
             return {}
@@ -131,11 +162,15 @@ def distance(observed: Array, predicted: Array | None, scale: float) -> float:
     predicted = np.asarray(predicted, dtype=np.float64)
     if observed.shape != predicted.shape:
         return np.inf
-    finite = np.isfinite(observed)
-    if not np.array_equal(finite, np.isfinite(predicted)):
-        return np.inf
-    difference = np.abs(observed[finite] - predicted[finite])
-    return float(difference.max(initial=0.0)) / max(scale, float(np.abs(predicted[finite]).max(initial=0.0)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        off = float(np.abs(observed - predicted).max(initial=0.0))
+    if not np.isfinite(off):
+        finite = np.isfinite(observed)
+        if not np.array_equal(finite, np.isfinite(predicted)):
+            return np.inf
+        observed, predicted = observed[finite], predicted[finite]
+        off = float(np.abs(observed - predicted).max(initial=0.0))
+    return off / max(scale, float(np.abs(predicted).max(initial=0.0)))
 
 
 def explain(comparison: Comparison, candidates: Sequence[Planted]) -> tuple[list[Finding], list[str], list[str]]:
@@ -188,7 +223,7 @@ def best_of(
     """The mistake that makes the first wrong place right, and most of what follows."""
     place = comparison.places[first]
     problem = most_telling(comparison, planted, place)
-    before = comparison.residuals(planted)
+    right = [p for p in comparison.places[:first] if p not in skipped]
     rejected: dict[str, float] = {}
     fitting: list[tuple[int, float, Planted]] = []
     for candidate in candidates:
@@ -197,11 +232,14 @@ def best_of(
         if any(candidate.lines.keys() & other.lines.keys() and candidate.layers == other.layers for other in planted):
             continue
         name, trial = candidate.mistake.id, [*planted, candidate]
-        off = comparison.residual_at(place, trial, problem)
+        predicted = comparison.predicted(trial, problem)
+        if any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
+            continue  # a mistake that makes wrong what is right was not made
+        off = comparison.residual(place, problem, predicted)
         if off <= comparison.tolerance:
             residuals = comparison.residuals(trial)
             reach = comparison.first_wrong(residuals, skipped)
-            if reach > first and not breaks(comparison, before, reach):
+            if reach > first and not breaks(comparison, comparison.residuals(planted), reach):
                 fitting.append((reach, largest(comparison, residuals, reach, skipped), candidate))
                 continue
             off = max(residuals[place] for place in comparison.places[: reach + 1])
@@ -223,8 +261,8 @@ def breaks(comparison: Comparison, before: Mapping[str, float], reach: int) -> b
 
 def most_telling(comparison: Comparison, planted: Sequence[Planted], place: str) -> int:
     """The problem in which this place is most wrong."""
-    residuals = [comparison.residual_at(place, planted, problem) for problem in range(len(comparison.observed))]
-    return int(np.argmax(residuals))
+    problems = range(len(comparison.observed))
+    return int(np.argmax([comparison.residual(place, k, comparison.predicted(planted, k)) for k in problems]))
 
 
 def largest(comparison: Comparison, residuals: Mapping[str, float], reach: int, skipped: set[str]) -> float:
@@ -237,16 +275,19 @@ def best_pair(
     """Two mistakes that only together make the first wrong place right."""
     place = comparison.places[first]
     problem = most_telling(comparison, planted, place)
-    seen = [comparison.predicted(planted, problem, place)[place]]  # what changes nothing here is none of the two
+    seen = [comparison.predicted(planted, problem)[place]]  # what changes nothing here is none of the two
     nearly = comparison.tolerance * comparison.scales[problem][place]
     alike: list[list[Planted]] = [[]]  # those with the same numbers here count as one
     before = comparison.residuals(planted)
     right = [place for place in comparison.places[:first] if before[place] <= comparison.tolerance]
     for candidate in candidates:
-        predicted = comparison.predicted([*planted, candidate], problem, place)
-        after = predicted.get(place)
-        if after is None or any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
+        if place in comparison.forward and not candidate.forward:
+            continue
+        predicted = comparison.predicted([*planted, candidate], problem)
+        if any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
             continue  # a mistake that makes wrong what is right is not one of the two
+        if (after := predicted.get(place)) is None:
+            continue
         after = np.asarray(after, dtype=np.float64)
         number = next((k for k, other in enumerate(seen) if distance(after, other, 1.0) <= nearly), len(seen))
         if number == len(seen):
@@ -260,7 +301,8 @@ def best_pair(
     for one, other in itertools.islice(pairs, MOST_PAIRS):
         if at_odds(one[0], other[0]):
             continue
-        if comparison.residual_at(place, [*planted, one[0], other[0]], problem) > comparison.tolerance:
+        predicted = comparison.predicted([*planted, one[0], other[0]], problem)
+        if comparison.residual(place, problem, predicted) > comparison.tolerance:
             continue
         for variants in itertools.islice(itertools.product(one, other), MOST_VARIANTS):
             if variants[0].mistake.id == variants[1].mistake.id or at_odds(*variants):

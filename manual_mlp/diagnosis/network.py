@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,31 +12,21 @@ from numpy.typing import ArrayLike
 from manual_mlp.blocks import LayerNames, layer_names
 from manual_mlp.checks import checked_images, checked_labels, checked_number
 from manual_mlp.diagnosis.catalogue import NETWORK
-from manual_mlp.diagnosis.dropout import Dropped, read_masks, wrong_share
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, best_of, explain, lines_at
+from manual_mlp.diagnosis.dropout import read_masks, wrong_share
+from manual_mlp.diagnosis.explain import Comparison, InOrder, Numbers, Planted, best_of, explain
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
-from manual_mlp.diagnosis.operations import EPS, EXACT, SINGLE, eps_note, measured_eps
+from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
+from manual_mlp.diagnosis.operations import EPS, eps_note, is_single, measured_eps, tolerance_for
+from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.rounding import uncertainty
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
-from manual_mlp.diagnosis.textbook import Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
 
 CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[Any, ...]]
 
 FAR_FROM_KINKS = 1e-3  # the inputs of every ReLU; nearer, rounding may open it
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One question to the network: parameters, images, labels, l2."""
-
-    parameters: Mapping[str, Array]
-    x: Array
-    y: Labels
-    l2: float
-    buffers: Mapping[str, Array] = field(default_factory=dict)
-    dropout: Dropped | None = None
 
 
 def diagnose(
@@ -93,18 +83,19 @@ def diagnose(
             observed[-1] |= answered(cost, gradients, question, broken)
         except Unusable as unusable:
             broken.setdefault(unusable.finding.place, unusable.finding)
-    if isinstance(answer, tuple | list):
-        broken |= shared_arrays(answer)
+    if not callable(answer) and observed[0]:
+        broken |= shared_arrays(answer[1])
     if wrong_masks := judged_masks(batches):
         broken["masks"], p = wrong_masks
         if p is None:
             return Report(subject(names, parameters), [*broken.values()], unjudged=list(titles_of(names, parameters)))
         batches = [replace(b, dropout=b.dropout and b.dropout._replace(p=p)) for b in batches]
     findings, agreeing, unjudged, notes = settled(batches, observed, names, eps, tolerance)
+    findings = [replace(finding, remark=finding.mistake in RIGHT_AT_USUAL_SCORES) for finding in findings]
     if unpenalized:
         notes.append("it has no penalty: l2 changes nothing, and is 0 here")
     order = {title: number for number, title in enumerate(titles_of(names, parameters).values())}
-    findings = sorted([*broken.values(), *findings], key=lambda f: order.get(f.place, -1))
+    findings = sorted([*broken.values(), *findings], key=lambda f: (f.remark, order.get(f.place, -1)))
     return Report(subject(names, parameters), findings, agreeing, unjudged, notes)
 
 
@@ -207,7 +198,7 @@ def away_from_kinks(
     best, farthest = x, -1.0
     for attempt in range(30):
         moved = x if attempt == 0 else x + rng.normal(0, 0.02 * (x.std() or 1.0), x.shape)
-        layers = passed(Batch(parameters, moved, y, 0.0), names, (), BATCH_NORM_EPS).layers[:-1]
+        layers = forward_pass(Batch(parameters, moved, y, 0.0), names, (), BATCH_NORM_EPS).layers[:-1]
         nearest = min((float(np.abs(layer.relu.x).min()) for layer in layers), default=np.inf)
         if nearest > farthest:
             best, farthest = moved, nearest
@@ -252,103 +243,14 @@ def answered(cost: Any, gradients: Any, batch: Batch, broken: dict[str, Finding]
     return observed
 
 
-def shared_arrays(answer: Any) -> dict[str, Finding]:
+def shared_arrays(gradients: Mapping[str, Any]) -> dict[str, Finding]:
     """Two gradients in one array."""
-    arrays = {name: value for name, value in dict(answer[1]).items() if isinstance(value, np.ndarray)}
+    arrays = {name: value for name, value in gradients.items() if isinstance(value, np.ndarray)}
     for one, other in itertools.combinations(arrays, 2):
         if np.shares_memory(arrays[one], arrays[other]):
             sentence = f"the gradients of {one} and {other} lie in one array: whoever changes one changes both"
             return {other: Finding(other, sentence, "shared_array", formula="an array of its own for every parameter")}
     return {}
-
-
-def forward_pass(
-    batch: Batch, names: Sequence[LayerNames], planted: Sequence[Planted], eps: float, test: bool = False
-) -> Values:
-    """Logits, loss and cost with the planted mistakes; `.layers` holds every operation's values.
-
-    test=True normalizes with the running statistics and drops nothing.
-    """
-    n, p = len(batch.x), batch.parameters
-    layers: list[Values] = []
-    h = batch.x
-    for number, layer in enumerate(names, start=1):
-        lines = lines_at(planted, number)
-        v = Values(lines=lines, n=n, below=layers[-1] if layers else None)
-        common = {"n": n, "eps": eps, "layer": v, "below": v.below}
-        v.linear = compute("linear", "forward", Values(x=h, W=p[layer.weight], b=p[layer.bias], **common), lines)
-        h = v.linear.out
-        if layer is names[-1]:
-            v.order = ("linear", "scores")
-            v.scores = compute("scores", "forward", Values(x=h, **common), lines)
-            h = v.scores.out
-        else:
-            v.order = lines.get("layer.order", usual_order)(v)
-            if batch.dropout:
-                v.order += ("dropout",)
-            for operation in v.order[1:]:
-                if operation == "batch_norm":
-                    if layer.gamma not in p:
-                        continue
-                    values = Values(x=h, gamma=p[layer.gamma], beta=p[layer.beta], **common)
-                    values.running_mean = batch.buffers.get(layer.running_mean, np.zeros(h.shape[1]))
-                    values.running_var = batch.buffers.get(layer.running_var, np.ones(h.shape[1]))
-                    v.batch_norm = compute("batch_norm_test" if test else "batch_norm", "forward", values, lines)
-                    h = values.out
-                elif operation == "dropout" and batch.dropout:
-                    values = Values(x=h, p=batch.dropout.p, **common)
-                    if not test:
-                        values.kept = batch.dropout.kept[number - 1]
-                    v.dropout = compute("dropout_test" if test else "dropout", "forward", values, lines)
-                    h = values.out
-                else:
-                    v.relu = compute("relu", "forward", Values(x=h, **common), lines)
-                    h = v.relu.out
-        zero = np.zeros(1)
-        v.l2_penalty = Values(W=p[layer.weight], b=p[layer.bias], l2=batch.l2, n=n)
-        v.l2_penalty.gamma, v.l2_penalty.beta = p.get(layer.gamma, zero), p.get(layer.beta, zero)
-        compute("l2_penalty", "forward", v.l2_penalty, lines)
-        layers.append(v)
-    loss = compute("softmax_cross_entropy", "forward", Values(logits=h, y=batch.y), layers[-1].lines)
-    cost = loss.loss + sum(v.l2_penalty.penalty for v in layers)
-    return Values(layers=layers, logits=h, loss=loss, cost=np.asarray(cost))
-
-
-def backward_pass(
-    result: Values, names: Sequence[LayerNames], planted: Sequence[Planted]
-) -> Iterator[dict[str, Array]]:
-    """The gradients of loss and penalty, layer by layer from the last, with the planted mistakes.
-
-    `result` is of a forward pass with the same ones, and stays as it is.
-    """
-    loss = Values(**vars(result.loss))
-    dout = compute("softmax_cross_entropy", "backward", loss, lines_at(planted, len(names))).dlogits
-    for number, layer in reversed([*enumerate(names, start=1)]):
-        v, lines = Values(**vars(result.layers[number - 1])), lines_at(planted, number)
-        for operation in reversed(v.order):
-            if hasattr(v, operation):
-                values = Values(**vars(getattr(v, operation)), dout=dout)
-                setattr(v, operation, values)
-                dout = compute(operation, "backward", values, lines).dx
-        penalty = compute("l2_penalty", "backward", Values(**vars(v.l2_penalty), dW=v.linear.dW), lines)
-        gradients = {layer.weight: v.linear.dW + penalty.on_W, layer.bias: v.linear.db + penalty.on_b}
-        if hasattr(v, "batch_norm"):
-            gradients[layer.gamma] = v.batch_norm.dgamma + penalty.on_gamma
-            gradients[layer.beta] = v.batch_norm.dbeta + penalty.on_beta
-        yield gradients
-
-
-def passed(batch: Batch, names: Sequence[LayerNames], planted: Sequence[Planted], eps: float) -> Values:
-    """Forward and backward: also `.gradients`, by the parameters' names."""
-    result = forward_pass(batch, names, planted, eps)
-    result.gradients = {}
-    for gradients in backward_pass(result, names, planted):
-        result.gradients |= gradients
-    return result
-
-
-def usual_order(_: Values) -> tuple[str, ...]:
-    return "linear", "batch_norm", "relu"
 
 
 def settled(
@@ -360,17 +262,18 @@ def settled(
 ) -> tuple[list[Finding], list[str], list[str], list[str]]:
     """The explanation; where eps is not given, with the one that explains most."""
     if tolerance is None:
-        single = any(array.dtype == np.float32 for answer in observed for array in answer.values())
-        tolerance = SINGLE if single else EXACT
+        tolerance = tolerance_for(observed)
     normalized = names[0].gamma in batches[0].parameters
     dropped = any(batch.dropout for batch in batches)
     candidates = everywhere([*NETWORK, *([*DROPOUT, *DROPOUT_NETWORK] if dropped else [])], names, normalized)
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
-    best, comparison = measured_eps(lambda guess: comparison_of(batches, observed, names, guess, tolerance), guesses)
+    memories = [Memory() for _ in batches]
+    comparison_at = partial(comparison_of, batches, memories, observed, names, tolerance)
+    best, comparison = measured_eps(comparison_at, guesses)
     explained = explain(comparison, candidates)
-    if explained[0] and explained[0][0].mistake is None and comparison.first_wrong(comparison.residuals([])) == 0:
+    if explained[0] and explained[0][0].mistake is None and comparison.reach([]) == 0:
         for guess in guesses:
-            comparison = comparison_of(batches, observed, names, guess, tolerance)
+            comparison = comparison_at(guess)
             if best_of(comparison, [], candidates, 0, set()):
                 explained, best = explain(comparison, candidates), guess
                 break
@@ -405,42 +308,51 @@ def everywhere(mistakes: Sequence[Mistake], names: Sequence[LayerNames], normali
 
 
 def comparison_of(
-    batches: Sequence[Batch], observed: Sequence[Numbers], names: Sequence[LayerNames], eps: float, tolerance: float
+    batches: Sequence[Batch],
+    memories: Sequence[Memory],
+    observed: Sequence[Numbers],
+    names: Sequence[LayerNames],
+    tolerance: float,
+    eps: float,
 ) -> Comparison:
     titles = titles_of(names, batches[0].parameters)
+    precision = float(np.finfo(np.float32 if is_single(observed) else np.float64).eps)
 
-    @lru_cache(maxsize=64)  # most candidates change the backward pass alone
-    def forward(planted: tuple[Planted, ...], number: int) -> Values:
-        return forward_pass(batches[number], names, planted, eps)
+    def in_order(planted: Sequence[Planted], number: int) -> Iterator[tuple[str, Array]]:
+        batch, memory, end = batches[number], memories[number], suffix(batches[number])
+        forward = forward_pass(batch, names, planted, eps, memory=memory)
+        yield f"cost{end}", forward.cost
+        for name, gradient in gradients_of(forward, names, memory):
+            yield f"{name}{end}", gradient
 
-    def predict(planted: Sequence[Planted], number: int, until: str | None = None) -> Numbers:
-        result, end = forward(tuple(plan for plan in planted if plan.forward), number), suffix(batches[number])
-        predicted = {f"cost{end}": result.cost}
-        layers = backward_pass(result, names, planted)
-        while until not in predicted and (gradients := next(layers, None)):
-            predicted |= {f"{name}{end}": gradient for name, gradient in gradients.items()}
-        return predicted
+    def predict(planted: Sequence[Planted], number: int) -> Numbers:
+        return InOrder(in_order(planted, number))
 
     return Comparison(
         list(titles),
         observed,
-        [scales_of(predict((), number), names, suffix(batch)) for number, batch in enumerate(batches)],
+        [InOrder(scales(predict, number, names, precision / tolerance)) for number in range(len(batches))],
         predict,
         tolerance,
         titles,
         [{"n": float(len(batch.x)), "l2": batch.l2} for batch in batches],
         frozenset({"cost", "cost without l2"}),
-        predict,
     )
 
 
-def scales_of(numbers: Numbers, names: Sequence[LayerNames], end: str) -> dict[str, float]:
-    """A place's largest entry. Biases count on the scale of their layer's weights where these have larger gradients: in
-    front of batch normalization a bias has the gradient 0, and only rounding is left.
+def scales(
+    predict: Callable[[Sequence[Planted], int], Numbers], number: int, names: Sequence[LayerNames], precision: float
+) -> Iterator[tuple[str, float]]:
+    """A place's largest entry, or where that is larger, what rounding may make of it, over the tolerance. Biases count
+    on the scale of their layer's weights where these have larger gradients: in front of batch normalization a bias has
+    the gradient 0, and only rounding is left, of however large numbers a mistake has made.
     """
-    scales = {place: float(np.abs(array).max()) for place, array in numbers.items()}
-    for layer in names:
-        bias, weight = f"{layer.bias}{end}", f"{layer.weight}{end}"
-        if scales[bias] < 1e-6 * scales[weight]:
-            scales[bias] = scales[weight]
-    return {place: scale or 1.0 for place, scale in scales.items()}
+    right = predict((), number)
+    weight_of = {layer.bias: layer.weight for layer in names}
+    for place, uncertain in uncertainty(predict, number, precision):
+        largest = float(np.abs(right[place]).max())
+        name, *end = place.split(" ", 1)
+        if name in weight_of:
+            weights = float(np.abs(right[" ".join((weight_of[name], *end))]).max())
+            largest = weights if largest < 1e-6 * weights else largest
+        yield place, max(largest, uncertain) or 1.0

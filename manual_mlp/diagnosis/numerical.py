@@ -10,7 +10,8 @@ from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_images, checked_labels, checked_number
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
 from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
-from manual_mlp.diagnosis.network import Batch, checked_parameters, forward_pass
+from manual_mlp.diagnosis.network import checked_parameters
+from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers
 from manual_mlp.diagnosis.textbook import Values, compute

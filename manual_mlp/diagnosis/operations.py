@@ -270,8 +270,11 @@ def size(array: Array) -> float:
 
 
 def tolerance_for(observed: Iterable[Numbers]) -> float:
-    single = any(array.dtype == np.float32 for numbers in observed for array in numbers.values())
-    return SINGLE if single else EXACT
+    return SINGLE if is_single(observed) else EXACT
+
+
+def is_single(observed: Iterable[Numbers]) -> bool:
+    return any(array.dtype == np.float32 for numbers in observed for array in numbers.values())
 
 
 class Settled(NamedTuple):
@@ -290,7 +293,7 @@ def settle(comparison_at: Callable[[float], Comparison], name: str, eps: float |
         return Settled(*explain(comparison_at(eps), candidates), eps)
     best, comparison = measured_eps(comparison_at, EPS)
     first = Settled(*explain(comparison, candidates), best)
-    if first.findings and first.findings[0].mistake is None and comparison.first_wrong(comparison.residuals([])) == 0:
+    if first.findings and first.findings[0].mistake is None and comparison.reach([]) == 0:
         for guess in EPS:
             if best_of(comparison_at(guess), [], candidates, 0, set()):
                 return Settled(*explain(comparison_at(guess), candidates), guess)
@@ -308,7 +311,7 @@ def measured_eps(comparison_at: Callable[[float], Comparison], guesses: Sequence
     best: tuple[int, float, Comparison] | None = None
     for guess in guesses:
         comparison = comparison_at(guess)
-        reached = comparison.first_wrong(comparison.residuals([]))
+        reached = comparison.reach([])
         if best is None or reached > best[0]:
             best = reached, guess, comparison
         if reached == len(comparison.places):
@@ -447,10 +450,7 @@ def running_averages(advance: Callable[..., Any], momentum: float | None, seed: 
         trial.v.momentum = momentum
     comparison = replace(comparison_of("running_average", trials, BATCH_NORM_EPS), places=list(lines), titles=lines)
     biased = Planted(BIASED_RUNNING_VARIANCE, BIASED_RUNNING_VARIANCE.variants[0])
-    if (
-        comparison.first_wrong(comparison.residuals([]))
-        and not comparison.first_wrong(comparison.residuals([biased])) < 2
-    ):
+    if comparison.reach([]) and not comparison.reach([biased]) < 2:
         notes.append("the running variance is the biased one, divided by N; torch's is divided by N - 1")
         unbiased = comparison.predict
         comparison = replace(comparison, predict=lambda planted, number: unbiased([*planted, biased], number))

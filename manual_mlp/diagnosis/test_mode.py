@@ -15,8 +15,9 @@ from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.relu import RELU
 from manual_mlp.diagnosis.mistakes.running_statistics import BATCH_NORM_TEST
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES
-from manual_mlp.diagnosis.network import Batch, checked_parameters, forward_pass
+from manual_mlp.diagnosis.network import checked_parameters
 from manual_mlp.diagnosis.operations import EPS, SINGLE, eps_note, size, tolerance_for
+from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import BATCH_NORM_EPS, Array
@@ -95,7 +96,7 @@ def diagnose_test_mode(
     best: Report | None = None
     for guess in guesses:
         comparison = comparison_at(guess)
-        if comparison.first_wrong(comparison.residuals([])) == 1:
+        if comparison.reach([]) == 1:
             notes = [] if guess == BATCH_NORM_EPS else [eps_note(guess)]
             return Report("test mode", broken, [place], notes=notes)
     for guess in guesses:

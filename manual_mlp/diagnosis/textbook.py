@@ -42,7 +42,7 @@ ADAM: dict[str, Line] = {
 OPERATIONS = {
     # v: x (N, D), W (M, D), b (M,), dout (N, M)
     "linear": Operation(
-        forward={"out": lambda v: v.x @ v.W.T + v.b},
+        forward={"product": lambda v: v.x @ v.W.T, "out": lambda v: v.product + v.b},
         backward={
             "db": lambda v: v.dout.sum(axis=0),
             "dW": lambda v: v.dout.T @ v.x,
@@ -119,7 +119,7 @@ OPERATIONS = {
     "scores": Operation(forward={"out": lambda v: v.x}, backward={"dx": lambda v: v.dout}),
     # of one layer. v: W, b, gamma, beta (0 where there is none), l2, n; backward: dW, db, ... of the loss alone
     "l2_penalty": Operation(
-        forward={"penalty": lambda v: v.l2 * (v.W**2).sum()},
+        forward={"penalty": lambda v: v.l2 * np.vdot(v.W, v.W)},
         backward={
             "on_W": lambda v: 2 * v.l2 * v.W,
             "on_b": lambda _: 0.0,
@@ -264,8 +264,8 @@ FORWARD_LINES = frozenset(f"{name}.{line}" for name, operation in OPERATIONS.ite
 
 
 def is_forward(line: str) -> bool:
-    """Whether the line, "operation.line", belongs to a forward pass."""
-    return line in FORWARD_LINES
+    """Whether the line, "operation.line", belongs to a forward pass; the order of a layer's operations does."""
+    return line in FORWARD_LINES or line == "layer.order"
 
 
 def compute(operation: str, part: str, v: Values, planted: Mapping[str, Line]) -> Values:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,8 @@ from manual_mlp.checks import checked_number
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
-from manual_mlp.diagnosis.network import Batch, checked_parameters, diagnose, passed
+from manual_mlp.diagnosis.network import checked_parameters, diagnose
+from manual_mlp.diagnosis.reference import Batch, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers
 from manual_mlp.diagnosis.textbook import Values, compute
@@ -54,7 +56,8 @@ def diagnose_update(
         if x is None or y is None:
             raise ValueError("gradients are missing; give them, or x and y of the step")
         names = [layer_names(layer) for layer in range(1, depth + 1)]
-        gradients = passed(Batch(old, np.asarray(x, np.float64), np.asarray(y), 0.0), names, (), eps).gradients
+        batch = Batch(old, np.asarray(x, np.float64), np.asarray(y), 0.0)
+        gradients = dict(gradients_of(forward_pass(batch, names, (), eps), names))
     loss = {name: np.asarray(gradients[name], np.float64) for name in old}
     new, broken = after_step(old, after)
     comparison = comparison_of(old, new, loss, eta, l2, weight_decay)
@@ -68,7 +71,7 @@ def diagnose_update(
         and not broken
     ):
         recovered = {name: (old[name] - new[name]) / eta for name in old}
-        cost = passed(Batch(old, np.asarray(x, np.float64), np.asarray(y), l2), names, (), eps).cost
+        cost = forward_pass(replace(batch, l2=l2), names, (), eps).cost
         inner = diagnose((cost, recovered), old, x, y, l2, eps=eps, tolerance=recovered_tolerance(comparison))
         if inner.findings and inner.findings[0].mistake is not None:
             return Report("update", inner.findings, inner.agreeing, inner.unjudged, inner.notes)

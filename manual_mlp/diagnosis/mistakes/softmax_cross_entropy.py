@@ -227,6 +227,8 @@ SOFTMAX = [
     ),
 ]
 
+RIGHT_AT_USUAL_SCORES = frozenset({"softmax_not_shifted", "softmax_shifted_by_batch_maximum", "log_of_softmax"})
+
 SCORES = [
     known(
         "relu_on_scores",

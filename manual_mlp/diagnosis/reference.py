@@ -1,0 +1,185 @@
+"""The whole network of the textbook: its lines strung together, forward and backward, with mistakes planted into it."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.blocks import LayerNames
+from manual_mlp.diagnosis.dropout import Dropped
+from manual_mlp.diagnosis.explain import Planted, lines_at
+from manual_mlp.diagnosis.textbook import OPERATIONS, Line, Values, compute, is_forward
+from manual_mlp.layers import Array, Labels
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One question to the network: parameters, images, labels, l2."""
+
+    parameters: Mapping[str, Array]
+    x: Array
+    y: Labels
+    l2: float
+    buffers: Mapping[str, Array] = field(default_factory=dict)
+    dropout: Dropped | None = None
+
+
+class Memory:
+    """What passes over one batch share, by the lines that made it: most mistakes reach only a part of a pass."""
+
+    MOST = 64  # parts
+
+    def __init__(self) -> None:
+        self.known: dict[Hashable, Any] = {}
+
+    def recall(self, key: Hashable, function: Callable[..., Any], *arguments: Any) -> Any:
+        value = self.known.pop(key) if key in self.known else function(*arguments)
+        self.known[key] = value
+        if len(self.known) > self.MOST:
+            del self.known[next(iter(self.known))]  # what was not asked for longest
+        return value
+
+
+LOSS, PENALTY = frozenset({"softmax_cross_entropy"}), frozenset({"l2_penalty"})
+LAYER = frozenset(OPERATIONS) - LOSS - PENALTY | {"layer"}
+
+
+def lines_of(lines: Mapping[str, Line], operations: frozenset[str], *, forward: bool) -> dict[str, Line]:
+    """Those that stand in the forward, or in the backward, pass of these operations."""
+    return {
+        line: formula
+        for line, formula in lines.items()
+        if line.split(".")[0] in operations and is_forward(line) == forward
+    }
+
+
+def forward_pass(
+    batch: Batch,
+    names: Sequence[LayerNames],
+    planted: Sequence[Planted],
+    eps: float,
+    test: bool = False,
+    memory: Memory | None = None,
+) -> Values:
+    """Logits, loss and cost with the planted mistakes; `.layers` holds every operation's values.
+
+    test=True normalizes with the running statistics and drops nothing. A memory is of this batch and its parameters.
+    """
+    memory = memory or Memory()
+    every = [lines_at(planted, number) for number in range(1, len(names) + 1)]
+    layers: list[Values] = []
+    penalties: list[Values] = []
+    key: Hashable = (eps, test)
+    for number, (layer, lines) in enumerate(zip(names, every, strict=True), start=1):
+        own = lines_of(lines, PENALTY, forward=True)
+        penalties.append(memory.recall(("penalty", number, frozenset(own.items())), penalty, batch, layer, own))
+        own = lines_of(lines, LAYER, forward=True)
+        key = (key, frozenset(own.items()))
+        if number == 1:  # most of the work, and the same for all passes
+            product = memory.recall("product", np.matmul, batch.x, batch.parameters[layer.weight].T)
+            own = {"linear.product": lambda _, product=product: product} | own
+        below = layers[-1] if layers else None
+        last = number == len(names)
+        layers.append(memory.recall(key, layer_forward, batch, number, layer, last, below, own, eps, test))
+    own = lines_of(every[-1], LOSS, forward=True)
+    key = ("loss", key, frozenset(own.items()))
+    values = Values(logits=layers[-1].scores.out, y=batch.y)
+    loss = memory.recall(key, compute, "softmax_cross_entropy", "forward", values, own)
+    cost = np.asarray(loss.loss + sum(values.penalty for values in penalties))
+    return Values(layers=layers, penalties=penalties, logits=values.logits, loss=loss, cost=cost, key=key, lines=every)
+
+
+def penalty(batch: Batch, layer: LayerNames, lines: Mapping[str, Line]) -> Values:
+    p, zero = batch.parameters, np.zeros(1)
+    v = Values(W=p[layer.weight], b=p[layer.bias], l2=batch.l2, n=len(batch.x))
+    v.gamma, v.beta = p.get(layer.gamma, zero), p.get(layer.beta, zero)
+    return compute("l2_penalty", "forward", v, lines)
+
+
+def layer_forward(
+    batch: Batch,
+    number: int,
+    layer: LayerNames,
+    last: bool,
+    below: Values | None,
+    lines: Mapping[str, Line],
+    eps: float,
+    test: bool,
+) -> Values:
+    """The values of every operation of one layer, and `.out`."""
+    n, p = len(batch.x), batch.parameters
+    v = Values(below=below)
+    common = {"n": n, "eps": eps, "layer": v, "below": below}
+    h = batch.x if below is None else below.out
+    v.linear = compute("linear", "forward", Values(x=h, W=p[layer.weight], b=p[layer.bias], **common), lines)
+    h = v.linear.out
+    if last:
+        v.order = ("linear", "scores")
+        v.scores = compute("scores", "forward", Values(x=h, **common), lines)
+        v.out = v.scores.out
+        return v
+    v.order = lines.get("layer.order", usual_order)(v)
+    if batch.dropout:
+        v.order += ("dropout",)
+    for operation in v.order[1:]:
+        if operation == "batch_norm":
+            if layer.gamma not in p:
+                continue
+            values = Values(x=h, gamma=p[layer.gamma], beta=p[layer.beta], **common)
+            values.running_mean = batch.buffers.get(layer.running_mean, np.zeros(h.shape[1]))
+            values.running_var = batch.buffers.get(layer.running_var, np.ones(h.shape[1]))
+            v.batch_norm = compute("batch_norm_test" if test else "batch_norm", "forward", values, lines)
+        elif operation == "dropout" and batch.dropout:
+            values = Values(x=h, p=batch.dropout.p, **common)
+            if not test:
+                values.kept = batch.dropout.kept[number - 1]
+            v.dropout = compute("dropout_test" if test else "dropout", "forward", values, lines)
+        else:
+            values = v.relu = compute("relu", "forward", Values(x=h, **common), lines)
+        h = values.out
+    v.out = h
+    return v
+
+
+def gradients_of(
+    forward: Values, names: Sequence[LayerNames], memory: Memory | None = None
+) -> Iterator[tuple[str, Array]]:
+    """Back-propagates: the gradients of loss and penalty, one after the other, as they are come by."""
+    memory = memory or Memory()
+    own = lines_of(forward.lines[-1], LOSS, forward=False)
+    key: Hashable = (forward.key, frozenset(own.items()))
+    loss = Values(**vars(forward.loss))
+    dout = memory.recall(key, compute, "softmax_cross_entropy", "backward", loss, own).dlogits
+    for number, layer in reversed([*enumerate(names, start=1)]):
+        lines = forward.lines[number - 1]
+        own = lines_of(lines, LAYER, forward=False)
+        if number == 1:  # nobody asks for the gradient of the images
+            v = layer_backward(forward.layers[0], dout, own | {"linear.dx": lambda _: None})
+        else:
+            key = (key, frozenset(own.items()))
+            v = memory.recall(key, layer_backward, forward.layers[number - 1], dout, own)
+        dout = v.dx
+        added = Values(**vars(forward.penalties[number - 1]), dW=v.linear.dW)
+        compute("l2_penalty", "backward", added, lines)
+        if hasattr(v, "batch_norm"):
+            yield layer.beta, v.batch_norm.dbeta + added.on_beta
+            yield layer.gamma, v.batch_norm.dgamma + added.on_gamma
+        yield layer.bias, v.linear.db + added.on_b
+        yield layer.weight, v.linear.dW + added.on_W
+
+
+def layer_backward(forward: Values, dout: Array, lines: Mapping[str, Line]) -> Values:
+    """Every operation of one layer with its gradients, and `.dx`; what the forward pass computed stays as it is."""
+    v = Values(**vars(forward))
+    for operation in reversed(v.order):
+        if hasattr(v, operation):
+            values = Values(**vars(getattr(v, operation)) | {"dout": dout, "layer": v})
+            setattr(v, operation, compute(operation, "backward", values, lines))
+            dout = values.dx
+    v.dx = dout
+    return v
+
+
+def usual_order(_: Values) -> tuple[str, ...]:
+    return "linear", "batch_norm", "relu"

@@ -1,0 +1,56 @@
+"""What rounding may do to the numbers of a problem: measured, with every line of the textbook rounded a little wrong.
+
+Mostly it is next to nothing. But where a difference of nearly equal numbers is left - a bias in front of batch
+normalization, a batch of two images, images that are all alike - it may be all that there is, and two right programs
+have nothing in common.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.diagnosis.explain import Numbers, Planted
+from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.textbook import OPERATIONS, Line
+from manual_mlp.layers import Array
+
+DRAWS = 3  # one alone may round luckily
+MARGIN = 50  # a program that computes in another order rounds more often
+
+
+def uncertainty(
+    predict: Callable[[Sequence[Planted], int], Numbers], number: int, precision: float
+) -> Iterator[tuple[str, float]]:
+    """How far a right program's numbers may be from the textbook's, place by place, at this relative precision."""
+    right = predict((), number)
+    draws = [predict([every_line_rounded(precision, np.random.default_rng(draw))], number) for draw in range(DRAWS)]
+    for place in right:
+        off = np.abs([draw[place] - right[place] for draw in draws])
+        yield place, MARGIN * float(np.max(off, initial=0.0, where=np.isfinite(off)))
+
+
+def every_line_rounded(precision: float, rng: np.random.Generator) -> Planted:
+    """No mistake: the textbook itself, each of whose lines is off by this precision, up or down."""
+    lines = {
+        f"{name}.{line}": rounded(formula, precision, rng)
+        for name, operation in OPERATIONS.items()
+        for line, formula in {**operation.forward, **operation.backward}.items()
+    }
+    # a probability that is rounded, before the logarithm is taken, moves it by as much in absolute terms
+    log_p = lines["softmax_cross_entropy.log_p"]
+    lines["softmax_cross_entropy.log_p"] = lambda v: log_p(v) + precision * signs(v.p, rng)
+    return Planted(known("rounding", "", "", "", lines), lines)
+
+
+def rounded(formula: Line, precision: float, rng: np.random.Generator) -> Line:
+    def line(v: Any) -> Any:
+        value = formula(v)
+        return value * (1 + precision * signs(value, rng)) if np.asarray(value).dtype.kind == "f" else value
+
+    return line
+
+
+def signs(value: Any, rng: np.random.Generator) -> Array:
+    drawn: Array = 2.0 * rng.integers(0, 2, np.shape(value), dtype=np.int8) - 1
+    return drawn
