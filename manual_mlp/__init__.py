@@ -8,6 +8,7 @@ from manual_mlp.batch_statistics import adaptive_batch_norm, precise_batch_norm
 from manual_mlp.diagnosis import (
     diagnose,
     diagnose_augmentation,
+    diagnose_batch_statistics,
     diagnose_initialization,
     diagnose_minibatches,
     diagnose_numerical_gradients,
@@ -39,6 +40,7 @@ __all__ = [
     "cyclical_learning_rate",
     "diagnose",
     "diagnose_augmentation",
+    "diagnose_batch_statistics",
     "diagnose_initialization",
     "diagnose_minibatches",
     "diagnose_numerical_gradients",

@@ -1,6 +1,7 @@
 """The catalogue of mistakes: none that is never planted."""
 
 import pytest
+import test_diagnosis_batch_statistics as batch_statistics
 import test_diagnosis_dropout as dropout
 import test_diagnosis_nesterov_adamw as nesterov_adamw
 import test_diagnosis_network as network
@@ -14,6 +15,7 @@ from manual_mlp.diagnosis.catalogue import CATALOGUE
 PLANTED = {
     *(name for _, _, name, _, _ in operations.MISTAKES),
     *(name for _, name, _, _ in operations.WITH_CONSTANTS),
+    *(name for name, *_ in batch_statistics.MISTAKES),
     *(name for _, name, _, _ in network.MISTAKES),
     *(name for name, *_ in network.SEVERAL_LINES),
     *(name for name, *_ in [*dropout.FORWARD, *dropout.BACKWARD, *dropout.TEST_MODES]),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from manual_mlp.diagnosis.mistakes.batch_norm import BATCH_NORM
+from manual_mlp.diagnosis.mistakes.batch_statistics import BATCH_STATISTICS
 from manual_mlp.diagnosis.mistakes.decays import DECAYS
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK, DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.l2_penalty import L2_PENALTY
@@ -22,6 +23,7 @@ CATALOGUE = [
     *NETWORK,
     *BATCH_NORM_TEST,
     *RUNNING_AVERAGE,
+    *BATCH_STATISTICS,
     *DROPOUT,
     *DROPOUT_NETWORK,
     *DROPOUT_TEST,

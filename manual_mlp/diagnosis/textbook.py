@@ -94,6 +94,22 @@ OPERATIONS = {
         },
         backward={},
     ),
+    # of one layer, measured over all batches. v: what batch norm gets of each batch, (N_B, H): `training` in training
+    # mode; old_mean, old_var (H,)
+    "batch_statistics": Operation(
+        forward={
+            "inputs": lambda v: v.training,
+            "shares": lambda v: np.array([len(x) for x in v.inputs]) / sum(len(x) for x in v.inputs),
+            "means": lambda v: np.stack([x.mean(axis=0) for x in v.inputs]),
+            "vars": lambda v: np.stack([x.var(axis=0) for x in v.inputs]),
+            "mean": lambda v: v.shares @ v.means,
+            "var": lambda v: v.shares @ (v.vars + v.means**2) - v.mean**2,
+            "unbiased": lambda v: sum(len(x) for x in v.inputs) / (sum(len(x) for x in v.inputs) - 1),
+            "kept_mean": lambda v: v.mean,
+            "kept_var": lambda v: v.var * v.unbiased,
+        },
+        backward={},
+    ),
     # v: x (N, H), p the probability to drop, kept (N, H) what the user's mask kept, dout (N, H)
     "dropout": Operation(
         forward={"out": lambda v: v.x * v.kept / (1 - v.p)},
