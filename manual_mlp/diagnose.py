@@ -14,7 +14,9 @@ import os
 import sys
 from pathlib import Path
 
+from manual_mlp.adapters.conventions import MAPPED, check_mapped
 from manual_mlp.adapters.process import diagnose_file
+from manual_mlp.adapters.source import code_of
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -25,7 +27,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="the Python file (or notebook) to look at")
-    parser.add_argument("--convention", choices=("cs231n", "dd2424"), required=True, help="whose names and layouts")
+    parser.add_argument("--convention", choices=tuple(MAPPED), required=True, help="whose names and layouts")
     parser.add_argument(
         "--functions", nargs="+", default=[], metavar="OURS=THEIRS", help="names that are not found by themselves"
     )
@@ -39,6 +41,8 @@ def main(given: list[str] | None = None) -> int:
     settings = arguments(given)
     try:
         mapped = dict(pair_of(pair) for pair in settings.functions)
+        check_mapped(settings.convention, mapped)
+        code_of(settings.file)
         report = diagnose_file(settings.file, settings.convention, mapped, settings.seconds)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
