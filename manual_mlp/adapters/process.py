@@ -74,7 +74,9 @@ class FileReport:
         if notes:
             lines += ["", *(f"note: {note}" for note in dict.fromkeys(notes))]
         if self.checks and (unseen := self.not_looked_at()):
-            lines += ["", f"not looked at: {', '.join(unseen)} (not in the file, or in no form that is known)"]
+            why = "not in the file, or in no form that is known"
+            why = why if self.convention == "dd2424" else "nothing here to compare them with"
+            lines += ["", f"not looked at: {', '.join(unseen)} ({why})"]
         return "\n".join([*lines, "", self.conclusion()])
 
     def not_looked_at(self) -> list[str]:
