@@ -282,3 +282,24 @@ def test_a_network_is_reported_in_its_own_names_and_layout(inspected):
     assert "should be  0.5 reg Σ W², gradient reg W, weights alone" in said
     assert "gamma1" in said
     assert not any(ours in said for ours in ("linear1", "bn1", "l2 W", "logits"))
+
+
+@pytest.mark.parametrize(
+    ("forward", "said", "verdict"),
+    [
+        ("h, cd = h, None", "not filled in", "not filled in"),
+        ("_, cd = dropout_forward(", "nothing is dropped", "WRONG"),
+    ],
+    ids=["not begun", "not passed on"],
+)
+def test_dropout_that_drops_nothing_is_seen_beside_batch_normalization(inspected, forward, said, verdict):
+    text = (STRANGERS / "cs231n" / "fc_net.py").read_text()
+    call = "h, cd = dropout_forward("
+    assert text.count(call) == 1
+    if verdict == "not filled in":
+        call = next(line.strip() for line in text.split("\n") if call in line)
+        text = text.replace("dh = dropout_backward(dh, cd)", "pass")
+    checks, _ = inspected("student.py", "cs231n", text.replace(call, forward))
+    for title in ("FullyConnectedNet with dropout", "FullyConnectedNet with batch norm and dropout"):
+        assert checks[title]["verdict"] == verdict
+        assert said in checks[title]["first"]

@@ -20,6 +20,7 @@ def missing_modules(tree: ast.Module, finder: Finder) -> Iterator[str]:
                 continue
             said |= set(taken)
             stand_in = "right ones stood in" if name in {*known, "*"} else "something that does nothing stood in"
+            taken = [*taken[:4], "..."] if len(taken) > 4 else taken
             yield f"line {node.lineno}: {module} is not here; {stand_in} for {', '.join(taken)}"  # type: ignore[attr-defined]
 
 
