@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from manual_mlp.adapters.conventions import MAPPED, check_mapped
+from manual_mlp.adapters.conventions import COURSES, check_mapped
 from manual_mlp.adapters.process import diagnose_file
 from manual_mlp.adapters.source import code_of
 
@@ -27,7 +27,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="the Python file (or notebook) to look at")
-    parser.add_argument("--convention", choices=tuple(MAPPED), required=True, help="whose names and layouts")
+    parser.add_argument("--convention", choices=tuple(COURSES), required=True, help="whose names and layouts")
     parser.add_argument(
         "--functions", nargs="+", default=[], metavar="OURS=THEIRS", help="names that are not found by themselves"
     )

@@ -303,3 +303,17 @@ def test_dropout_that_drops_nothing_is_seen_beside_batch_normalization(inspected
     for title in ("FullyConnectedNet with dropout", "FullyConnectedNet with batch norm and dropout"):
         assert checks[title]["verdict"] == verdict
         assert said in checks[title]["first"]
+
+
+def test_layers_beside_a_network_are_its_own_and_looked_at_first(inspected, tmp_path):
+    """layer_utils.py imports fast layers, too, which are not here; what stands in for them must not hide its own."""
+    folder = STRANGERS / "cs231n"
+    layers = (folder / "layers.py").read_text()
+    assert layers.count("db = dout.sum(axis=0)") == 1
+    file = tmp_path / "fc_net.py"
+    (tmp_path / "layer_utils.py").write_text((folder / "layer_utils.py").read_text())
+    file.write_text((folder / "fc_net.py").read_text())
+    (tmp_path / "layers.py").write_text(layers.replace("db = dout.sum(axis=0)", "db = dout.mean(axis=0)"))
+    checks, last = inspected(file, "cs231n")
+    assert "b2: the bias gradient is averaged" in checks["TwoLayerNet"]["first"]
+    assert "TwoLayerNet uses layer_utils.py and layers.py beside it: look at these first" in last["notes"]

@@ -19,7 +19,7 @@ def text_of(convention, file):
 def test_a_file_of_cs231n_read_as_dd2424_is_told_so_and_not_accused(inspected, file):
     checks, last = inspected("student.py", "dd2424", text_of("cs231n", file))
     said = [last["stopped"], *last["notes"]]
-    assert any("looks like CS231N's code" in text and "--convention cs231n" in text for text in said)
+    assert any("looks like CS231n's code" in text and "--convention cs231n" in text for text in said)
     assert {check["verdict"] for check in checks.values()} <= {"all right"}
 
 

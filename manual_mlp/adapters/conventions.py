@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from manual_mlp.adapters.parts import plays
 from manual_mlp.adapters.program import Program, words
 
+COURSES = {"cs231n": "CS231n", "dd2424": "DD2424"}
 HANDED_OUT = {
     "cs231n": {
         f"{name}_{way}" for name in ("affine", "relu", "batchnorm", "dropout") for way in ("forward", "backward")
@@ -35,7 +36,7 @@ def check_mapped(convention: str, functions: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(ours, MAPPED[convention], n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             raise ValueError(
-                f"--functions {ours}={theirs}: {ours} is no name of {convention.upper()}'s here; {meant}"
+                f"--functions {ours}={theirs}: {ours} is no name of {COURSES[convention]}'s here; {meant}"
                 f"The names are {', '.join(MAPPED[convention])}"
             )
 
@@ -44,10 +45,10 @@ def looks_like_another(program: Program, convention: str) -> str:
     """A sentence where the file has names of another course's handout and none of this one's; else nothing."""
     if program.mapped or any(handed_out(program, convention)):
         return ""
-    for other in HANDED_OUT:
+    for other in COURSES:
         if other != convention and (names := list(handed_out(program, other))):
             listed = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-            return f"this looks like {other.upper()}'s code ({listed}): read it with --convention {other}"
+            return f"this looks like {COURSES[other]}'s code ({listed}): read it with --convention {other}"
     return ""
 
 

@@ -94,6 +94,8 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     if report.ok or all("cost" not in finding.place for finding in report.findings):
         report = with_more(report, test_mode(program, name, settings, parameters, x, y))
         report = with_more(report, initialization(program, name, settings))
+    if not report.ok and (beside := sorted({source.path.name for source in program.finder.sources.values()})):
+        program.guard.note(f"{name} uses {' and '.join(beside)} beside it: look at these first")
     return in_their_words(report, factor)
 
 

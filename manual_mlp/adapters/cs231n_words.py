@@ -7,7 +7,12 @@ from manual_mlp.adapters.cs231n_instances import their_key
 from manual_mlp.diagnosis.report import Report
 
 OURS = re.compile(r"\b(?:linear|bn)\d+\.(?:weight|bias)\b")
-TRANSPOSED = [(r"x Wᵀ", "x W"), (r"doutᵀ x\b", "xᵀ dout"), (r"dout W\b(?!ᵀ)", "dout Wᵀ"), (r"\blogits\b", "scores")]
+TRANSPOSED = [
+    (r"x Wᵀ", "x W"),
+    (r"doutᵀ x\b", "xᵀ dout"),
+    (r"dout W\b(?!ᵀ)", "dout Wᵀ"),
+    (r"\b(d?)logits\b", r"\1scores"),
+]
 STRENGTH = {  # how many times l2 the penalty's strength is: reg sum(W^2), or 0.5 reg sum(W^2)
     1: [(r"\bl2\b", "reg")],
     2: [(r"\b2 l2\b", "reg"), (r"\bl2/2 Σ", "0.25 reg Σ"), (r"\bl2 Σ", "0.5 reg Σ"), (r"\bl2\b", "reg")],

@@ -12,9 +12,9 @@ def missing_modules(tree: ast.Module, finder: Finder) -> Iterator[str]:
     used, said = names_in_functions(tree), set[str]()
     for node in ast.walk(tree):
         for module, name, alias in imported(node):
-            if module not in finder.missing or module.split(".")[0] in NEVER_RUN | OF_PYTHON_2:
+            if module not in finder.stand_ins or module.split(".")[0] in NEVER_RUN | OF_PYTHON_2:
                 continue
-            known = finder.known(module)
+            known = finder.stand_ins[module]
             taken = sorted(used & set(known) - said) if name == "*" else [alias] if alias in used else []
             if not taken:
                 continue
