@@ -3,6 +3,10 @@
 The file's functions are found by their names, called on small random problems in a process of their own, and compared
 with this package's, operation by operation. Its script does not run.
 
+CS231n: every function of layers.py, layer_utils.py, optim.py and softmax.py, the networks of neural_net.py and
+fc_net.py with batch normalization and dropout, .train and .predict. Where one of its files is not beside the others,
+ours stand in for it. A file that looks like the other course's is told so.
+
 What cost and gradients are made of, hidden layers and batch normalization included, must run: where a part of it could
 not, the file is not all right, and the report says which part and why. What surrounds it - test mode, update,
 minibatches, initialization, standardization, schedule, accuracy - is looked at where it is found; what was not is
