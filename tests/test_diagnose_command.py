@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE
 
+from manual_mlp.adapters.source import code_of
+from manual_mlp.diagnose import main
+
 STRANGERS = Path(__file__).parent / "strangers"
 RELU = """
 def relu_forward(x):
@@ -86,9 +89,9 @@ def softmax_loss(x, y):
         ("import numpy as np\nx = np.load('data.npy')\n", "Nothing could be run: layers.py defines no function"),
         ("def relu_forward(x):\n    pass\n", "no function here is filled in"),
         ("def f(:\n", "is not Python"),
-        ("", "defines no function"),
+        ("# nothing yet\n", "defines no function"),
     ],
-    ids=["a script alone", "unfilled", "not Python", "empty"],
+    ids=["a script alone", "unfilled", "not Python", "a comment alone"],
 )
 def test_nothing_to_run_is_exit_code_2(file, text, said):
     run = diagnose(file(text), "--convention", "cs231n")
@@ -110,6 +113,50 @@ def test_a_wrong_command_line_is_one_sentence(arguments, said):
     assert run.returncode == 2
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+CELL = {"cell_type": "code", "source": ["\n"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("layers.py", b"", "layers.py is empty"),
+        ("layers.py", RELU.encode("utf-16"), "is saved as UTF-16"),
+        ("layers.py", b"\0\1\2", "is not text"),
+        ("layers.ipynb", b"cells:\n", "line 1 is not JSON"),
+        ("layers.ipynb", b'{"nbformat": 4}', "has no list of cells"),
+        ("layers.ipynb", b"[]", "has no list of cells"),
+        ("layers.ipynb", json.dumps({"cells": [{"cell_type": "code"}, CELL]}).encode(), "has no code in it"),
+        ("folder", None, "is a folder"),
+    ],
+    ids=["empty", "UTF-16", "bytes", "no JSON", "no cells", "a list", "no code", "a folder"],
+)
+def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys, name, data, said):
+    path = tmp_path / name
+    path.mkdir() if data is None else path.write_bytes(data)
+    assert main([str(path), "--convention", "cs231n"]) == 2
+    out, error = capsys.readouterr()
+    assert not out
+    assert error.count("\n") == 1
+    assert error.startswith("error: ")
+    assert said in error
+
+
+def test_letters_that_are_not_utf_8_are_a_fault_and_declared_ones_are_not(tmp_path):
+    path = tmp_path / "layers.py"
+    swedish = "# L\u00f6sning\n" + RELU
+    path.write_bytes(b"\n" + swedish.encode("latin-1"))
+    text, faults = code_of(path)
+    assert "L\u00f6sning" in text
+    assert faults == [(2, "line 2: it is not UTF-8; save the file as UTF-8")]
+    path.write_bytes(b"# -*- coding: latin-1 -*-\n" + swedish.encode("latin-1"))
+    assert code_of(path) == ("# -*- coding: latin-1 -*-\n" + swedish, [])
+
+
+def test_a_function_that_cannot_be_mapped_is_exit_code_2(file, capsys):
+    assert main([str(file(RELU)), "--convention", "cs231n", "--functions", "rely_forward=relu_forward"]) == 2
+    assert "did you mean relu_forward?" in capsys.readouterr().err
 
 
 def test_functions_that_never_return_or_end_the_process_cost_only_themselves(file):

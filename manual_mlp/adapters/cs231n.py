@@ -15,6 +15,7 @@ from manual_mlp.adapters.cs231n_textbook import (
     relu_forward,
 )
 from manual_mlp.adapters.cs231n_updates import update
+from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose_operation
@@ -118,7 +119,7 @@ def linear(program: Program, names: Sequence[str]) -> Report:
         return dx, transposed(dw), db
 
     report = diagnose_operation("linear", forward=forward, backward=if_there(program, backward_name, backward))
-    return images_kept(program, report, names) if report.ok else report
+    return images_kept(program, report, names) if report.ok else in_their_words(report)
 
 
 def images_kept(program: Program, report: Report, names: Sequence[str]) -> Report:

@@ -28,13 +28,15 @@ WIDTHS = ALIASES["hidden"][:4]  # those that take a list, for any number of hidd
 
 
 def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
-    """An instance, with those of the values that its constructor has an argument for. (hidden is a tuple.)"""
+    """An instance, with those of the values that its constructor has an argument for; what is None is left to its
+    default. (hidden is a tuple.)
+    """
     made = program.classes()[name]
     accepts = inspect.signature(made).parameters
     arguments = {}
     for key, value in values.items():
         for alias in ALIASES[key]:
-            if alias in accepts:
+            if alias in accepts and value is not None:
                 if key == "hidden":
                     value = list(value) if alias in WIDTHS else value[0]
                 if alias == "normalization":

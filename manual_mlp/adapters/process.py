@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import manual_mlp
+from manual_mlp.adapters.conventions import COURSES
 
 START_SECONDS = 60.0  # to import NumPy and the file, with all that it imports
 OUR_SECONDS = 120.0  # between two calls of the file's functions
@@ -57,7 +58,7 @@ class FileReport:
         return 1 if any(check.verdict == "all right" and check.title != "softmax" for check in self.checks) else 2
 
     def __str__(self) -> str:
-        lines = [f"{self.name}, read as {self.convention.upper()}", ""]
+        lines = [f"{self.name}, read as {COURSES[self.convention]}", ""]
         width = max((len(check.title) for check in self.checks), default=0)
         for check in self.checks:
             lines.append(f"  {check.title:<{width}}  {check.verdict:<13}  {', '.join(check.functions)}".rstrip())
@@ -74,7 +75,9 @@ class FileReport:
         if notes:
             lines += ["", *(f"note: {note}" for note in dict.fromkeys(notes))]
         if self.checks and (unseen := self.not_looked_at()):
-            lines += ["", f"not looked at: {', '.join(unseen)} (not in the file, or in no form that is known)"]
+            why = "not in the file, or in no form that is known"
+            why = why if self.convention == "dd2424" else "nothing here to compare them with"
+            lines += ["", f"not looked at: {', '.join(unseen)} ({why})"]
         return "\n".join([*lines, "", self.conclusion()])
 
     def not_looked_at(self) -> list[str]:

@@ -5,13 +5,15 @@ here. So of the top level only definitions are executed, and assignments that co
 """
 
 import ast
+import codecs
+import contextlib
 import json
 import re
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from manual_mlp.adapters.swallow import Swallow
 
@@ -48,31 +50,87 @@ class Source:
 
 def read_source(path: Path) -> Source:
     """Parses a file; a part that does not parse is named, left out, and the rest is parsed again."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    if path.suffix == ".ipynb":
-        text = notebook_code(text)
+    text, faults = code_of(path)
     lines = [re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in text.expandtabs(8).split("\n")]
-    source = Source(path, ast.Module([], []), list(lines))
+    source = Source(path, ast.Module([], []), list(lines), faults=faults)
     for _ in range(200):
         try:
-            source.tree = DictionariesOfPython3(source).visit(ast.parse("\n".join(lines)))
+            source.tree = OfPython3(source).visit(ast.parse("\n".join(lines)))
             return source
         except SyntaxError as error:
             leave_out(source, lines, error)
     raise ValueError(f"{path.name} is not Python: every part of it fails to parse")
 
 
-def notebook_code(text: str) -> str:
-    cells = json.loads(text).get("cells", [])
-    code = ["".join(cell["source"]) for cell in cells if cell.get("cell_type") == "code"]
+def code_of(path: Path) -> tuple[str, list[tuple[int, str]]]:
+    """The text of a file, of a notebook its code; and why Python could not read it as it is saved, by line."""
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a file"
+        raise ValueError(f"{path} is {kind}; give the Python file that holds your functions")
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{path.name} is saved as UTF-16, which Python does not read; save it as UTF-8")
+    if b"\0" in data:
+        raise ValueError(f"{path.name} is not text; give the Python file or the notebook that holds your functions")
+    if not data.strip():
+        raise ValueError(f"{path.name} is empty; has your editor saved it?")
+    text, faults = decoded(data)
+    return (notebook_code(path.name, text) if path.suffix == ".ipynb" else text), faults
+
+
+def decoded(data: bytes) -> tuple[str, list[tuple[int, str]]]:
+    """As UTF-8 or what the first two lines declare; else a letter a byte, and the first line that is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+    declared = re.match(rb"(?:.*\n)?.*coding[:=][ \t]*([-\w.]+)", data)
+    if declared is not None:
+        with contextlib.suppress(LookupError, UnicodeDecodeError):
+            return data.decode(declared.group(1).decode()), []
+    return data.decode("latin-1"), [(number, f"line {number}: it is not UTF-8; save the file as UTF-8")]
+
+
+def notebook_code(name: str, text: str) -> str:
+    try:
+        notebook = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name} is no notebook: line {error.lineno} is not JSON ({error.msg})") from None
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        raise ValueError(f"{name} is no notebook of today's format: it has no list of cells")
+    code = [
+        "".join(cell.get("source", "")) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"
+    ]
+    if not any(cell.strip() for cell in code):
+        raise ValueError(f"{name} has no code in it: none of its {len(cells)} cells is one of code, or all are empty")
     return "\n\n".join(code)
 
 
-class DictionariesOfPython3(ast.NodeTransformer):
-    """d.iteritems() becomes d.items(), d.has_key(k) becomes k in d, and both are noted."""
+class OfPython3(ast.NodeTransformer):
+    """d.iteritems() becomes d.items(), d.has_key(k) becomes k in d, and a range whose items are set a list; all of
+    this is noted.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        self.generic_visit(node)
+        written = {
+            part.value.id
+            for part in ast.walk(node)
+            if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store) and isinstance(part.value, ast.Name)
+        }
+        for part in ast.walk(node):
+            for target, value in assigned(part):
+                if isinstance(target, ast.Name) and target.id in written and is_range(value):
+                    self.note(
+                        value.lineno, f"{target.id} = range(...) makes no list in Python 3; write list(range(...))"
+                    )
+                    value.args = [ast.copy_location(ast.Call(value.func, value.args, []), value)]
+                    value.func = ast.copy_location(ast.Name("list", ast.Load()), value)
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
@@ -89,6 +147,20 @@ class DictionariesOfPython3(ast.NodeTransformer):
 
     def note(self, number: int, text: str) -> None:
         self.source.faults.append((number, f"line {number}: {text}"))
+
+
+def assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Target and value of each; a, b = 1, 2 are two."""
+    for target in node.targets if isinstance(node, ast.Assign) else []:
+        value = node.value  # type: ignore[attr-defined]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            yield from zip(target.elts, value.elts, strict=True)
+        else:
+            yield target, value
+
+
+def is_range(value: ast.expr) -> TypeGuard[ast.Call]:
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("range", "xrange")
 
 
 def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:

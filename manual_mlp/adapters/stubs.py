@@ -3,6 +3,7 @@
 Files beside it are read like the file itself (`source.py`): their scripts do not run either.
 """
 
+import ast
 import builtins
 import importlib.abc
 import importlib.machinery
@@ -104,7 +105,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, path: Path, known: Callable[[str], dict[str, Any]]) -> None:
         self.path, self.known = path, known
         self.folders = [path.parent, *list(path.parent.parents)[:2]]
-        self.missing: set[str] = set()
+        self.stand_ins: dict[str, dict[str, Any]] = {}  # of each module that is not here, what was given instead
         self.sources: dict[str, Source] = {}
         self.asking = False
 
@@ -154,9 +155,15 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         inner = without_package(spec.name)
         if self.beside(inner):
             return types.ModuleType(spec.name)
+        given = {name: value for name, value in self.known(inner).items() if name not in self.defined()}
         if inner:
-            self.missing.add(inner)
-        return StubModule(spec.name, self.known(inner))
+            self.stand_ins[inner] = given
+        return StubModule(spec.name, given)
+
+    def defined(self) -> set[str]:
+        """What the files beside it define: no stand-in may take its place."""
+        trees = [source.tree for source in self.sources.values()]
+        return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
 
     def exec_module(self, module: types.ModuleType) -> None:
         file = self.beside(without_package(module.__name__))
