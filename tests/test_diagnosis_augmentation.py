@@ -40,7 +40,7 @@ def whole_batch(shape, s, again=lambda rng: rng, move=None, mirror=None):
         out = []
         for row in batch:
             image = row.reshape(shape)
-            mirrored = (flipped if mirror is None else rng.random()) < 0.5
+            mirrored = mirror is not False and (flipped if mirror is None else rng.random()) < 0.5
             draws = (dy, dx) if move is None else rng.integers(-s, s + 1, 2)
             out.append(moved(image[:, ::-1] if mirrored else image, *draws, s).ravel())
         return np.stack(out)
@@ -265,6 +265,21 @@ def test_a_mistake_in_an_augmentation_is_named(setting, mistake):
 def test_a_shift_to_one_side_is_named():
     report = diagnose_augmentation(each(low=0)((6, 5, 3), 2), (6, 5, 3), shift=2, flip=0.5)
     assert [finding.mistake for finding in report.findings] == ["augmentation_shift_one_sided"]
+
+
+@pytest.mark.parametrize(("axis", "words"), [(0, "up and down alone"), (1, "left and right alone")])
+def test_the_axis_that_images_move_along_is_said(axis, words):
+    def along(image, rng):
+        return version(image, rng, 2, draws=np.eye(2, dtype=int)[axis] * rng.integers(-2, 3))
+
+    report = diagnose_augmentation(rows((6, 5, 3), along), (6, 5, 3), shift=2, flip=0.5)
+    assert words in str(report)
+
+
+def test_one_shift_without_a_flip_is_not_one_draw():
+    augment = whole_batch((6, 5, 3), 2, mirror=False)
+    report = diagnose_augmentation(augment, (6, 5, 3), shift=2, flip=0.5)
+    assert {finding.mistake for finding in report.findings} == {"augmentation_one_shift", "augmentation_flip_never"}
 
 
 def test_two_mistakes_are_both_named():

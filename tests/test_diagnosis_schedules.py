@@ -15,6 +15,7 @@ from manual_mlp import cosine_decay, cyclical_learning_rate, diagnose_schedule, 
 LOW, HIGH, WARMUP = 0.003, 0.2, 0.3
 LENGTHS = [60, 117]
 EPOCH = 6  # updates
+CYCLES = {"step_size": 20, "eta_min": LOW, "eta_max": HIGH}
 
 
 def scheduled(height):
@@ -77,6 +78,11 @@ RIGHT = {  # by the kind: a schedule of T updates
         "one-cycle",
         lambda _: lambda peak, low, total_steps, warmup_share, i: one_cycle(i, total_steps, peak, warmup_share, low),
     ),
+    "cosine: a name that says nothing": (
+        "cosine",
+        lambda _: lambda t, foo, eta_max, eta_min: cosine_decay(t, foo, eta_max, eta_min),
+    ),
+    "cosine: what comes after all updates": ("cosine", lambda T: [*(cosine(t, T) for t in range(T + 1)), 9.0, 9.0]),
     "linspace": ("linear", lambda T: np.linspace(HIGH, LOW, T)),
     "LinearLR": (
         "linear",
@@ -227,9 +233,15 @@ def test_of_a_long_schedule_a_function_is_asked_for_some_updates(schedule, lengt
     assert wrong.findings[0].mistake.endswith("_one_early")
 
 
-# Annealed cycles
+def test_a_mistake_is_named_in_a_function_whose_arguments_say_nothing():
+    """Called with the update in another argument's place it would not change at all: that is no better explanation."""
+    decay = diagnose_schedule(lambda a, b, c, d: linear_decay(d + 1, a, c, b), **told("linear", 60))
+    cycles = diagnose_schedule(lambda a, b, c, d: cyclical_learning_rate(d + 1, b, a, c), **CYCLES)
+    assert decay.findings[0].mistake == "linear_decay_one_early"
+    assert cycles.findings[0].mistake == "schedule_one_early"
 
-CYCLES = {"step_size": 20, "eta_min": LOW, "eta_max": HIGH}
+
+# Annealed cycles
 
 
 def annealed(t, n, power, minimum=LOW):
