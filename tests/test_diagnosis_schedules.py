@@ -235,7 +235,7 @@ def test_of_a_long_schedule_a_function_is_asked_for_some_updates(schedule, lengt
 
 def test_a_mistake_is_named_in_a_function_whose_arguments_say_nothing():
     """Called with the update in another argument's place it would not change at all: that is no better explanation."""
-    decay = diagnose_schedule(lambda a, b, c, d: linear_decay(d + 1, a, c, b), **told("linear", 60))
+    decay = diagnose_schedule(lambda _, b: linear(min(b + 1, 60), 60), **told("linear", 60))
     cycles = diagnose_schedule(lambda a, b, c, d: cyclical_learning_rate(d + 1, b, a, c), **CYCLES)
     assert decay.findings[0].mistake == "linear_decay_one_early"
     assert cycles.findings[0].mistake == "schedule_one_early"
