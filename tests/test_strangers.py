@@ -34,6 +34,13 @@ CORRECT = {
         "optim.py": {"sgd", "sgd_momentum", "rmsprop", "adam"},
     },
     "dd2424": {
+        "always_normalized.py": {
+            "network with batch norm",
+            "test mode",
+            "minibatches train",
+            "running averages of train",
+            "initialization",
+        },
         "layers_by_size.py": {"network", "minibatches Model.fit"},
         "optional_weights.py": {"network", "initialization"},
         "step_finishes.py": {"network", "update", "initialization"},
