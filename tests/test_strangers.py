@@ -37,11 +37,12 @@ CORRECT = {
         "always_normalized.py": {
             "network with batch norm",
             "test mode",
+            "update",
             "minibatches train",
             "running averages of train",
             "initialization",
         },
-        "layers_by_size.py": {"network", "minibatches Model.fit"},
+        "layers_by_size.py": {"network", "update", "minibatches Model.fit"},
         "optional_weights.py": {"network", "initialization"},
         "step_finishes.py": {"network", "update", "initialization"},
         "named_by_callers.py": {"network", "update"},

@@ -51,3 +51,55 @@ def test_what_computes_with_a_library_that_is_not_run_is_said_so(inspected):
     assert checks["network"]["verdict"] == "not run"
     assert "computes with something that is not run here" in checks["network"]["text"]
     assert "torch.relu" in checks["network"]["text"]
+
+
+STEP = "net[kind][layer] = net[kind][layer] - eta * gradient"
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "title", "said"),
+    [
+        (STEP, STEP.replace(" - ", " + "), "update", "added instead of subtracted"),
+        (STEP, STEP.replace("- eta", "- 2 * eta"), "update", "updated twice"),
+        (STEP, STEP.replace("- eta *", "-"), "update", "learning rate is missing"),
+        (STEP, STEP.replace("- eta", "- (kind != 'beta') * eta"), "update", "never updated"),
+        ("alpha * v_av[0] + (1 - alpha) *", "(1 - alpha) * v_av[0] + alpha *", "running averages of train", "weight"),
+    ],
+    ids=["ascent", "twice", "without eta", "beta forgotten", "weights exchanged"],
+)
+def test_a_loop_with_a_learning_rate_of_its_own_is_looked_at(inspected, source, instead, title, said):
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines={source: instead}), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert said in checks[title]["first"]
+
+
+def test_a_learning_rate_without_a_name_is_measured_and_not_judged(inspected):
+    nameless = {STEP: STEP.replace("eta", "(1e-5 + t * 1e-7)"), "eta = eta_max": "q = eta_max"}
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=nameless), only="update")
+    assert checks["update"]["verdict"] == "all right"
+    assert (
+        "moves by 1e-05 times its gradient; whether that is the learning rate was not seen" in checks["update"]["text"]
+    )
+
+
+SAID_BY = {
+    "the script": {
+        "lam, n_batch, n_epochs, alpha": "lam, alpha",
+        "n_s = 1e-5": "n_s, n_batch, n_epochs = 1e-5",
+        "800\n": "800, 100, 40\n",
+    },
+    "the object": {
+        "n_batch=100, ": "",
+        "n_batch": "self.n_batch",
+        "self.fan_in = [], 0": "self.fan_in, self.n_batch = [], 0, 100",
+    },
+}
+
+
+@pytest.mark.parametrize("by", SAID_BY)
+def test_the_size_of_a_batch_is_known_where_only_the_script_or_the_object_says_it(inspected, by):
+    text = program("always_normalized" if by == "the script" else "layers_by_size", lines=SAID_BY[by])
+    checks, _ = inspected("student.py", "dd2424", text)
+    found = [check["verdict"] for title, check in checks.items() if title.startswith("minibatches")]
+    assert found == ["all right"]
+    assert checks["update"]["verdict"] == "all right"

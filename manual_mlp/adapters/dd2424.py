@@ -19,7 +19,7 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, reference
 from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
-from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches, trainers
+from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches
 from manual_mlp.adapters.dd2424_setup import (
     accuracies,
     accuracy,
@@ -29,7 +29,8 @@ from manual_mlp.adapters.dd2424_setup import (
     standardizers,
 )
 from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
-from manual_mlp.adapters.dd2424_training import rest_of, update, updates
+from manual_mlp.adapters.dd2424_training import trainers, updates
+from manual_mlp.adapters.dd2424_update import rest_of, update
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, can_normalize, is_normalized, networks, parts_of, plays
 from manual_mlp.adapters.program import Inspection, Program, words
