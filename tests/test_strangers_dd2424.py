@@ -103,3 +103,11 @@ def test_the_size_of_a_batch_is_known_where_only_the_script_or_the_object_says_i
     found = [check["verdict"] for title, check in checks.items() if title.startswith("minibatches")]
     assert found == ["all right"]
     assert checks["update"]["verdict"] == "all right"
+
+
+def test_a_step_that_divides_by_the_batch_and_errs_in_the_penalty_leaves_the_gradient_right(inspected):
+    step = "self.eta * (dW[l] / n + 2 * self.reg_term * self.W[l])"
+    lines = {step: "self.eta * dW[l] / n + 2 * self.reg_term * self.W[l]"}
+    checks, _ = inspected("student.py", "dd2424", program("step_finishes", lines=lines))
+    assert checks["network"]["verdict"] == "all right"
+    assert "not multiplied by eta" in checks["update"]["first"]

@@ -43,14 +43,14 @@ def rest_of(network: Network, reading: Reading) -> Rest | None:
     made = list(steps(network, reading))
     for rest in (Rest(), *RESTS):
         with contextlib.suppress(Failed):
-            report = judged(network, reading, rest, made)
+            report = judged(network, reading, rest, made, at_any_rate=False)  # it may divide by n, not by eta
             slip = "" if report.ok else report.findings[0].mistake or ""
             if report.ok or (rest.penalty and slip.startswith(("update_penalty_not", "update_penalty_with"))):
                 return rest if rest != Rest() else None
     return None
 
 
-def judged(network: Network, reading: Reading, rest: Rest, made: Sequence[Step]) -> Report:
+def judged(network: Network, reading: Reading, rest: Rest, made: Sequence[Step], at_any_rate: bool = True) -> Report:
     """The first step about which something can be said."""
     how, given = reading.how, reading.given
     found = with_rest(network, how, given, reading.outcome.gradients, rest, penalty=False)
@@ -60,26 +60,35 @@ def judged(network: Network, reading: Reading, rest: Rest, made: Sequence[Step])
         raise absent("update")
     gradients = {n: g.reshape(given.parameters[n].shape) for n, g in found.items()}
     for step in made:
-        if (report := judged_step(step, given, gradients, given.l2 if rest.penalty else 0.0)) is not None:
+        l2 = given.l2 if rest.penalty else 0.0
+        report = judged_step(step, given, gradients, l2)
+        if report is None and at_any_rate:
+            report = judged_at_its_own_rate(step, given, gradients, l2)
+        if report is not None:
             return report
     raise absent("update")
 
 
 def judged_step(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> Report | None:
-    """At the learning rate that the function names, or else at the one that most parameters were stepped with."""
-    best: Report | None = None
+    """At the learning rates that the function names."""
+    named: Report | None = None
     for eta in step.rates or [ETA]:
         report = diagnose_update(given.parameters, step.after, eta, gradients=gradients, l2=l2)
         if report.ok:
             return report
         if report.findings[0].mistake is not None:
-            best = best or report
-    measured = measured_rate(step, given, gradients, l2)
-    if best is not None or measured is None:
-        return best
-    report = diagnose_update(given.parameters, step.after, abs(measured), gradients=gradients, l2=l2)
+            named = named or report
+    return named
+
+
+def judged_at_its_own_rate(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> Report | None:
+    """At the one with which most parameters were stepped, where the function calls nothing so."""
+    rate = measured_rate(step, given, gradients, l2)
+    if rate is None:
+        return None
+    report = diagnose_update(given.parameters, step.after, abs(rate), gradients=gradients, l2=l2)
     if report.ok:
-        said = f"every parameter moves by {measured:.4g} times its gradient"
+        said = f"every parameter moves by {rate:.4g} times its gradient"
         return replace(report, notes=[*report.notes, f"{said}; whether that is the learning rate was not seen"])
     return report if report.findings[0].mistake is not None else None
 
