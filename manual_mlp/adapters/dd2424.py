@@ -9,7 +9,8 @@ with one layer only, although it has more, was not run.
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, reference
 from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
-from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches, trainers
+from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches
 from manual_mlp.adapters.dd2424_setup import (
     accuracies,
     accuracy,
@@ -28,15 +29,16 @@ from manual_mlp.adapters.dd2424_setup import (
     standardizers,
 )
 from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
-from manual_mlp.adapters.dd2424_training import rest_of, update, updates
+from manual_mlp.adapters.dd2424_training import trainers, updates
+from manual_mlp.adapters.dd2424_update import rest_of, update
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, can_normalize, is_normalized, networks, parts_of, plays
 from manual_mlp.adapters.program import Inspection, Program, words
-from manual_mlp.adapters.reading import OUR_FAULT, chosen_arrangement, is_ours
+from manual_mlp.adapters.reading import OUR_FAULT, absent, chosen_arrangement, is_ours
 from manual_mlp.adapters.rest import with_rest
 from manual_mlp.adapters.roles import returned_names, role_of
 from manual_mlp.adapters.script_globals import global_names
-from manual_mlp.adapters.stubs import COURSE_HELPERS
+from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN
 from manual_mlp.diagnosis import diagnose, diagnose_schedule
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.schedule import meaning
@@ -47,7 +49,7 @@ SINGLE = 2e-4  # what float32 may round off
 
 def known_helpers(module: str) -> dict[str, Any]:
     """softmax and the like, which the course hands out in a file of helpers."""
-    return {} if module.split(".")[0] in ("sklearn", "matplotlib", "scipy") else dict(COURSE_HELPERS)
+    return {} if module.split(".")[0] in {*NEVER_RUN, "scipy"} else dict(COURSE_HELPERS)
 
 
 def run(network: Network, batch_norm: bool) -> Report:
@@ -56,6 +58,9 @@ def run(network: Network, batch_norm: bool) -> Report:
     guard.begin()
     outcome = computed(network, how, given)
     failures = dict(network.failures)
+    if not batch_norm and can_normalize(network)[0] and asks_for_gamma([*failures.values(), network.deeper]):
+        guard.note("the network always normalizes its batches: it does not run without gamma and beta")
+        raise absent("a network without batch normalization")
     if score <= 0 or not (outcome.costs or outcome.gradients):
         cause = next(iter(failures.values()), Failed("the network", "missing", "gave neither a cost nor gradients"))
         if cause.error in OUR_FAULT:
@@ -96,6 +101,13 @@ def run(network: Network, batch_norm: bool) -> Report:
         report = replace(report, notes=[*report.notes, f"the update {rest.words()}"])
     report = replace(report, findings=[*report.findings, *from_the_script(network, how, given)])
     return with_what_failed(report, network, failures, lacking, how)
+
+
+def asks_for_gamma(failures: Iterable[Failed | None]) -> bool:
+    """Did a function fail for want of gamma or beta?"""
+    texts = [failed.sentence for failed in failures if failed is not None and is_ours(failed)]
+    named = {role.kind for text in texts for name in re.findall(r"\w+", text) if (role := role_of(name))}
+    return bool(named & {"gamma", "beta"})
 
 
 def from_the_script(network: Network, how: Arrangement, given: Inputs) -> Iterator[Finding]:
@@ -249,6 +261,13 @@ ASPECTS = (
     "schedule",
     "accuracy",
 )
+
+
+def aspects(inspections: Sequence[Inspection]) -> list[str]:
+    """What would be looked at if it were there."""
+    if any("batch norm" in inspection.title for inspection in inspections):
+        return list(ASPECTS)
+    return [aspect for aspect in ASPECTS if aspect not in ("test mode", "running averages")]
 
 
 def normalizer(program: Program) -> Part | None:

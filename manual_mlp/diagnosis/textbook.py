@@ -30,6 +30,7 @@ def cross_entropy(target: Any, log_p: Any) -> Any:
     """Row by row; a class that is no target counts nothing, however improbable it is."""
     return -np.multiply(target, log_p, where=target != 0, out=np.zeros(log_p.shape)).sum(axis=1)
 
+
 ADAM: dict[str, Line] = {
     "count": lambda v: v.t + 1,
     "seen": lambda v: v.gradient,
