@@ -419,7 +419,7 @@ def test_what_is_right_is_not_accused_where_only_rounding_is_left(right, n, chan
 
 
 def test_what_is_right_is_not_accused_where_rounding_grows_from_layer_to_layer():
-    """Behind a bias, images of 1e-8 are lost in float32: their differences are rounding, which each layer normalizes."""
+    """Behind a bias, float32 loses images of 1e-8: what is left of them is rounding, which each layer normalizes."""
     parameters, x, y, l2 = case((5, 6, 8, 7, 3), batch_norm=True)
     report = diagnose(single, parameters, 1e-8 * x[:7], y[:7], l2)
     assert report.ok, report
