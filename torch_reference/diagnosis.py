@@ -49,7 +49,9 @@ def diagnose_module(
     cost = cost or partial(cross_entropy_and_penalty, label_smoothing=label_smoothing)
     try:
         module.double().train()
-        parts, output = called_by(module, lambda: cost(module, *tensors(x, y), l2))
+        images, labels = tensors(x, y)
+        images = images.requires_grad_().clone()  # computed, for the graph, and so added like what a layer puts out
+        parts, output = called_by(module, lambda: cost(module, images, labels, l2))
         if unused := sorted(set(layers_of(module)) - set(parts)):
             return Report("network", [never_called(name) for name in unused])
         names = parameter_names(module, parts)
