@@ -444,6 +444,20 @@ def test_numbers_in_single_precision_that_do_not_say_so_are_described_as_such():
     assert "as if computed in float32" in report.findings[0].sentence
 
 
+@pytest.mark.parametrize(
+    ("answer", "settings", "words"),
+    [
+        (5, {}, "answer is a int; it must be a function"),
+        ({"cost": 1.0}, {}, "answer is a dict"),
+        (student.cost_and_gradients, {"eps": "small"}, "eps is 'small'"),
+        (student.cost_and_gradients, {"tolerance": -1}, "tolerance is -1"),
+    ],
+)
+def test_what_is_no_answer_and_no_setting_is_refused(answer, settings, words):
+    with pytest.raises(ValueError, match=words):
+        diagnose(answer, *case((6, 5, 4), batch_norm=False), **settings)
+
+
 @pytest.mark.parametrize("pair", [(1.0, None), (1.0, 5), (1.0,), []])
 def test_a_pair_that_is_none_is_said_in_words(pair):
     report = diagnose(pair, *case((6, 5, 4), batch_norm=False))

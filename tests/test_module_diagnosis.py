@@ -115,8 +115,9 @@ def test_the_parts_that_drop_are_named():
         (nn.Sequential(nn.Linear(6, 7), nn.BatchNorm1d(7, affine=False), nn.ReLU(), nn.Linear(7, 4)), "affine=True"),
         (nn.Sequential(nn.Conv1d(1, 1, 1), nn.Linear(6, 4)), "only nn.Linear and nn.BatchNorm1d"),
         (nn.ReLU(), "no nn.Linear"),
+        (5, "module is a int"),
     ],
-    ids=["no bias", "no gamma", "convolution", "nothing"],
+    ids=["no bias", "no gamma", "convolution", "nothing", "a number"],
 )
 def test_a_module_that_is_no_such_network_is_named(net, said):
     with pytest.raises(ValueError, match=said):

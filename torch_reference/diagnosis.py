@@ -43,6 +43,8 @@ def diagnose_module(
     drop nothing (p = 0): the masks of nn.Dropout are not known here. `diagnose(..., dropout=p)` takes a function that
     returns them.
     """
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"module is a {type(module).__name__}; it must be a torch.nn.Module")
     check_nothing_drops(module)
     dtype, mode = next((p.dtype for p in module.parameters()), torch.float32), module.training
     state = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
