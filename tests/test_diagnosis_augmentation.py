@@ -279,10 +279,11 @@ def test_two_mistakes_are_both_named():
         (lambda *_: None, "unfilled", "returns None"),
         (lambda batch, _: batch[:, :5], "wrong_shape", "its shape is (60, 5), it must be the batch's, (60, 90)"),
         (lambda batch, _: batch @ batch, "raises", "ValueError"),
+        (lambda batch, _: batch * np.nan, "augmentation_numbers", "an image comes out without any of its pixels"),
         (lambda batch, _: batch * np.linspace(1, 2, 90), "augmentation_numbers", "numbers come out that no pixel has"),
         (lambda batch, _: batch[:, np.random.default_rng(0).permutation(90)], None, "no known mistake makes them"),
     ],
-    ids=["None", "shape", "raises", "scaled", "scrambled"],
+    ids=["None", "shape", "raises", "NaN", "scaled", "scrambled"],
 )
 def test_strange_augmentations_are_said_in_words(augment, mistake, words):
     report = diagnose_augmentation(augment, (6, 5, 3), shift=2, flip=0.5)
@@ -303,3 +304,8 @@ def test_strange_augmentations_are_said_in_words(augment, mistake, words):
 def test_impossible_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         diagnose_augmentation(lambda batch: batch, **settings)
+
+
+def test_a_class_is_no_augmentation():
+    with pytest.raises(ValueError, match="it must be a function of a batch, or what FlipsAndShifts"):
+        diagnose_augmentation(FlipsAndShifts, shift=1, flip=0.5)

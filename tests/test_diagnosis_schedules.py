@@ -183,6 +183,50 @@ def test_the_start_of_torchs_one_cycle_is_named():
     assert [finding.mistake for finding in report.findings] == ["one_cycle_other_start"]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "mistake", "words"),
+    [
+        ([], "wrong_shape", "its shape is (0,); it must be (T,), a rate an update"),
+        ([[0.1, 0.2], [0.3, 0.4]], "wrong_shape", "its shape is (2, 2)"),
+        ([None, None], "wrong_type", "it is a list; it must be an array of real numbers"),
+        (lambda _: None, "unfilled", "it returns None"),
+        (lambda _: np.nan, None, "from update 0 on, where eta is nan"),
+    ],
+    ids=["empty", "a table", "no numbers", "None", "NaN"],
+)
+@pytest.mark.parametrize("length", [{"updates": 60}, {"step_size": 20}], ids=["decay", "cycles"])
+def test_strange_schedules_are_said_in_words(schedule, mistake, words, length):
+    report = diagnose_schedule(schedule, eta_min=LOW, eta_max=HIGH, **length)
+    assert [finding.mistake for finding in report.findings] == [mistake]
+    assert words in str(report)
+
+
+LONG = {"cosine": (cosine_decay, {"updates": 11520}), "cycles": (cyclical_learning_rate, {"step_size": 2250})}
+
+
+@pytest.mark.parametrize(("schedule", "length"), LONG.values(), ids=LONG)
+def test_of_a_long_schedule_a_function_is_asked_for_some_updates(schedule, length):
+    asked = []
+
+    def counted(a, b, c, d):
+        asked.append(a)
+        return schedule(d, a, c, b) if "updates" in length else schedule(d, a, b, c)
+
+    assert diagnose_schedule(counted, **length, eta_min=LOW, eta_max=HIGH).ok
+    assert len(asked) < 20_000
+    wrong = diagnose_schedule(
+        lambda t: (
+            schedule(t + 1, *length.values(), HIGH, LOW)
+            if "updates" in length
+            else schedule(t + 1, *length.values(), LOW, HIGH)
+        ),
+        **length,
+        eta_min=LOW,
+        eta_max=HIGH,
+    )
+    assert wrong.findings[0].mistake.endswith("_one_early")
+
+
 # Annealed cycles
 
 CYCLES = {"step_size": 20, "eta_min": LOW, "eta_max": HIGH}

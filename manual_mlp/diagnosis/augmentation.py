@@ -42,6 +42,8 @@ def diagnose_augmentation(
     labels    True: augment is a function of batch, labels and generator, and returns batch and labels
     may_overwrite  whether it may write into the batch that it is given, as `train` allows
     """
+    if isinstance(augment, type) or not callable(augment):
+        raise ValueError(f"augment is {augment!r}; it must be a function of a batch, or what FlipsAndShifts(...) makes")
     layout = Layout(checked_shape(shape), checked_order(order), checked_bool("flat", flat))
     shift, flip = checked_integer("shift", shift, minimum=0), checked_number("flip", flip, minimum=0)
     if flip > 1:
@@ -127,7 +129,10 @@ def one_call(augment: Callable[..., Any], layout: Layout, count: int, rng: np.ra
     if source is None:
         sentence = "numbers come out that no pixel has, and not one constant: the images themselves are changed"
         return Called(columns, [*findings, say("images", sentence, "augmentation_numbers")], [], overwritten, True)
-    first = np.array([row[row >= 0][0] if (row >= 0).any() else -1 for row in source])
+    if (source < 0).all(axis=1).any():
+        sentence = "an image comes out without any of its pixels"
+        return Called(columns, [*findings, say("images", sentence, "augmentation_numbers")], [], overwritten, True)
+    first = np.array([row[row >= 0][0] for row in source])
     if (((source != first[:, None]) & (source >= 0)).any(axis=1)).any():
         sentence = "one image holds pixels of another: the batch is moved as a whole, over the borders of its images"
         return Called(columns, [*findings, say("images", sentence, "augmentation_images_mixed")], [], overwritten, True)

@@ -16,9 +16,11 @@ from manual_mlp.diagnosis.schedule_kinds import KINDS, Kind, KindName
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.diagnosis.textbook import Line, Values, compute
 
+Steps = NDArray[np.int64]
 Rates = NDArray[np.floating]
 
 EXACT = 1e-6  # of eta_max; float32 is enough for a learning rate
+MOST_ASKED = 400  # updates; of a longer schedule a function is asked for the ends, the turns and some between
 MOST_PAIRED = 20  # ways to call it that are searched for two mistakes at once
 NAMES = {  # what an argument is, by a part of its name
     "updates": ("updates", "total", "t_max", "tmax", "max_iter", "max_step", "num_step", "n_steps", "horizon"),
@@ -112,12 +114,13 @@ class Trial:
 
     kind: Kind
     form: Mapping[str, Line]
+    steps: Steps
     etas: Rates
     values: Mapping[str, Any]
     notes: Sequence[str]
 
     def predict(self, planted: Sequence[Planted], _: int) -> Numbers:
-        v = Values(step=np.arange(len(self.etas)), **self.values)
+        v = Values(step=self.steps, **self.values)
         lines = {**self.form, **lines_at(planted)}
         return {"eta": np.asarray(compute(self.kind.operation, "forward", v, lines).eta, np.float64)}
 
@@ -145,8 +148,8 @@ class Trial:
     def report(self) -> Report:
         findings, agreeing, _ = explain(self.comparison, self.candidates)
         right = self.comparison.predicted([], 0)["eta"]
-        first = int(np.flatnonzero(np.abs(self.etas - right) > EXACT * self.values["eta_max"])[0])
-        where = f"from update {first} on, where eta is {self.etas[first]:.6g}"
+        first = int(np.flatnonzero(~(np.abs(self.etas - right) <= EXACT * self.values["eta_max"]))[0])
+        where = f"from update {self.steps[first]} on, where eta is {self.etas[first]:.6g}"
         return Report("schedule", [replace(f, where=where) for f in findings], agreeing, notes=self.notes)
 
 
@@ -159,22 +162,33 @@ def trials_of(
 ) -> Iterator[Trial]:
     values = {name: given[name] for name in kind.arguments if name in given}
     count = 2 * cycles * values["n_s"] + 1 if "n_s" in values else values["updates"]
-    for note, etas in arrangements(schedule, count, values):
-        for measured in annealings(etas, values):
+    for note, steps, etas in arrangements(schedule, asked(count, values), values):
+        for measured in annealings(steps, etas, values):
             for form_note, form in kind.forms.items():
                 notes = [said for said in (note, annealing_note(measured), form_note) if said]
-                trial = Trial(kind, form, etas, {**values, **measured, **epoch}, notes)
+                trial = Trial(kind, form, steps, etas, {**values, **measured, **epoch}, notes)
                 if trial.comparison.predicted([], 0):  # not without the updates of an epoch that it is made of
                     yield trial
 
 
-def annealings(etas: Rates, values: Mapping[str, Any]) -> Iterator[dict[str, float]]:
+def asked(count: int, values: Mapping[str, Any]) -> Steps:
+    """The updates for which a function is asked."""
+    if count <= MOST_ASKED:
+        return np.arange(count)
+    turns = np.arange(0, count, values["n_s"]) if "n_s" in values else [0, values.get("warmup", 0) * count, count - 1]
+    near = np.concatenate([np.arange(int(turn) - 3, int(turn) + 4) for turn in turns])
+    between = np.linspace(0, count - 1, MOST_ASKED // 2).astype(np.int64)
+    steps = np.unique(np.concatenate([near, between]))
+    return steps[(steps >= 0) & (steps < count)]
+
+
+def annealings(steps: Steps, etas: Rates, values: Mapping[str, Any]) -> Iterator[dict[str, float]]:
     """What nobody has said about the annealing: none; or as the second peak stands to the first."""
     if "n_s" not in values or "annealing" in values:
         yield {}
         return
     yield {"annealing": 1.0}
-    peaks = etas[values["n_s"] :: 2 * values["n_s"]]
+    peaks = etas[steps % (2 * values["n_s"]) == values["n_s"]]
     for low in (values["eta_min"], 0.0):
         if len(peaks) > 1 and low < peaks[1] < peaks[0] * (1 - EXACT):
             yield {"annealing": float((peaks[1] - low) / (peaks[0] - low))}
@@ -186,12 +200,15 @@ def annealing_note(measured: Mapping[str, float]) -> str:
 
 
 def arrangements(
-    schedule: Callable[..., Any] | ArrayLike, count: int, values: Mapping[str, Any]
-) -> Iterator[tuple[str, Rates]]:
+    schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: Mapping[str, Any]
+) -> Iterator[tuple[str, Steps, Rates]]:
     """The learning rates under every way to call the function: first as its argument names say, counted from 0."""
     if not callable(schedule):
-        etas, _ = numbers("schedule", schedule, (len(list(np.ravel(schedule))),))
-        yield "", etas[: count + 1]
+        etas, _ = numbers("schedule", schedule, (np.size(schedule),))
+        if etas.ndim != 1 or len(etas) < 2:
+            raise Unusable("schedule", "wrong_shape", f"its shape is {etas.shape}; it must be (T,), a rate an update")
+        etas = etas[: int(steps[-1]) + 2]
+        yield "", np.arange(len(etas)), etas
         return
     failure: Unusable | None = None
     worked = False
@@ -200,13 +217,13 @@ def arrangements(
             try:
                 rates = [
                     numbers("schedule", call("schedule", schedule, *arguments(order, step + first, values)), ())[0]
-                    for step in range(count)
+                    for step in steps.tolist()
                 ]
             except Unusable as unusable:
                 failure = failure or unusable
                 continue
             worked = True
-            yield ("the function counts updates from 1" if first else ""), np.array(rates, np.float64)
+            yield ("the function counts updates from 1" if first else ""), steps, np.array(rates, np.float64)
     if not worked and failure is not None:
         raise failure
 

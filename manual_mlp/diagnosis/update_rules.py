@@ -82,6 +82,8 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
             after, reshaped = numbers(place, answer, SHAPE)
             if after.shape != SHAPE:
                 raise Unusable(place, "wrong_shape", f"its shape is {after.shape}, it must be w's, {SHAPE}")
+            if np.array_equal(after, w.astype(after.dtype)):
+                raise Unusable(place, "not_moved", "it returns w as it was given: nothing moves")
             observed[place], single = w - after, single or after.dtype == np.float32
         except Unusable as unusable:
             broken.append(unusable.finding)
