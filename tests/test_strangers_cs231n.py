@@ -317,3 +317,13 @@ def test_layers_beside_a_network_are_its_own_and_looked_at_first(inspected, tmp_
     checks, last = inspected(file, "cs231n")
     assert "b2: the bias gradient is averaged" in checks["TwoLayerNet"]["first"]
     assert "TwoLayerNet uses layer_utils.py and layers.py beside it: look at these first" in last["notes"]
+
+
+def test_a_schedule_of_its_own_is_noted(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    text = text.replace("learning_rate_decay=0.95, ", "").replace(
+        "learning_rate *= learning_rate_decay", "learning_rate *= 0.9"
+    )
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert checks["TwoLayerNet.train"]["verdict"] == "all right"
+    assert "the learning rate changes: it goes from 0.1 to 0.081" in checks["TwoLayerNet.train"]["text"]
