@@ -394,7 +394,7 @@ MISTAKES = [
         "beta's gradient",
     ),
     ("unnamed_gradients.py", "G[S1 < 0] = 0", "G[G < 0] = 0", "network", "linear1.bias", "upstream gradient"),
-    ("three_layer_net.py", "(a > 0)", "(d @ p['W%d' % i].T > 0)", "ThreeLayerNet", "linear2.bias", "upstream"),
+    ("three_layer_net.py", "(a > 0)", "(d @ p['W%d' % i].T > 0)", "ThreeLayerNet", "b2", "upstream"),
     ("dictionary_cache.py", "np.sum(xn * dout", "np.sum(xc * dout", "batch norm", "dgamma", "input x"),
 ]
 
