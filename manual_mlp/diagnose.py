@@ -21,7 +21,7 @@ from pathlib import Path
 
 from manual_mlp.adapters.conventions import COURSES, check_mapped
 from manual_mlp.adapters.process import diagnose_file
-from manual_mlp.adapters.source import code_of
+from manual_mlp.adapters.saved_text import code_of
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:

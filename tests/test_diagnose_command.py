@@ -9,7 +9,7 @@ import pytest
 from conftest import PATIENCE
 
 from manual_mlp.adapters import process
-from manual_mlp.adapters.source import code_of
+from manual_mlp.adapters.saved_text import code_of
 from manual_mlp.diagnose import main
 
 STRANGERS = Path(__file__).parent / "strangers"
@@ -243,8 +243,11 @@ def test_a_notebook_is_read_cell_by_cell(file):
     cells = [
         {"cell_type": "markdown", "source": ["# Layers"]},
         {"cell_type": "code", "source": ["%matplotlib inline\n", "!ls\n", "import numpy as np"]},
-        {"cell_type": "code", "source": RELU.splitlines(keepends=True)},
+        {"cell_type": "code", "source": "%%bash\ncd cs231n && make"},
+        {"cell_type": "code", "source": "%%time\n" + RELU},
+        {"cell_type": "code", "source": ["relu_forward?\n", "?relu_forward\n", "relu_backward??"]},
         {"cell_type": "code", "source": ["relu_forward(np.load('x.npy'))"]},
     ]
     run = diagnose(file(json.dumps({"cells": cells}), "layers.ipynb"), "--convention", "cs231n")
     assert run.returncode == 0, run.stdout
+    assert "could not be read" not in run.stdout

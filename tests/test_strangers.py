@@ -189,6 +189,16 @@ MISTAKES = [
     ("layers.py", "out = gamma * (x - running_mean)", "out = (x - running_mean)", "batch norm", "test mode", "gamma"),
     ("layers.py", "- xhat * dgamma", "- x * dgamma", "batch norm, simplified", "dx", "x stands where"),
     ("layers.py", "        out = x\n", "        out = x * p\n", "dropout", "test mode", "scaled"),
+    ("layers.py", "np.random.rand(*x.shape)", "np.random.rand()", "dropout", "mask", "about the whole batch"),
+    (
+        "layers.py",
+        "np.random.rand(*x.shape)",
+        "np.random.rand(x.shape[1])",
+        "dropout",
+        "mask",
+        "every image has the same",
+    ),
+    ("layers.py", "np.random.rand(*x.shape)", "np.random.rand(len(x), 1)", "dropout", "mask", "units of an image"),
     ("layers.py", "np.random.rand(*x.shape)", "np.random.randn(*x.shape)", "dropout", "mask", "normal numbers"),
     ("layers.py", "    dx /= N\n", "", "softmax", "dlogits", "not divided"),
     ("layers_loops.py", "dout *= cache.gamma", "pass", "batch norm", "dx", "gamma"),
@@ -275,6 +285,22 @@ MISTAKES = [
         "TwoLayerNet.train",
         "learning rate",
         "never decays",
+    ),
+    (
+        "neural_net.py",
+        "learning_rate *= learning_rate_decay",
+        "learning_rate -= 0.01 * learning_rate_decay",
+        "TwoLayerNet.train",
+        "learning rate",
+        "from 0.1 to 0.08 where learning_rate_decay is 1",
+    ),
+    (
+        "neural_net.py",
+        "self.params[p] -= learning_rate * grads[p]",
+        "self.params[p] -= learning_rate * (grads[p] if p != 'b2' else grads[p] ** 2 + 1)",
+        "TwoLayerNet.train",
+        "b2",
+        "none of the known mistakes",
     ),
     (
         "neural_net.py",
@@ -376,7 +402,7 @@ MISTAKES = [
         "beta's gradient",
     ),
     ("unnamed_gradients.py", "G[S1 < 0] = 0", "G[G < 0] = 0", "network", "linear1.bias", "upstream gradient"),
-    ("three_layer_net.py", "(a > 0)", "(d @ p['W%d' % i].T > 0)", "ThreeLayerNet", "linear2.bias", "upstream"),
+    ("three_layer_net.py", "(a > 0)", "(d @ p['W%d' % i].T > 0)", "ThreeLayerNet", "b2", "upstream"),
     ("dictionary_cache.py", "np.sum(xn * dout", "np.sum(xc * dout", "batch norm", "dgamma", "input x"),
 ]
 
