@@ -83,6 +83,10 @@ def test_a_learning_rate_without_a_name_is_measured_and_not_judged(inspected):
 
 
 SAID_BY = {
+    "a list": {
+        "lam, n_batch, n_epochs, alpha=0.9": "lam, GDparams, alpha=0.9",
+        "    t = 0\n    for": "    t = 0\n    n_epochs = GDparams[0]\n    n_batch = GDparams[2]\n    for",
+    },
     "the script": {
         "lam, n_batch, n_epochs, alpha": "lam, alpha",
         "n_s = 1e-5": "n_s, n_batch, n_epochs = 1e-5",
@@ -97,8 +101,8 @@ SAID_BY = {
 
 
 @pytest.mark.parametrize("by", SAID_BY)
-def test_the_size_of_a_batch_is_known_where_only_the_script_or_the_object_says_it(inspected, by):
-    text = program("always_normalized" if by == "the script" else "layers_by_size", lines=SAID_BY[by])
+def test_the_size_of_a_batch_is_known_wherever_it_is_said(inspected, by):
+    text = program("layers_by_size" if by == "the object" else "always_normalized", lines=SAID_BY[by])
     checks, _ = inspected("student.py", "dd2424", text)
     found = [check["verdict"] for title, check in checks.items() if title.startswith("minibatches")]
     assert found == ["all right"]
@@ -111,3 +115,79 @@ def test_a_step_that_divides_by_the_batch_and_errs_in_the_penalty_leaves_the_gra
     checks, _ = inspected("student.py", "dd2424", program("step_finishes", lines=lines))
     assert checks["network"]["verdict"] == "all right"
     assert "not multiplied by eta" in checks["update"]["first"]
+
+
+WITHOUT_GAMMA = {
+    'net["gamma"], net["beta"] = [np.ones((m, 1))], [np.zeros((m, 1))]': "pass",
+    'net["gamma"][0] * s_hat + net["beta"][0]': "s_hat",
+    "gamma, beta = (G * s_hat) @ one, G @ one": "pass",
+    'G * net["gamma"][0] / np': "G / np",
+    ', "gamma": [gamma], "beta": [beta]}': "}",
+}
+
+
+def test_batch_normalization_without_gamma_and_beta_is_diagnosed(inspected):
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=WITHOUT_GAMMA))
+    assert set(checks) >= {"network with batch norm", "test mode", "update", "minibatches train"}
+    assert {check["verdict"] for check in checks.values()} == {"all right"}
+    assert "normalizes without gamma and beta" in checks["network with batch norm"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "said"),
+    [
+        (" - G.mean(axis=1, keepdims=True)", "", "mean is dropped"),
+        ('(net["W"][1].T @ G) * (h > 0)', 'net["W"][1].T @ G', "not masked"),
+    ],
+    ids=["mean", "mask"],
+)
+def test_a_mistake_beside_such_batch_normalization_is_named(inspected, source, instead, said):
+    lines = WITHOUT_GAMMA | {source: instead}
+    title = "network with batch norm"
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=lines), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert said in checks[title]["first"]
+
+
+def test_a_forward_pass_that_is_in_test_mode_by_default_is_told_to_train(inspected):
+    lines = {
+        "means=None, variances=None):\n    cache": "means=None, variances=None, mode='test'):\n    cache",
+        "cache['s'].append(s)": "cache.setdefault('s' if mode == 'train' else 'unused', []).append(s)",
+    }
+    text = program("lists_with_cache", lines=lines)
+    checks, _ = inspected("student.py", "dd2424", text, only="network with batch norm")
+    assert checks["network with batch norm"]["verdict"] == "all right"
+
+
+def test_a_loop_that_fails_behind_its_steps_has_made_them_all_the_same(inspected):
+    lines = {STEP: STEP.replace(" - ", " + "), "    return net, mu_av, v_av": "    plot(validation_costs)"}
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=lines), only="update")
+    assert "added instead of subtracted" in checks["update"]["first"]
+
+
+METHOD = """
+    def cyclic_eta(self, t):
+        l = t // (2 * self.n_s)
+        if t < (2 * l + 1) * self.n_s:
+            return self.eta_min + (t - 2 * l * self.n_s) / self.n_s * (self.eta_max - self.eta_min)
+        return self.eta_max - (t - (2 * l + 1) * self.n_s) / self.n_s * (self.eta_max - self.eta_min)
+
+    def forward("""
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "verdict"),
+    [
+        ("return self.eta_max", "return self.eta_max", "all right"),
+        ("return self.eta_max - (t - (2 * l + 1)", "return self.eta_max - (t - 2 * l", "WRONG"),
+        ("(self, t):", "(self):\n        t = self.t", "all right"),
+        ("(self, t):", "(self, t):\n        t = t + self.offset", "not looked at"),
+    ],
+    ids=["right", "fall", "counted by the object", "something unknown"],
+)
+def test_a_schedule_that_is_a_method_is_looked_at(inspected, source, instead, verdict):
+    assert source in METHOD
+    text = program("network_class", lines={"\n    def forward(": METHOD.replace(source, instead)})
+    checks, _ = inspected("student.py", "dd2424", text, only="schedule NeuralNetwork.cyclic_eta")
+    found = checks.get("schedule NeuralNetwork.cyclic_eta", {"verdict": "not looked at"})
+    assert found["verdict"] == verdict

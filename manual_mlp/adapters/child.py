@@ -112,7 +112,7 @@ def outcome(inspection: Inspection, program: Program) -> dict[str, Any] | None:
         if os.environ.get("MANUAL_MLP_RAISE"):
             raise
         text = f"the diagnosis itself failed ({type(error).__name__}: {error})"
-        return check(inspection, "FAILED", f"{inspection.title}: {text}", text)
+        return check(inspection, "not run", f"{inspection.title}: {text}", text)
     report = program.guard.explain(dataclasses.replace(report, subject=inspection.title))
     if report.ok:
         return check(inspection, "all right", str(report), "")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, environment, sizes_of
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed, environment, sizes_of
 from manual_mlp.adapters.calls import called_part, prepared
 from manual_mlp.adapters.constructors import constructor_arguments
 from manual_mlp.adapters.dd2424_test_mode import in_their_layout, running_arguments
@@ -62,7 +62,7 @@ def initializers(program: Program) -> list[Part]:
 def initialization(network: Network) -> Report:
     """The first weights of a large network, against every initialization that the course teaches."""
     reading = reading_of(network)
-    given = shapes_of(LARGE[reading.how.depth], reading.how.batch_norm)
+    given = shapes_of(LARGE[reading.how.depth], reading.how.batch_norm and reading.how.affine)
     names = set(given.parameters)
     own = as_the_file_draws_them(network, reading.how)
     empty: dict[str, Array] = {}
@@ -94,7 +94,8 @@ def as_the_file_draws_them(network: Network, how: Arrangement) -> Iterator[dict[
             weights = [v.T if how.turned else v for role, v in roles if role and role.kind == "W" and v.ndim == 2]
             if len(weights) != how.depth or any(a.shape[0] != b.shape[1] for a, b in itertools.pairwise(weights)):
                 continue
-            given = shapes_of((weights[0].shape[1], *(len(W) for W in weights)), how.batch_norm)
+            sizes = weights[0].shape[1], *(len(W) for W in weights)
+            given = shapes_of(sizes, how.batch_norm and how.affine)
             expected = arranged(how, given)
             yield under_our_names(how, matched(found, expected, lambda kind, n: expected[kind][n - 1]))  # noqa: B023
 
@@ -258,7 +259,9 @@ def accuracy(network: Network, part: Part) -> Report:
     averages = running_arguments(part) or {
         name: (role.kind, role.layer) for name, role in known.items() if role.kind in ("mean", "var")
     }
-    statistics = in_their_layout(how, averages, batch_statistics(given)) if how.batch_norm and averages else {}
+    statistics = (
+        in_their_layout(how, averages, batch_statistics(as_computed(how, given))) if how.batch_norm and averages else {}
+    )
     found = []
     for labels in ("numbers", "onehot"):
         env, instance = prepared(network, replace(how, labels=labels), given, part)

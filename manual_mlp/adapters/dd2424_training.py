@@ -13,7 +13,7 @@ from manual_mlp.adapters.guard import Shared
 from manual_mlp.adapters.options import Options, is_options, option
 from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of
 from manual_mlp.adapters.program import Program, words
-from manual_mlp.adapters.roles import argument_role, gradient_role, role_of
+from manual_mlp.adapters.roles import argument_role, gradient_role, name_in, role_of
 from manual_mlp.adapters.script_globals import global_names
 from manual_mlp.layers import Array
 
@@ -96,7 +96,8 @@ def step_keywords(
         if parameter.name in passed:
             value = passed[parameter.name]
         elif is_options(parameter.name):
-            value = Options(answers)
+            listed = listed_options(part.tree, parameter.name)
+            value = [option(name, answers) for name in listed] if listed else Options(answers)
         elif (keys := keys_of(part.tree, parameter.name)) and "X" in keys:
             value = {key: env[key] for key in keys if key in env}
         elif (chosen := option(parameter.name, answers)) is not None and (
@@ -108,6 +109,21 @@ def step_keywords(
         if value is not parameter.empty:
             keywords[parameter.name] = Shared(value) if role is not None and role.kind in HELD else value
     return keywords
+
+
+def listed_options(tree: ast.AST | None, name: str) -> list[str]:
+    """The names of hyper-parameters that are told by their place: n_batch = GDparams[0], or n_batch, eta = GDparams."""
+    found: dict[int, str] = {}
+    for node in ast.walk(tree) if tree is not None else ():
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=owner)) if owner == name:
+                found |= {place: name_in(target) for place, target in enumerate(targets)}
+            case ast.Assign(
+                targets=[ast.Name(id=target)],
+                value=ast.Subscript(value=ast.Name(id=owner), slice=ast.Constant(value=int() as place)),
+            ) if owner == name:
+                found[place] = target
+    return [found.get(place, "") for place in range(max(found, default=-1) + 1)]
 
 
 def keys_of(tree: ast.AST | None, name: str) -> set[str]:

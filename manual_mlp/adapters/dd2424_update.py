@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,9 +70,9 @@ def judged(network: Network, reading: Reading, rest: Rest, made: Sequence[Step],
 
 
 def judged_step(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> Report | None:
-    """At the learning rates that the function names."""
+    """At the learning rates that the function names, or at that which it was given."""
     named: Report | None = None
-    for eta in step.rates or [ETA]:
+    for eta in dict.fromkeys([*step.rates, ETA]):
         report = diagnose_update(given.parameters, step.after, eta, gradients=gradients, l2=l2)
         if report.ok:
             return report
@@ -119,7 +119,7 @@ def steps(network: Network, reading: Reading) -> Iterator[Step]:
 
 def steps_of(network: Network, part: Part, reading: Reading) -> Iterator[Step]:
     """The parameters after one step: as they are at the next batch, or else where the function leaves them, in what it
-    returns, in its arguments, in the object.
+    returns, in its arguments, in the object. A function may fail behind its steps, over what only its script has.
     """
     how, given = reading.how, reading.given
     outcome = computed(network, how, given)
@@ -130,20 +130,20 @@ def steps_of(network: Network, part: Part, reading: Reading) -> Iterator[Step]:
     answers = {**env, "n": len(given.x), "epochs": 1}
     keywords = step_keywords(part, env, passed, answers)
     function = part.function.__get__(instance) if part.method_of else part.function
-    heard = Heard()
+    heard, result = Heard(), None
     with contextlib.ExitStack() as stack:
         stack.enter_context(with_amounts(network, part, instance, answers))
         with contextlib.suppress(Failed):
             heard = stack.enter_context(listening(network, part, reading, given))
-        result = network.program.guard.call(part.title, function, **keywords)
-    ends: list[Any] = [list(leaves(with_names(network, part, result)))]
-    ends.append(list(leaves({name: value.value for name, value in keywords.items() if isinstance(value, Shared)})))
-    if instance is not None:
-        ends.append(leaves_held(instance, reading, given))
-    places = [place for call in heard.calls[1:] for place in call.places]
-    for found in [*places, *ends]:
-        after = parameters_in(found, reading)
-        if after is not None and any(not np.array_equal(v, given.parameters[name]) for name, v in after.items()):
-            yield Step(after, heard.rates)
-            if found in places:
-                return
+        with contextlib.suppress(Failed):
+            result = network.program.guard.call(part.title, function, **keywords)
+    shared = {name: value.value for name, value in keywords.items() if isinstance(value, Shared)}
+    ends = [list(leaves(with_names(network, part, result))), list(leaves(shared))]
+    ends += [leaves_held(instance, reading, given)] if instance is not None else []
+    for call in [*heard.calls[1:], None]:
+        for found in call.places if call is not None else ends:
+            after = parameters_in(found, reading)
+            if after is not None and any(not np.array_equal(v, given.parameters[name]) for name, v in after.items()):
+                yield Step(after, heard.rates)
+                if call is not None:
+                    return
