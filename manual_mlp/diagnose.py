@@ -10,7 +10,8 @@ ours stand in for it. A file that looks like the other course's is told so.
 What cost and gradients are made of, hidden layers and batch normalization included, must run: where a part of it could
 not, the file is not all right, and the report says which part and why. What surrounds it - test mode, update,
 minibatches, initialization, standardization, schedule, accuracy - is looked at where it is found; what was not is
-listed after "not looked at:". A function that is not filled in yet is said to be so, and is no mistake.
+listed as not looked at. A function that is not filled in yet is said to be so, and is no mistake. Any file ends within
+300 seconds, with words.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from manual_mlp.adapters.conventions import COURSES, check_mapped
 from manual_mlp.adapters.process import diagnose_file
-from manual_mlp.adapters.source import code_of
+from manual_mlp.adapters.saved_text import code_of
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:

@@ -9,7 +9,8 @@ import pytest
 import student_extras
 from test_diagnosis_network import case
 
-from manual_mlp import MLP, diagnose
+from manual_mlp import MLP, diagnose, diagnose_test_mode
+from manual_mlp.diagnosis import diagnose_numerical_gradients
 from torch_reference import autograd_gradients
 
 SOURCE = inspect.getsource(student_extras)
@@ -209,6 +210,49 @@ def test_the_report_says_what_the_network_has():
     report = diagnose(by_mlp(np.float64, **settings), *case(WIDE, True), **settings)
     words = "network 6-7-7-4 with batch normalization behind the ReLU, a skip around layer 2, label smoothing 0.2"
     assert report.subject == words
+
+
+def with_everything(parameters, **settings):
+    net = MLP(WIDE, batch_norm=True, rng=np.random.default_rng(0), dtype=np.float64, **settings)
+    for name, value in parameters.items():
+        net.parameters[name] = value
+    return net
+
+
+@pytest.mark.parametrize(
+    ("has", "named"),
+    [
+        ({"skips": (2,)}, []),
+        ({"skips": (2,), "relu_first": True}, []),
+        ({"relu_first": True}, ["skip_not_added"]),
+    ],
+    ids=["skip", "behind the ReLU", "not added"],
+)
+def test_class_scores_at_test_time(has, named):
+    parameters, x, _, _ = case(WIDE, batch_norm=True)
+    net = with_everything(parameters, **has)
+    net.forward(3 * x, training=True)  # running statistics of their own
+    told = {"skips": (2,), "relu_first": has.get("relu_first", False)}
+    report = diagnose_test_mode(net.forward(x), parameters, net.buffers, x, **told)
+    assert [finding.mistake for finding in report.findings] == named
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_numerical_gradients(told):
+    settings = {"relu_first": True, "skips": (2,), "label_smoothing": 0.2}
+    parameters, x, y, l2 = case(WIDE, batch_norm=True)
+    net, slopes, h = with_everything(parameters, **settings), [], 1e-5
+    bias = net.parameters["linear1.bias"]
+    for entry in range(len(bias)):
+        costs = []
+        for step in (h, -h):
+            bias[entry] += step
+            costs.append(net.cost(x, y, l2, training=True))
+            bias[entry] -= step
+        slopes.append((costs[0] - costs[1]) / (2 * h))
+    gradients = {"linear1.bias": np.array(slopes)}
+    report = diagnose_numerical_gradients(gradients, parameters, x, y, l2, h=h, **(settings if told else {}))
+    assert report.ok == told
 
 
 @pytest.mark.parametrize(

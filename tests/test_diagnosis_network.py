@@ -419,7 +419,7 @@ def test_what_is_right_is_not_accused_where_only_rounding_is_left(right, n, chan
 
 
 def test_what_is_right_is_not_accused_where_rounding_grows_from_layer_to_layer():
-    """Behind a bias, images of 1e-8 are lost in float32: their differences are rounding, which each layer normalizes."""
+    """Behind a bias, float32 loses images of 1e-8: what is left of them is rounding, which each layer normalizes."""
     parameters, x, y, l2 = case((5, 6, 8, 7, 3), batch_norm=True)
     report = diagnose(single, parameters, 1e-8 * x[:7], y[:7], l2)
     assert report.ok, report
@@ -442,6 +442,20 @@ def test_numbers_in_single_precision_that_do_not_say_so_are_described_as_such():
 
     report = diagnose(unsaid, *case((6, 7, 5, 4), batch_norm=True))
     assert "as if computed in float32" in report.findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "settings", "words"),
+    [
+        (5, {}, "answer is a int; it must be a function"),
+        ({"cost": 1.0}, {}, "answer is a dict"),
+        (student.cost_and_gradients, {"eps": "small"}, "eps is 'small'"),
+        (student.cost_and_gradients, {"tolerance": -1}, "tolerance is -1"),
+    ],
+)
+def test_what_is_no_answer_and_no_setting_is_refused(answer, settings, words):
+    with pytest.raises(ValueError, match=words):
+        diagnose(answer, *case((6, 5, 4), batch_norm=False), **settings)
 
 
 @pytest.mark.parametrize("pair", [(1.0, None), (1.0, 5), (1.0,), []])

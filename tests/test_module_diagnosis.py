@@ -115,8 +115,9 @@ def test_the_parts_that_drop_are_named():
         (nn.Sequential(nn.Linear(6, 7), nn.BatchNorm1d(7, affine=False), nn.ReLU(), nn.Linear(7, 4)), "affine=True"),
         (nn.Sequential(nn.Conv1d(1, 1, 1), nn.Linear(6, 4)), "only nn.Linear and nn.BatchNorm1d"),
         (nn.ReLU(), "no nn.Linear"),
+        (5, "module is a int"),
     ],
-    ids=["no bias", "no gamma", "convolution", "nothing"],
+    ids=["no bias", "no gamma", "convolution", "nothing", "a number"],
 )
 def test_a_module_that_is_no_such_network_is_named(net, said):
     with pytest.raises(ValueError, match=said):
@@ -175,3 +176,77 @@ def test_a_cost_without_penalty_is_not_asked_for_one():
     assert report.ok, report
     assert report.notes == ["it has no penalty: l2 changes nothing, and is 0 here"]
     assert diagnose_module(module, x, y, l2=0.1, cost=cost).findings[0].mistake == "penalty_missing"
+
+
+class Residual(nn.Module):
+    """6-6-6-4; `around` layers at a time have a skip connection around them."""
+
+    def __init__(self, around=1, *, relu_first=False, relu=F.relu):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 4)
+        self.norms = nn.ModuleList([nn.BatchNorm1d(6), nn.BatchNorm1d(6)])
+        self.around, self.relu_first, self.relu = around, relu_first, relu
+
+    def forward(self, x):
+        start = x
+        for layer, norm in zip((self.first, self.second), self.norms, strict=True):
+            out = norm(self.relu(layer(x))) if self.relu_first else self.relu(norm(layer(x)))
+            x = out + x if self.around == 1 else out
+        return self.head(x + start if self.around == 2 else x)
+
+
+@pytest.mark.parametrize(
+    ("net", "note"),
+    [
+        (Residual(), "the module adds the input of layer 1 to its output and adds the input of layer 2 to its output"),
+        (Residual(0, relu_first=True), "the module normalizes behind the ReLU"),
+        (
+            Residual(relu_first=True),
+            "the module normalizes behind the ReLU and adds the input of layer 1 to its output",
+        ),
+    ],
+    ids=["skips", "behind the ReLU", "both"],
+)
+def test_skips_and_the_order_of_relu_and_batch_norm_are_found_out(net, note):
+    report = diagnose_module(net, *batch(), 0.1)
+    assert report.ok, report
+    assert "bn1.weight" in report.agreeing
+    assert len(report.notes) == 1
+    assert report.notes[0].startswith(note)
+
+
+def test_what_is_told_of_a_module_is_not_found_out():
+    report = diagnose_module(Residual(), *batch(), 0.1, skips=(1, 2))
+    assert report.ok, report
+    assert not report.notes
+    report = diagnose_module(Residual(0), *batch(), 0.1, skips=(1, 2))
+    assert [finding.mistake for finding in report.findings] == ["skip_not_added"]
+    report = diagnose_module(Residual(0, relu_first=True), *batch(), 0.1, relu_first=False)
+    assert [finding.mistake for finding in report.findings] == ["bn_after_relu"]
+
+
+def test_a_mistake_is_found_in_a_module_with_skips():
+    report = diagnose_module(Residual(relu=F.leaky_relu), *batch(), 0.1, skips=(1, 2))
+    assert [finding.mistake for finding in report.findings] == ["relu_leaky"]
+
+
+def test_a_skip_that_is_not_known_here_is_no_mistake():
+    with pytest.raises(ValueError, match="module adds what two of its layers put out"):
+        diagnose_module(Residual(2), *batch(), 0.1)
+
+
+def test_the_twin_with_everything_is_all_right():
+    net = MLP(
+        [6, 6, 6, 4],
+        batch_norm=True,
+        relu_first=True,
+        skips=(2,),
+        label_smoothing=0.2,
+        rng=np.random.default_rng(0),
+        dtype=np.float64,
+    )
+    twin = mirror(net)
+    assert diagnose_module(twin, *batch(), 0.1, lambda t, x, y, l2: t.cost(x, y, l2), label_smoothing=0.2).ok
+    assert diagnose_module(twin, *batch(), 0.1, label_smoothing=0.2).ok
+    report = diagnose_module(twin, *batch(), 0.1, cost=lambda t, x, y, l2: t.cost(x, y, l2))
+    assert report.findings[0].place == "cost"

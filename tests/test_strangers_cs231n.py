@@ -317,3 +317,60 @@ def test_layers_beside_a_network_are_its_own_and_looked_at_first(inspected, tmp_
     checks, last = inspected(file, "cs231n")
     assert "b2: the bias gradient is averaged" in checks["TwoLayerNet"]["first"]
     assert "TwoLayerNet uses layer_utils.py and layers.py beside it: look at these first" in last["notes"]
+
+
+def test_a_schedule_of_its_own_is_noted(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    text = text.replace("learning_rate_decay=0.95, ", "").replace(
+        "learning_rate *= learning_rate_decay", "learning_rate *= 0.9"
+    )
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert checks["TwoLayerNet.train"]["verdict"] == "all right"
+    assert "the learning rate changes: it goes from 0.1 to 0.081" in checks["TwoLayerNet.train"]["text"]
+
+
+def test_an_update_rule_may_write_into_the_weights(inspected):
+    text = (STRANGERS / "cs231n" / "optim.py").read_text()
+    assert "w -= config['learning_rate'] * dw" in text
+    checks, last = inspected("student.py", "cs231n", text, only="sgd")
+    assert checks["sgd"]["verdict"] == "all right"
+    assert not last["notes"]
+
+
+def test_a_line_of_the_script_that_is_not_python_costs_no_function(inspected):
+    text = """def relu_forward(x):
+    return x * (x > 0), x
+
+y = 3 +* 4
+def relu_backward(dout, cache):
+    return dout * (cache > 0)
+"""
+    checks, _ = inspected("layers.py", "cs231n", text)
+    assert checks["ReLU"]["verdict"] == "all right"
+
+
+def test_a_function_of_comments_alone_is_not_begun_and_costs_no_other(inspected):
+    text = """def affine_forward(x,
+                   w, b):
+    # TODO: the forward pass
+def relu_forward(x):
+    return x * (x > 0), x
+def relu_backward(dout, cache):
+    # TODO
+"""
+    checks, last = inspected("layers.py", "cs231n", text)
+    assert {title: check["verdict"] for title, check in checks.items()} == {
+        "linear": "not filled in",
+        "ReLU": "not filled in",
+    }
+    assert "agrees: relu forward: out" in checks["ReLU"]["text"]
+    assert not last["notes"]
+
+
+def test_biases_of_one_row_may_have_gradients_of_one_row(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    text = text.replace("np.zeros(hidden_size)", "np.zeros((1, hidden_size))")
+    text = text.replace("np.zeros(output_size)", "np.zeros((1, output_size))")
+    text = text.replace("sum(axis=0)", "sum(axis=0, keepdims=True)")
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert {check["verdict"] for check in checks.values()} == {"all right"}

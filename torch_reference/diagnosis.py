@@ -1,6 +1,8 @@
 """A torch module before the diagnosis: its cost and gradients by autograd, under the manual network's names."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,37 +14,67 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from manual_mlp import diagnose
 from manual_mlp.diagnosis import Finding, Report
+from manual_mlp.layers import BATCH_NORM_EPS
+from torch_reference.structure import Structure, adds_activations, structure_of
 
 Cost = Callable[[nn.Module, Tensor, Tensor, float], Tensor]
 
 
-def diagnose_module(module: nn.Module, x: ArrayLike, y: ArrayLike, l2: float = 0.0, cost: Cost | None = None) -> Report:
+def diagnose_module(
+    module: nn.Module,
+    x: ArrayLike,
+    y: ArrayLike,
+    l2: float = 0.0,
+    cost: Cost | None = None,
+    *,
+    relu_first: bool | None = None,
+    skips: Sequence[int] | None = None,
+    label_smoothing: float = 0.0,
+) -> Report:
     """Is this module, with its cost, the network linear - [batch norm] - ReLU - ... - linear and softmax cross-entropy?
 
     module   its nn.Linear and nn.BatchNorm1d, in the order in which it calls them, are linear1, bn1, linear2, ...
     cost     (module, x, y, l2) -> a scalar, as the training computes it; left out, F.cross_entropy of the module's
              output and l2 sum(W^2), which is what an optimizer with weight_decay = 2 l2 on the weights descends
+    relu_first, skips  as `MLP` has them; None: as the module has them, found out from its class scores
+    label_smoothing  the share of the target that the cost spreads over all classes
 
     The module is used in training mode and in float64; its values, buffers, mode and dtype end as they were. It must
     drop nothing (p = 0): the masks of nn.Dropout are not known here. `diagnose(..., dropout=p)` takes a function that
     returns them.
     """
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"module is a {type(module).__name__}; it must be a torch.nn.Module")
     check_nothing_drops(module)
     dtype, mode = next((p.dtype for p in module.parameters()), torch.float32), module.training
     state = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
-    cost = cost or cross_entropy_and_penalty
+    cost = cost or partial(cross_entropy_and_penalty, label_smoothing=label_smoothing)
     try:
         module.double().train()
-        parts = parts_in_order(module, lambda: cost(module, *tensors(x, y), l2))
+        images, labels = tensors(x, y)
+        images = images.requires_grad_().clone()  # computed, for the graph, and so added like what a layer puts out
+        parts, output = called_by(module, lambda: cost(module, images, labels, l2))
         if unused := sorted(set(layers_of(module)) - set(parts)):
             return Report("network", [never_called(name) for name in unused])
         names = parameter_names(module, parts)
         parameters = {name: value.detach().cpu().numpy().copy() for name, value in names.items()}
+        eps = next((part.eps for part in module.modules() if isinstance(part, nn.BatchNorm1d)), BATCH_NORM_EPS)
+        found = structure_of(output, parameters, np.asarray(x, np.float64), eps)
+        if found is None and relu_first is None and skips is None and adds_activations(output):
+            raise ValueError(
+                "module adds what two of its layers put out, and with the input of single hidden layers added to their"
+                " output its class scores are others; such a network is not known here (or say which: skips=(2,))"
+            )
+        structure = Structure(
+            (found or Structure()).relu_first if relu_first is None else relu_first,
+            (found or Structure()).skips if skips is None else tuple(skips),
+        )
         answer = answer_of(module, names, cost)
-        report = diagnose(answer, parameters, x, y, l2)
+        report = diagnose(answer, parameters, x, y, l2, label_smoothing=label_smoothing, **structure._asdict())
         if not all(np.isnan(finding.residual) for finding in report.findings):  # numbers came, and differ
             check_not_random(answer, parameters, np.asarray(x, np.float64), np.asarray(y), l2)
-        return report
+        told = structure == (relu_first or False, tuple(skips or ()))
+        return report if told else replace(report, notes=[*report.notes, f"{structure}; it is judged as such"])
     finally:
         module.to(dtype).train(mode)
         module.load_state_dict(state)
@@ -56,22 +88,24 @@ def layers_of(module: nn.Module) -> dict[str, nn.Module]:
     return {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.BatchNorm1d)}
 
 
-def parts_in_order(module: nn.Module, run: Callable[[], Any]) -> list[str]:
-    """The names of its layers in the order in which the cost calls them; where it cannot be computed, in the order in
-    which they were made.
+def called_by(module: nn.Module, run: Callable[[], Any]) -> tuple[list[str], Tensor | None]:
+    """The names of its layers in the order in which the cost calls them, and what it puts out itself; where it cannot
+    be computed, in the order in which they were made.
     """
     called: list[str] = []
+    outputs: list[Any] = []
     layers = layers_of(module)
     hooks = [part.register_forward_hook(lambda *_, name=name: called.append(name)) for name, part in layers.items()]
+    hooks.append(module.register_forward_hook(lambda *arguments: outputs.append(arguments[-1])))
     try:
-        with torch.no_grad():
-            run()
+        run()
     except Exception:  # the diagnosis meets it again, and says so
-        return list(layers)
+        return list(layers), None
     finally:
         for hook in hooks:
             hook.remove()
-    return list(dict.fromkeys(called))
+    output = outputs[-1] if outputs and isinstance(outputs[-1], Tensor) else None
+    return list(dict.fromkeys(called)), output
 
 
 def never_called(name: str) -> Finding:
@@ -124,9 +158,12 @@ def check_not_random(
         )
 
 
-def cross_entropy_and_penalty(module: nn.Module, x: Tensor, y: Tensor, l2: float) -> Tensor:
+def cross_entropy_and_penalty(
+    module: nn.Module, x: Tensor, y: Tensor, l2: float, label_smoothing: float = 0.0
+) -> Tensor:
     weights = [part.weight for part in module.modules() if isinstance(part, nn.Linear)]
-    return F.cross_entropy(module(x), y) + l2 * torch.stack([weight.square().sum() for weight in weights]).sum()
+    loss = F.cross_entropy(module(x), y, label_smoothing=label_smoothing)
+    return loss + l2 * torch.stack([weight.square().sum() for weight in weights]).sum()
 
 
 def answer_of(

@@ -54,8 +54,9 @@ def outcomes(program: Program, convention: Any, finished: Iterable[str] = ()) ->
         "faults": [fault for _, fault in program.source.faults] + program.old_names_used(),
         "notes": program.all_notes(),
         "stopped": stopped or ("" if inspections else convention.nothing_found(program)),
-        "aspects": list(getattr(convention, "ASPECTS", ()))
-        or program.left_over(function for inspection in inspections for function in inspection.functions),
+        "aspects": convention.aspects(inspections)
+        if hasattr(convention, "aspects")
+        else program.left_over(function for inspection in inspections for function in inspection.functions),
     }
 
 
@@ -111,7 +112,7 @@ def outcome(inspection: Inspection, program: Program) -> dict[str, Any] | None:
         if os.environ.get("MANUAL_MLP_RAISE"):
             raise
         text = f"the diagnosis itself failed ({type(error).__name__}: {error})"
-        return check(inspection, "FAILED", f"{inspection.title}: {text}", text)
+        return check(inspection, "not run", f"{inspection.title}: {text}", text)
     report = program.guard.explain(dataclasses.replace(report, subject=inspection.title))
     if report.ok:
         return check(inspection, "all right", str(report), "")

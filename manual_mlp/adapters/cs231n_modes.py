@@ -104,7 +104,7 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
         net = built(program, name, settings if dropping else {**settings, "dropout": None})
         put(program, name, net, values)
         np.random.seed(5)  # noqa: NPY002 - where the network has no seed of its own
-        return cost_and_gradients(program, name, program.guard.call(f"{name}.loss", net.loss, x, y), values)
+        return cost_and_gradients(program, name, net, program.guard.call(f"{name}.loss", net.loss, x, y), values)
 
     cost, gradient = answer(parameters)
     check_differences(program, name, cost, answer(parameters)[0])

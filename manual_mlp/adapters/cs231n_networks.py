@@ -78,7 +78,7 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
             put(program, name, net, values)
             extra = {"reg": factor * l2} if "reg" in accepts else {}
             result = program.guard.call(f"{name}.loss", net.loss, x, y, **extra)
-            return cost_and_gradients(program, name, result, values)
+            return cost_and_gradients(program, name, net, result, values)
 
         return answer
 

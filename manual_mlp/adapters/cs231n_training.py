@@ -20,6 +20,7 @@ from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.layers import Array
 
 IMAGES, BATCH, UPDATES, ETA, REG, DECAY = 40, 10, 6, 0.1, 0.3, 0.5
+DECAYS = "learning_rate *= learning_rate_decay, once an epoch"
 
 
 class Asked(NamedTuple):
@@ -46,6 +47,13 @@ class Training(NamedTuple):
     def gradients(self) -> list[Array]:
         return [flat(call.gradients) for call in self.asked]
 
+    def rates(self) -> list[float] | None:
+        """The learning rate of every update, if each is one of gradient descent."""
+        pairs = list(zip(self.moves(), self.gradients(), strict=True))
+        rates = [-float(np.vdot(move, gradient) / np.vdot(gradient, gradient)) for move, gradient in pairs]
+        fits = (np.allclose(move, -rate * g, atol=1e-9) for (move, g), rate in zip(pairs, rates, strict=True))
+        return rates if all(fits) else None
+
 
 def flat(values: Mapping[str, Array]) -> Array:
     return np.concatenate([np.ravel(values[key]) for key in sorted(values)]).astype(np.float64)
@@ -63,7 +71,8 @@ def training(program: Program, name: str, deep: bool) -> Report:
     hidden = HIDDEN if deep else HIDDEN[:1]
     parameters, _, _ = problem(hidden, batch_norm=False)
     run = trained(program, name, parameters, UPDATES, decay=1.0)
-    update = updates(program, theirs, run, parameters)
+    decays = "learning_rate_decay" in accepts
+    update = updates(program, theirs, run, parameters, decays)
     findings = [*minibatches(run), *update.findings]
     if any(call.reg != REG for call in run.asked) and "reg" in accepts:
         findings.append(Finding("regularization", "reg is not handed on to the loss", "reg_not_passed"))
@@ -71,7 +80,7 @@ def training(program: Program, name: str, deep: bool) -> Report:
     if findings:
         return in_their_words(report)
     agreeing = [*update.agreeing, "minibatches"]
-    if "learning_rate_decay" not in accepts:
+    if not decays:
         return replace(report, agreeing=agreeing)
     decayed = learning_rate_decay(trained(program, name, parameters, 3 * IMAGES // BATCH, decay=DECAY))
     return Report(theirs, decayed.findings, [*agreeing, *decayed.agreeing], notes=[*update.notes, *decayed.notes])
@@ -157,8 +166,8 @@ def said(sentence: str, mistake: str, place: str = "batch") -> Finding:
     return Finding(f"minibatch: {place}", sentence, mistake, link=f"{DERIVATIONS}#minibatches")
 
 
-def updates(program: Program, theirs: str, run: Training, parameters: Mapping[str, Array]) -> Report:
-    """Every step beside gradient descent; momentum is as good."""
+def updates(program: Program, theirs: str, run: Training, parameters: Mapping[str, Array], decays: bool) -> Report:
+    """Every step beside gradient descent; momentum is as good. A rule that moves no parameter so is not judged."""
     asked, after = run.asked, run.after
 
     def ours(values: Mapping[str, Array]) -> dict[str, Array]:
@@ -174,9 +183,17 @@ def updates(program: Program, theirs: str, run: Training, parameters: Mapping[st
     first = next((report for report in reports if not report.ok), None)
     if first is None:
         return Report(theirs, [], [f"{len(reports)} updates"])
+    rates = run.rates()
+    if rates is not None and np.isclose(rates[0], ETA) and not np.allclose(rates, ETA):
+        changed = f"it goes from {rates[0]:.3g} to {rates[-1]:.3g}"
+        if not decays:
+            return Report(theirs, [], [f"{len(reports)} updates"], notes=[f"the learning rate changes: {changed}"])
+        sentence = f"{changed} where learning_rate_decay is 1: it must be multiplied by it"
+        return Report(theirs, [Finding("learning rate", sentence, "lr_other_decay", formula=DECAYS)])
     if (mu := momentum(run)) is not None:
         return Report(theirs, [], [f"{len(reports)} updates"], notes=[f"it moves with momentum, {mu:.3g}"])
-    if any(finding.mistake is None for finding in first.findings):
+    descending = set.intersection(*(set(report.agreeing) for report in reports))
+    if not descending and any(finding.mistake is None for finding in first.findings):
         sentence = "updates neither by gradient descent nor with momentum, and no known mistake explains its steps"
         raise program.guard.failed(theirs, "uncallable", f"{sentence}: they are not looked at")
     return first
@@ -196,13 +213,11 @@ def momentum(run: Training) -> float | None:
 def learning_rate_decay(run: Training) -> Report:
     """Is the learning rate multiplied by learning_rate_decay once an epoch? (Not looked at with momentum.)"""
     place, epoch = "learning rate", IMAGES // BATCH
-    moves, gradients = run.moves(), run.gradients()
-    rates = [-float(np.vdot(m, g) / np.vdot(g, g)) for m, g in zip(moves, gradients, strict=True)]
-    if not all(np.allclose(m, -rate * g, atol=1e-9) for m, g, rate in zip(moves, gradients, rates, strict=True)):
+    if (rates := run.rates()) is None:
         return Report(place)
     factors = np.array([later / earlier for earlier, later in itertools.pairwise(rates)])
     changes = np.flatnonzero(abs(factors - 1) > 1e-6) + 1  # after how many updates
-    formula, mistake, sentence = "learning_rate *= learning_rate_decay, once an epoch", "", ""
+    mistake, sentence = "", ""
     if not len(changes):
         sentence, mistake = "it never decays: learning_rate_decay is not used", "lr_never_decays"
     elif (factors > 1 + 1e-6).any():
@@ -217,7 +232,7 @@ def learning_rate_decay(run: Training) -> Report:
         when = ", ".join(map(str, changes))
         return Report(place, notes=[f"the learning rate decays after updates {when}; an epoch has {epoch} here"])
     if mistake:
-        return Report(place, [Finding(place, sentence, mistake, formula=formula)])
+        return Report(place, [Finding(place, sentence, mistake, formula=DECAYS)])
     return Report(place, agreeing=[place])
 
 

@@ -5,9 +5,6 @@ here. So of the top level only definitions are executed, and assignments that co
 """
 
 import ast
-import codecs
-import contextlib
-import json
 import re
 import types
 from collections.abc import Iterator
@@ -15,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from manual_mlp.adapters.saved_text import code_of
 from manual_mlp.adapters.swallow import Swallow
 
 HARMLESS = {"np", "numpy", "math", "range", "list", "dict", "tuple", "set", "len", "int", "float", "bool", "str", "sum"}
@@ -60,51 +58,6 @@ def read_source(path: Path) -> Source:
         except SyntaxError as error:
             leave_out(source, lines, error)
     raise ValueError(f"{path.name} is not Python: every part of it fails to parse")
-
-
-def code_of(path: Path) -> tuple[str, list[tuple[int, str]]]:
-    """The text of a file, of a notebook its code; and why Python could not read it as it is saved, by line."""
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "not a file"
-        raise ValueError(f"{path} is {kind}; give the Python file that holds your functions")
-    data = path.read_bytes()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError(f"{path.name} is saved as UTF-16, which Python does not read; save it as UTF-8")
-    if b"\0" in data:
-        raise ValueError(f"{path.name} is not text; give the Python file or the notebook that holds your functions")
-    if not data.strip():
-        raise ValueError(f"{path.name} is empty; has your editor saved it?")
-    text, faults = decoded(data)
-    return (notebook_code(path.name, text) if path.suffix == ".ipynb" else text), faults
-
-
-def decoded(data: bytes) -> tuple[str, list[tuple[int, str]]]:
-    """As UTF-8 or what the first two lines declare; else a letter a byte, and the first line that is not UTF-8."""
-    try:
-        return data.decode("utf-8-sig"), []
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-    declared = re.match(rb"(?:.*\n)?.*coding[:=][ \t]*([-\w.]+)", data)
-    if declared is not None:
-        with contextlib.suppress(LookupError, UnicodeDecodeError):
-            return data.decode(declared.group(1).decode()), []
-    return data.decode("latin-1"), [(number, f"line {number}: it is not UTF-8; save the file as UTF-8")]
-
-
-def notebook_code(name: str, text: str) -> str:
-    try:
-        notebook = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{name} is no notebook: line {error.lineno} is not JSON ({error.msg})") from None
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
-    if not isinstance(cells, list):
-        raise ValueError(f"{name} is no notebook of today's format: it has no list of cells")
-    code = [
-        "".join(cell.get("source", "")) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"
-    ]
-    if not any(cell.strip() for cell in code):
-        raise ValueError(f"{name} has no code in it: none of its {len(cells)} cells is one of code, or all are empty")
-    return "\n\n".join(code)
 
 
 class OfPython3(ast.NodeTransformer):
@@ -166,6 +119,8 @@ def is_range(value: ast.expr) -> TypeGuard[ast.Call]:
 def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
     """Takes out the line that Python 2 alone understands, or else the whole definition that the error is in."""
     number = min(max(error.lineno or 1, 1), len(lines))
+    if fill_empty_block(lines, error, number):
+        return
     line = lines[number - 1]
     for pattern, advice in PYTHON_2:
         if re.search(pattern, line):
@@ -184,6 +139,17 @@ def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
         lines[place] = ""
     if named and named.group(2) == "def":  # so that a class keeps its other methods, and this one says why
         lines[start] = f"{named.group(1)}def {named.group(3)}(*_, **__): raise SyntaxError({why!r})"
+
+
+def fill_empty_block(lines: list[str], error: SyntaxError, number: int) -> bool:
+    """A function with nothing but comments in it, which nobody has begun, gets a pass."""
+    empty = re.match(r"expected an indented block after .* on line (\d+)", error.msg)
+    for place in range(int(empty.group(1)) - 1, number) if empty else ():
+        head, comment, rest = lines[place].partition("#")
+        if head.rstrip().endswith(":"):
+            lines[place] = f"{head.rstrip()} pass  {comment}{rest}"
+            return True
+    return False
 
 
 def leave_out_continuation(lines: list[str], number: int, line: str) -> None:
@@ -207,6 +173,8 @@ def block_around(lines: list[str], number: int) -> tuple[int, int]:
     """The function, method or class that a line is in; a broken method costs its method alone."""
     depth = indent_of(lines[number - 1])
     start = number - 1
+    if depth == 0 and not closes(lines[start]) and not re.match(r"(async\s+)?(def|class)\b|@", lines[start]):
+        return start, number  # of the script
     while start > 0:
         head = re.match(r"\s*(async\s+)?(def|class|@)\b|\s*@", lines[start])
         if head and (start == number - 1 or indent_of(lines[start]) < max(depth, 1)):

@@ -22,6 +22,7 @@ from manual_mlp.adapters.swallow import Swallow
 
 NEVER_RUN = {"matplotlib", "seaborn", "pylab", "plotly", "cv2", "PIL", "imageio", "tqdm", "IPython", "ipywidgets"}
 NEVER_RUN |= {"pandas", "tensorflow", "keras", "sklearn", "torchvision", "h5py", "wandb", "numba", "skimage", "google"}
+NEVER_RUN |= {"torch", "jax", "theano", "mxnet", "cupy"}  # seconds to import; what they compute is not written by hand
 
 REMOVED_FROM_NUMPY: dict[str, tuple[Any, str]] = {
     "int": (int, "int"),
@@ -78,6 +79,8 @@ class StubModule(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
+        if self.__name__.split(".")[0] in NEVER_RUN:
+            return Swallow(f"{self.__name__}.{name}")
         if name in GONE_WITH_PYTHON_2:
             return GONE_WITH_PYTHON_2[name][0]
         if name == "range" or hasattr(builtins, name):

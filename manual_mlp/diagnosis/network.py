@@ -72,6 +72,13 @@ def diagnose(
     A function is not asked at biases and betas that are all 0 or gammas that are all 1, where wrong gradients can look
     right: such parameters are moved first.
     """
+    if not callable(answer) and not isinstance(answer, tuple | list):
+        raise ValueError(
+            f"answer is a {type(answer).__name__}; it must be a function (parameters, x, y, l2) -> cost, gradients,"
+            " or the pair (cost, gradients)"
+        )
+    eps = None if eps is None else checked_number("eps", eps, minimum=0)
+    tolerance = None if tolerance is None else checked_number("tolerance", tolerance, minimum=0)
     parameters, depth = checked_parameters(parameters)
     names = [layer_names(layer) for layer in range(1, depth + 1)]
     inputs, classes = parameters[names[0].weight].shape[1], len(parameters[names[-1].weight])

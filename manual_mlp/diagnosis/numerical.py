@@ -1,16 +1,17 @@
 """The user's own gradient check: the numerical gradients that it compares with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
-from manual_mlp.checks import checked_images, checked_labels, checked_number
+from manual_mlp.checks import checked_fraction, checked_images, checked_labels, checked_number, checked_skips
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
 from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
-from manual_mlp.diagnosis.network import checked_parameters
+from manual_mlp.diagnosis.network import checked_order, checked_parameters, sizes_of
 from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers
@@ -30,6 +31,9 @@ def diagnose_numerical_gradients(
     *,
     h: float = 1e-5,
     buffers: Mapping[str, ArrayLike] | None = None,
+    relu_first: bool = False,
+    skips: Sequence[int] = (),
+    label_smoothing: float = 0.0,
     eps: float = BATCH_NORM_EPS,
 ) -> Report:
     """Are these the centered differences of the training cost, and if not, what is wrong with the check that made them?
@@ -37,6 +41,7 @@ def diagnose_numerical_gradients(
     gradients   by the parameters' names, in the order in which the check goes through them, of all or some parameters
     h           the step of the check
     buffers     bn1.running_mean, bn1.running_var, ...: tell a check in test mode; left out, they are 0 and 1
+    relu_first, skips, label_smoothing  as `MLP` has them
     """
     values, depth = checked_parameters(parameters)
     names = [layer_names(layer) for layer in range(1, depth + 1)]
@@ -54,7 +59,16 @@ def diagnose_numerical_gradients(
         raise ValueError(
             f"gradients has {entries} entries, each of which costs two passes; check a smaller network, with ten inputs"
         )
-    running = {name: np.asarray(value, np.float64) for name, value in (buffers or {}).items()}
+    training = Batch(
+        values,
+        x,
+        y,
+        l2,
+        {name: np.asarray(value, np.float64) for name, value in (buffers or {}).items()},
+        relu_first=checked_order(relu_first, values),
+        skips=checked_skips(skips, sizes_of(names, values)),
+        label_smoothing=checked_fraction("label_smoothing", label_smoothing),
+    )
     broken: list[Finding] = []
     observed: dict[str, Array] = {}
     for name, gradient in gradients.items():
@@ -69,7 +83,7 @@ def diagnose_numerical_gradients(
     def predict(planted: Sequence[Planted], _: int) -> Numbers:
         lines = lines_at(planted)
         moved = {name: value.copy() for name, value in values.items()}
-        batch = Batch(moved, x, y, l2, running)
+        batch = replace(training, parameters=moved)
         slopes = {}
         for name in observed:
             slopes[name] = np.zeros(moved[name].shape)

@@ -6,6 +6,7 @@ have nothing in common.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ def every_line_rounded(precision: float, rng: np.random.Generator) -> Planted:
         for name, operation in OPERATIONS.items()
         for line, formula in {**operation.forward, **operation.backward}.items()
     }
+    # a sum of products is off by as much as its terms, however little is left of them
+    for line, (one, other) in {"product": ("x", "W"), "dW": ("dout.T", "x.T"), "dx": ("dout", "W.T")}.items():
+        lines[f"linear.{line}"] = rounded_product(attrgetter(one), attrgetter(other), precision, rng)
     # a probability that is rounded, before the logarithm is taken, moves it by as much in absolute terms
     log_p = lines["softmax_cross_entropy.log_p"]
     lines["softmax_cross_entropy.log_p"] = lambda v: log_p(v) + precision * signs(v.p, rng)
@@ -47,6 +51,18 @@ def rounded(formula: Line, precision: float, rng: np.random.Generator) -> Line:
     def line(v: Any) -> Any:
         value = formula(v)
         return value * (1 + precision * signs(value, rng)) if np.asarray(value).dtype.kind == "f" else value
+
+    return line
+
+
+def rounded_product(one: Line, other: Line, precision: float, rng: np.random.Generator) -> Line:
+    """Of every row of the one with every row of the other."""
+
+    def line(v: Any) -> Any:
+        left, right = one(v), other(v)
+        product = left @ right.T
+        terms = np.outer(np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1)) / np.sqrt(left.shape[1])
+        return product + precision * terms * signs(product, rng)
 
     return line
 

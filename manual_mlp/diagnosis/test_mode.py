@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
-from manual_mlp.checks import checked_images, checked_number
+from manual_mlp.checks import checked_images, checked_number, checked_skips
 from manual_mlp.diagnosis.dropout import Dropped
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.relu import RELU
 from manual_mlp.diagnosis.mistakes.running_statistics import BATCH_NORM_TEST
+from manual_mlp.diagnosis.mistakes.skip import SKIP
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES
-from manual_mlp.diagnosis.network import checked_parameters
+from manual_mlp.diagnosis.network import checked_order, checked_parameters, sizes_of
 from manual_mlp.diagnosis.operations import EPS, SINGLE, eps_note, size, tolerance_for
 from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
@@ -30,6 +31,8 @@ def diagnose_test_mode(
     x: ArrayLike,
     *,
     dropout: float | None = None,
+    relu_first: bool = False,
+    skips: Sequence[int] = (),
     eps: float | None = None,
 ) -> Report:
     """Are these the class scores of the network at test time, and if not, what is wrong?
@@ -37,6 +40,7 @@ def diagnose_test_mode(
     answer      logits (N, K), or probabilities; or a function (parameters, buffers, x) that returns them
     parameters, buffers  by our names: linear1.weight, ..., bn1.running_mean, bn1.running_var, ...
     dropout     the probability to drop, if the network drops units in training; a function is then asked twice
+    relu_first, skips  as `MLP` has them
     eps         batch normalization's; None: whatever the network has, measured
     """
     values, depth = checked_parameters(parameters)
@@ -44,7 +48,16 @@ def diagnose_test_mode(
     names = [layer_names(layer) for layer in range(1, depth + 1)]
     x = checked_images(x, values["linear1.weight"].shape[1], np.dtype(np.float64), batch_statistics=False)
     drop = None if dropout is None else Dropped(checked_number("dropout", dropout, minimum=0), ())
-    batch = Batch(values, x, np.zeros(len(x), dtype=int), 0.0, running, drop)
+    batch = Batch(
+        values,
+        x,
+        np.zeros(len(x), dtype=int),
+        0.0,
+        running,
+        drop,
+        checked_order(relu_first, values),
+        checked_skips(skips, sizes_of(names, values)),
+    )
     place, broken, again = "logits at test time", [], None
     if callable(answer):
         given_buffers = {name: value.copy() for name, value in running.items()}
@@ -88,9 +101,16 @@ def diagnose_test_mode(
             mistake, variant, frozenset({layer}) if layer else None, f"layer {layer} alone" if layer else "every layer"
         )
         for layer in (None, *range(1, depth + 1))
-        for mistake in [*BATCH_NORM_TEST, *RELU, *SCORES, *LINEAR, *(DROPOUT_TEST if drop else [])]
+        for mistake in [
+            *BATCH_NORM_TEST,
+            *RELU,
+            *SCORES,
+            *LINEAR,
+            *(DROPOUT_TEST if drop else []),
+            *(SKIP if skips else []),
+        ]
         for variant in mistake.variants
-        if any(line.endswith((".out", "batch_norm_test.inv_std")) for line in variant)
+        if any(line.endswith((".out", ".order", "batch_norm_test.inv_std")) for line in variant)
     ]
     guesses = (eps,) if eps is not None else EPS if "bn1.weight" in values else (BATCH_NORM_EPS,)
     best: Report | None = None
