@@ -61,7 +61,10 @@ def open_streams() -> None:
 
 
 def parsed(settings: type[Settings], description: str | None) -> Settings:
-    """tyro draws what it cannot read into a box of several lines; here it becomes one."""
+    """tyro joins the lines of a paragraph, but for indented ones, and draws what it cannot read into a box of several
+    lines: here a table stays a table, and the box becomes one line.
+    """
+    description = re.sub(r"^(?=\S*  )", "  ", description or "", flags=re.MULTILINE)
     with contextlib.redirect_stderr(io.StringIO()) as box:
         try:
             return tyro.cli(settings, description=description)

@@ -176,7 +176,9 @@ def measured(run: Run, settings: Settings, data: ImageData, splits: Splits) -> C
 
 
 def suggested(curve: Curve) -> tuple[float | None, float | None]:
-    """eta_min and eta_max by the rule above; None where the curve does not show it."""
+    """eta_min and eta_max by the rule above; None where the curve does not show it: also where it falls as soon as it
+    has begun to climb, as it does on a few images.
+    """
     accuracies = [point.validation_accuracy for point in curve.points]
     climb = PART * (max(accuracies) - curve.start)
     if climb <= 0:
@@ -185,7 +187,7 @@ def suggested(curve: Curve) -> tuple[float | None, float | None]:
     first = best = curve.points[climbing]
     for point in curve.points[climbing:]:
         if point.validation_accuracy <= best.validation_accuracy - climb:
-            return first.eta, best.eta
+            return (first.eta, best.eta) if best is not first else (None, None)
         best = max(best, point, key=lambda point: point.validation_accuracy)
     return first.eta, best.eta if curve.diverged else None
 
@@ -196,8 +198,12 @@ def described(curve: Curve, low: float | None, high: float | None) -> str:
         lines.append(f"{point.eta:>10.4g} {point.batch_loss:>11.3f} {100 * point.validation_accuracy:>13.2f}")
     if curve.diverged:
         lines.append(f"diverged: {curve.diverged}")
-    if low is None:
+    if low is None and max(point.validation_accuracy for point in curve.points) <= curve.start:
         lines.append("nothing was learned: no suggestion")
+    elif low is None:
+        lines.append(
+            "the accuracy is too ragged for a suggestion: raise --n-validation or --n-train, or take fewer --points"
+        )
     else:
         end = f"--eta-max {high:.3g}" if high is not None else "the accuracy did not fall: test a larger --eta-max"
         lines.append(f"suggested: --eta-min {low:.3g}, {end}")

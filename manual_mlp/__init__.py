@@ -7,6 +7,8 @@ from manual_mlp.augmentation import FlipsAndShifts
 from manual_mlp.batch_statistics import adaptive_batch_norm, precise_batch_norm
 from manual_mlp.diagnosis import (
     diagnose,
+    diagnose_augmentation,
+    diagnose_batch_statistics,
     diagnose_initialization,
     diagnose_minibatches,
     diagnose_numerical_gradients,
@@ -37,6 +39,8 @@ __all__ = [
     "cosine_decay",
     "cyclical_learning_rate",
     "diagnose",
+    "diagnose_augmentation",
+    "diagnose_batch_statistics",
     "diagnose_initialization",
     "diagnose_minibatches",
     "diagnose_numerical_gradients",

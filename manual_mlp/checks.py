@@ -81,7 +81,9 @@ def checked_skips(skips: Sequence[int], sizes: tuple[int, ...]) -> tuple[int, ..
                 f"skips[{place}] is {layer}: that layer takes in {sizes[layer - 1]} features, puts out {sizes[layer]}; "
                 "a skip adds the two, so they must be as many"
             )
-    return tuple(sorted({int(layer) for layer in skips}))
+        if layer in skips[:place]:
+            raise ValueError(f"skips[{place}] is {layer}, which is named before; a layer has one skip: name it once")
+    return tuple(sorted(int(layer) for layer in skips))
 
 
 def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statistics: bool) -> Array:

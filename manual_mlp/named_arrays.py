@@ -36,7 +36,13 @@ class NamedArrays(MutableMapping[str, Array]):
 
     def zeros_like(self) -> "NamedArrays":
         """New arrays of the same names, shapes and dtype, filled with 0."""
-        return NamedArrays(*self._arguments)
+        new = NamedArrays(*self._arguments)
+        new._arguments = self._arguments  # the same object: an update compares them each time
+        return new
+
+    def has_shapes_of(self, other: "NamedArrays") -> bool:
+        """Whether both have the same names with the same shapes."""
+        return self._arguments is other._arguments or self._arguments[0] == other._arguments[0]
 
     def __getitem__(self, name: str) -> Array:
         return self._views[name]

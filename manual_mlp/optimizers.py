@@ -26,6 +26,7 @@ def sgd_update(parameters: NamedArrays, gradients: NamedArrays, eta: float, l2: 
 
     `gradients` are those of the loss; the penalty's is added here.
     """
+    check_gradients(parameters, gradients)
     eta = checked_number("eta", eta, minimum=0)
     l2 = checked_number("l2", l2, minimum=0)
 
@@ -56,6 +57,21 @@ def update_in_blocks(
     for_every_part(with_penalty, range(0, len(parameters.flat), UPDATE_BLOCK))
 
 
+def check_gradients(parameters: NamedArrays, gradients: NamedArrays) -> None:
+    """They are updated in place, in one array: what merely has the same names would not do."""
+    for name, arrays in (("parameters", parameters), ("gradients", gradients)):
+        if not isinstance(arrays, NamedArrays):
+            raise ValueError(
+                f"{name} is a {type(arrays).__name__}; it must be a NamedArrays: net.parameters, and gradients as "
+                "net.cost_and_gradients returns them, or net.parameters.zeros_like() filled with yours name by name"
+            )
+    if not gradients.has_shapes_of(parameters):
+        raise ValueError(
+            f"gradients are not those of these parameters: they are {gradients}, the parameters are {parameters}; "
+            "take them from the same network"
+        )
+
+
 class Optimizer(ABC):
     """An update that remembers: made for `net.parameters`, called as `sgd_update` is.
 
@@ -76,6 +92,7 @@ class Optimizer(ABC):
                 f"parameters are not those that this {type(self).__name__} was made for, whose earlier gradients it "
                 "remembers; make another for each network"
             )
+        check_gradients(parameters, gradients)
         self.update(gradients, checked_number("eta", eta, minimum=0), checked_number("l2", l2, minimum=0))
 
     @abstractmethod

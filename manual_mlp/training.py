@@ -122,9 +122,15 @@ def train(
         raise ValueError(f"learning_rate is {learning_rate!r}; it must be a function of the update number")
     if not callable(optimizer):
         raise ValueError(f"optimizer is {optimizer!r}; it must be one such as sgd_update")
+    if isinstance(optimizer, type):
+        name = optimizer.__name__
+        raise ValueError(f"optimizer is the class {name}; it must be one made for this network: {name}(net.parameters)")
     if not (augment is None or callable(augment)):
         raise ValueError(f"augment is {augment!r}; it must be a function of a batch and a generator")
-    noise = checked_integer("noise_seed", noise_seed, minimum=0) if augment is not None or net.dropout else 0
+    if isinstance(augment, type):
+        name = augment.__name__
+        raise ValueError(f"augment is the class {name}; it must be an instance of it, as in {name}((32, 32, 3))")
+    noise = checked_noise_seed(net, noise_seed, augment) if augment is not None or net.dropout else 0
 
     def record(step: int, eta: float) -> Record:
         penalty = net.penalty(l2)
@@ -167,6 +173,7 @@ def train(
             part = np.take(x, rows, axis=0, out=batch[: len(rows)], mode="clip")  # the default mode copies twice
             if augment is not None:  # (a last 0 would be no number: [noise, step, 0] draws as [noise, step] does)
                 part = augment(part, np.random.default_rng([noise, step, 1]))
+                check_augmented(part, (len(rows), net.sizes[0]))
             masks = net.dropout_masks(len(rows), np.random.default_rng([noise, step, 2])) if net.dropout else None
             space = workspace if len(rows) == len(batch) else None
             loss = net.loss_and_gradients(part, y[rows], gradients, space, masks)
@@ -215,6 +222,21 @@ def checked_state(
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise ValueError(f"resume.epoch is no state of {rng.bit_generator}: {error}") from None
     return step, state.epoch, list(state.history)
+
+
+def checked_noise_seed(net: MLP, noise_seed: object, augment: object) -> int:
+    if noise_seed is None:
+        who = " and ".join([*(["augment"] if augment is not None else []), *(["dropout"] if net.dropout else [])])
+        raise ValueError(
+            f"noise_seed is None; it must be an integer of at least 0, from which the random numbers of {who} are drawn"
+        )
+    return checked_integer("noise_seed", noise_seed, minimum=0)
+
+
+def check_augmented(batch: Array, shape: tuple[int, int]) -> None:
+    if np.shape(batch) != shape:
+        what = "None" if batch is None else f"an array of shape {np.shape(batch)}"
+        raise ValueError(f"augment returned {what}; it must return the batch that it is given, {shape}, changed or not")
 
 
 def check_batch_size(net: MLP, images: int, batch_size: int) -> None:

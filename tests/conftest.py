@@ -1,5 +1,10 @@
 """What several tests start from: networks whose every parameter has left its default, batches, images, scripts."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # pytest -n: each worker has a core; to be said before NumPy is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import importlib
 import signal
 import subprocess

@@ -45,6 +45,12 @@ def trained(data=(X, Y), validation=(X, Y), **settings):
     return train(mlp(), data, validation, **{**defaults, **settings})
 
 
+def updated(kind, gradients):
+    """One update with what `gradients` makes of the parameters."""
+    net = mlp()
+    kind(net.parameters)(net.parameters, gradients(net.parameters), 0.1)
+
+
 def optimizer(kind, dtype=np.float64, **settings):
     return kind(mlp(dtype=dtype).parameters, **settings)
 
@@ -91,6 +97,10 @@ BAD = {
     "skips: the output layer": (
         lambda: mlp([5, 4, 4], skips=(2,)),
         "skips.0. is 2; the hidden layers have the numbers 1",
+    ),
+    "skips: twice": (
+        lambda: mlp([4, 4, 4, 4], skips=[2, 1, 2]),
+        r"^skips\[2\] is 2, which is named before; a layer has one skip: name it once$",
     ),
     "skips: 0": (lambda: mlp([4, 4, 4], skips=(0,)), r"skips\[0\] is 0; it must be an integer of at least 1"),
     "skips: True": (lambda: mlp([4, 4, 4], skips=True), r"skips is True; it must name hidden layers, as in \(2, 3\)"),
@@ -224,6 +234,30 @@ BAD = {
     ),
     "train: a seed": (lambda: trained(rng=3), "rng is 3"),
     "eta: a string": (lambda: sgd_update(mlp().parameters, mlp().parameters, "0.1"), "eta is '0.1'"),
+    "parameters: a dictionary": (
+        lambda: sgd_update(dict(mlp().parameters), mlp().parameters, 0.1),
+        "^parameters is a dict; it must be a NamedArrays: net.parameters, and gradients as",
+    ),
+    "gradients: a dictionary": (
+        lambda: sgd_update(mlp().parameters, dict(mlp().parameters), 0.1),
+        "^gradients is a dict; it must be a NamedArrays",
+    ),
+    "gradients: of another network": (
+        lambda: sgd_update(mlp([5, 3, 2]).parameters, mlp([5, 4, 2]).parameters, 0.1),
+        r"^gradients are not those of these parameters: they are NamedArrays\(linear1.weight \(4, 5\)",
+    ),
+    "gradients: as many, in other shapes": (
+        lambda: sgd_update(mlp([2, 1, 2]).parameters, mlp([4, 1, 1]).parameters, 0.1),
+        "take them from the same network$",
+    ),
+    "gradients: a dictionary for AdamW": (
+        lambda: updated(AdamW, dict),
+        "^gradients is a dict; it must be a NamedArrays",
+    ),
+    "gradients: of another network, for momentum": (
+        lambda: updated(Momentum, lambda _: mlp([5, 2]).parameters),
+        "^gradients are not those of these parameters",
+    ),
     "eta: negative": (lambda: sgd_update(mlp().parameters, mlp().parameters, -0.1), "eta is -0.1"),
     # augmentation
     "flip: a percentage": (lambda: augmented(flip=50), "flip is 50; it must be a probability, from 0 to 1"),

@@ -107,6 +107,16 @@ def test_a_right_update_is_never_accused(sizes, dtype):
     assert report.ok, report
 
 
+def test_what_single_precision_rounds_off_in_a_step_of_zeros_is_not_accused():
+    for seed in range(100):
+        rng = RNG(seed)
+        shapes = {"linear1.weight": (5, 6), "linear1.bias": (5,), "linear2.weight": (4, 5), "linear2.bias": (4,)}
+        before = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        gradients = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+        after = {name: value - np.float32(ETA) * np.float32(gradients[name]) for name, value in before.items()}
+        assert diagnose_update(before, after, ETA, gradients=gradients).ok
+
+
 def test_gradient_and_update_in_one_function_are_told_apart():
     parameters, x, y, _ = case((6, 7, 5, 4), batch_norm=True)
     gradients = student.cost_and_gradients(parameters, x, y, 0.0)[1]
@@ -218,7 +228,8 @@ SCHEDULES = [
 )
 def test_a_schedule_s_mistake_is_named(name, mistaken, n_s):
     bounds = {**BOUNDS, "step_size": n_s}
-    report = diagnose_schedule([mistaken(t, n_s) for t in range(4 * n_s)], **bounds, updates_per_epoch=10)
+    etas = [mistaken(t, n_s) for t in range(4 * n_s)]
+    report = diagnose_schedule(etas, **bounds, annealing=1.0, updates_per_epoch=10)
     # a mirrored triangle is exchanged bounds as well as a start at the maximum: the same numbers
     assert name in (report.findings[0].mistake, *report.findings[0].equals)
 

@@ -189,10 +189,11 @@ def rules_with_their_own_epsilon():
     [
         (lambda *_: None, "unfilled", "returns None"),
         (lambda w, *_: w, "wrong_type", "must return (next w, config)"),
+        (lambda w, _, config: (w, config), "not_moved", "it returns w as it was given: nothing moves"),
         (lambda w, *_: (w, None), "wrong_type", "the next step needs its state"),
         (lambda w, _, config: (w.ravel()[:3], config), "wrong_shape", "its shape is (3,)"),
     ],
-    ids=["None", "no config", "config is None", "shape"],
+    ids=["None", "no config", "not moved", "config is None", "shape"],
 )
 def test_strange_update_rules_are_said_in_words(rule, mistake, words):
     report = diagnose_update_rule("adam", rule)

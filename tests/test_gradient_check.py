@@ -168,7 +168,7 @@ def test_differences_check_their_batch(make_case):
     with pytest.raises(ValueError, match="y contains the label 4; 4 classes"):
         numerical_gradients(net, x, np.full(6, 4))
     two_layers, x, y = make_case(2, True, 6)
-    with pytest.raises(ValueError, match="batch of one"):
+    with pytest.raises(ValueError, match="statistics of one image"):
         numerical_gradients(two_layers, x[:1], y[:1])
     for depth, batch_norm in ((1, True), (2, False)):  # nothing is normalized: one image will do
         net, x, y = make_case(depth, batch_norm, 6)

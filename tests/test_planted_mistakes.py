@@ -315,7 +315,7 @@ MISTAKES = [
     (
         "adaptive statistics batch by batch",
         batch_statistics.adaptive_batch_norm,
-        "max(2, np.shape(x)[0] if np.ndim(x) else 0)",
+        "sys.maxsize",
         "10",
         "adaptive",
     ),
@@ -390,8 +390,8 @@ MISTAKES = [
     (
         "one array for all gradients",
         named_arrays.NamedArrays.zeros_like,
-        "return NamedArrays(*self._arguments)",
-        "return self.__dict__.setdefault('_kept', NamedArrays(*self._arguments))",
+        "return new",
+        "return self.__dict__.setdefault('_kept', new)",
         "own gradients",
     ),
     (

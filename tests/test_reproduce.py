@@ -122,7 +122,7 @@ def small_answer(trained):
         Published("R2", "normalized, validation loss", 1.1, OTHER, "validation_loss"),
     )
     assert trained.beside(published[:1])[0].ours == trained.measured(RUN)
-    figure = reproduce.plot_claims([trained.claim("normalization", OTHER, RUN)])
+    figure = reproduce.plot_claims([("", [trained.claim("normalization", OTHER, RUN)])])
     return Answer(
         "A small question",
         "Its settings.",
@@ -141,7 +141,9 @@ def run(arguments, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(argument) for argument in ("reproduce.py", *arguments)])
     small = SimpleNamespace(answer=small_answer)
     parts = {"reports": reproduce.Part("# The reports", (small,), "claims", "A remark.")}
-    parts["extras"] = reproduce.Part("# The extras", (SimpleNamespace(answer=smaller_answer),), "extras")
+    parts["extras"] = reproduce.Part(
+        "# The extras", (SimpleNamespace(answer=smaller_answer),), "extras", panel_each=True
+    )
     monkeypatch.setattr(reproduce, "PARTS", parts)
     with pytest.raises(SystemExit) as end:
         run_script(reproduce.main, reproduce.Settings)
@@ -169,9 +171,10 @@ def test_the_document_holds_every_number_and_where_it_comes_from(arguments, tmp_
     assert run([*arguments, "--output", tmp_path / "out"], monkeypatch) == 0
     printed = capsys.readouterr().out
     document = (tmp_path / "out" / "RESULTS.md").read_text()
-    for fact in ("tiny.npz", "fingerprint", "3 for every published number", "numpy", "commit", "wall time", "cores"):
+    for fact in ("tiny.npz", "fingerprint", "3 for every number", "numpy", "commit", "wall time", "cores"):
         assert fact in document
     assert "Not reproduced: Random labels." in document
+    assert document.count("A published number is *reproduced* if") == 1, "the extras have no published numbers"
     assert re.search(r"\| A small question +\| 3 +\| \d", document)
     assert re.search(r"\| A small question +\| 3 +\| \d", printed)
     figures = re.findall(r"!\[.*\]\((.*)\)", document)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from manual_mlp import MLP, evaluate, minibatches, optimizers, sgd_update, train
+from manual_mlp import MLP, Adam, FlipsAndShifts, evaluate, minibatches, optimizers, sgd_update, train
 
 
 def problem(images=60, seed=0):
@@ -303,7 +303,27 @@ def test_bad_arguments_are_named(call, message):
         ({"l2": -0.1}, "l2 is -0.1"),
         ({"optimizer": "adam"}, "optimizer is 'adam'; it must be one such as sgd_update"),
         ({"augment": True}, "augment is True; it must be a function of a batch and a generator"),
-        ({"augment": shake}, "noise_seed is None; it must be an integer of at least 0"),
+        (
+            {"augment": shake},
+            "^noise_seed is None; it must be an integer of at least 0, from which the random numbers of augment",
+        ),
+        ({"augment": shake, "noise_seed": -1}, "^noise_seed is -1; it must be an integer of at least 0$"),
+        (
+            {"augment": FlipsAndShifts},
+            r"^augment is the class FlipsAndShifts; it must be an instance of it, as in Flips",
+        ),
+        (
+            {"augment": lambda *_: None, "noise_seed": 0},
+            r"^augment returned None; it must return the batch that it is given, \(10, 5\), changed or not$",
+        ),
+        (
+            {"augment": lambda batch, _: batch[:, :4], "noise_seed": 0},
+            r"^augment returned an array of shape \(10, 4\); it must return the batch",
+        ),
+        (
+            {"optimizer": Adam},
+            r"^optimizer is the class Adam; it must be one made for this network: Adam\(net.parameters\)$",
+        ),
         ({"eta": -0.1}, r"learning_rate\(0\) is -0.1; it must be a finite number of at least 0"),
         ({"data": problem()[0]}, "data is a ndarray; it must be a pair"),
         ({"data": (problem()[0], problem()[1] + 1)}, "y contains the label 2"),
@@ -313,3 +333,10 @@ def test_bad_arguments_are_named(call, message):
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         trained(network(batch_norm=True), **settings)
+
+
+def test_dropout_without_a_seed_is_named_beside_augment():
+    with pytest.raises(ValueError, match=r"the random numbers of augment and dropout are drawn$"):
+        trained(network(dropout=0.5), augment=shake)
+    with pytest.raises(ValueError, match=r"the random numbers of dropout are drawn$"):
+        trained(network(dropout=0.5))

@@ -12,6 +12,7 @@ from manual_mlp.adapters.arrangement import Arrangement, Inputs, environment, si
 from manual_mlp.adapters.gradients import gradients_in
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import instance_of
+from manual_mlp.adapters.options import Options, is_options
 from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of, plays
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.roles import (
@@ -33,6 +34,8 @@ OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
 def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
     """What to pass for one parameter; `inspect.Parameter.empty` to leave it at its default."""
     role = argument_role(parameter.name)
+    if role is None and is_options(parameter.name):
+        return Options(env)
     made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - {"x", "batch", "train"} else None
     if role is not None and role.kind == "X":
         labels = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
@@ -178,7 +181,8 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
     probability = None
     if network.forward is not None:
         try:
-            result = called_part(network, network.forward, env, {}, instance)
+            training = modes_of_training(network.forward) if how.batch_norm else {}
+            result = called_part(network, network.forward, env, training, instance)
             passed = spread(network, network.forward, result, given)
             with contextlib.suppress(ValueError, TypeError):
                 if (found := passed.get("P")) is not None:
@@ -209,6 +213,18 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
         except Failed as failed:
             network.failures["gradients"] = failed
     return Outcome(probability, costs, gradients, instance, result)
+
+
+def modes_of_training(part: Part) -> dict[str, Any]:
+    """What a forward pass must be told that is in test mode if it is told nothing: mode="test", is_training=False."""
+    chosen: dict[str, Any] = {}
+    for p in part.parameters():
+        role = role_of(p.name)
+        if "mode" in words(p.name) and p.default in ("test", "eval", "inference"):
+            chosen[plain(p.name)] = "train"
+        elif role is not None and role.kind in ("trains", "tests") and p.default is (role.kind == "tests"):
+            chosen[plain(p.name)] = role.kind == "trains"
+    return chosen
 
 
 def is_loss_alone(part: Part) -> bool:

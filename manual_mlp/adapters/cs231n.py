@@ -15,6 +15,7 @@ from manual_mlp.adapters.cs231n_textbook import (
     relu_forward,
 )
 from manual_mlp.adapters.cs231n_updates import update
+from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose_operation
@@ -118,7 +119,7 @@ def linear(program: Program, names: Sequence[str]) -> Report:
         return dx, transposed(dw), db
 
     report = diagnose_operation("linear", forward=forward, backward=if_there(program, backward_name, backward))
-    return images_kept(program, report, names) if report.ok else report
+    return images_kept(program, report, names) if report.ok else in_their_words(report)
 
 
 def images_kept(program: Program, report: Report, names: Sequence[str]) -> Report:
@@ -221,6 +222,8 @@ def dropout(program: Program, names: Sequence[str]) -> Report:
     if not program.has(forward_name):
         return batch_norm_backward_alone(program, backward_name)
     theirs = program.name_of(forward_name)
+    if (shared := shared_draws(program, forward_name)) is not None:
+        return Report("dropout", [shared])
     keeps = p_keeps(program, forward_name)
 
     def forward(x: Array, p: float, rng: Any) -> Any:
@@ -247,12 +250,30 @@ def dropout(program: Program, names: Sequence[str]) -> Report:
 
 def p_keeps(program: Program, name: str) -> bool:
     """Measured: at p = 0.8, are most units kept or most dropped?"""
-    out, _ = pair(
-        program,
-        program.name_of(name),
-        program.call(name, np.ones((100, 100)), {"mode": "train", "p": 0.8, "seed": 5}),
-    )
-    return bool(np.mean(program.guard.array(program.name_of(name), "out", out, (100, 100)) != 0) > 0.5)
+    return bool(np.mean(kept_units(program, name, 5)) > 0.5)
+
+
+def kept_units(program: Program, name: str, seed: int) -> Array:
+    """Which units of 100 images are kept at p = 0.8."""
+    answer = program.call(name, np.ones((100, 100)), {"mode": "train", "p": 0.8, "seed": seed})
+    out, _ = pair(program, program.name_of(name), answer)
+    kept: Array = program.guard.array(program.name_of(name), "out", out, (100, 100)) != 0
+    return kept
+
+
+def shared_draws(program: Program, name: str) -> Finding | None:
+    """Are units kept or dropped together? A few seeds, for where one draw decides about everything."""
+    masks = [kept_units(program, name, seed) for seed in range(5, 25)]
+    if all(mask.all() for mask in masks) or not any(mask.any() for mask in masks):
+        return None
+    images = all((mask == mask[:1]).all() for mask in masks)
+    units = all((mask == mask[:, :1]).all() for mask in masks)
+    said = {(True, True): "one number decides about the whole batch", (True, False): "every image has the same mask"}
+    said |= {(False, True): "all units of an image are kept or dropped together"}
+    if not (sentence := said.get((images, units))):
+        return None
+    sentence += ": draw as many numbers as x has"
+    return Finding("dropout forward: mask", sentence, "dropout_shared_draw", formula="np.random.rand(*x.shape)")
 
 
 def softmax(program: Program, names: Sequence[str]) -> Report:

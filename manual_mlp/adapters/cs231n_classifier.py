@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.report import Report
@@ -31,7 +32,7 @@ def classifier(program: Program, name: str) -> Report:
     return report
 
 
-def with_penalty(program: Program, name: str, factor: float) -> Report:
+def with_penalty(program: Program, name: str, factor: int) -> Report:
     """The first batch with which something is wrong. The bias of our network is a row of W under a feature that is 1,
     and is 0 here, so that it costs no penalty.
     """
@@ -45,7 +46,7 @@ def with_penalty(program: Program, name: str, factor: float) -> Report:
         report = diagnose((cost, {"linear1.weight": dW[:-1].T, "linear1.bias": dW[-1]}), parameters, x, y, l2)
         if not report.ok:
             break
-    return as_they_call_it(report)
+    return in_their_words(as_they_call_it(report), factor)
 
 
 def as_they_call_it(report: Report) -> Report:

@@ -28,13 +28,15 @@ WIDTHS = ALIASES["hidden"][:4]  # those that take a list, for any number of hidd
 
 
 def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
-    """An instance, with those of the values that its constructor has an argument for. (hidden is a tuple.)"""
+    """An instance, with those of the values that its constructor has an argument for; what is None is left to its
+    default. (hidden is a tuple.)
+    """
     made = program.classes()[name]
     accepts = inspect.signature(made).parameters
     arguments = {}
     for key, value in values.items():
         for alias in ALIASES[key]:
-            if alias in accepts:
+            if alias in accepts and value is not None:
                 if key == "hidden":
                     value = list(value) if alias in WIDTHS else value[0]
                 if alias == "normalization":
@@ -107,7 +109,8 @@ def problem(hidden: Sequence[int], batch_norm: bool) -> tuple[dict[str, Array], 
     return parameters, rng.normal(size=(11, INPUTS)), rng.integers(0, CLASSES, 11)
 
 
-def cost_and_gradients(program: Program, name: str, result: Any, values: Mapping[str, Array]) -> Any:
+def cost_and_gradients(program: Program, name: str, net: Any, result: Any, values: Mapping[str, Array]) -> Any:
+    """Under our names and in our layout; a bias of shape (1, M) may have a gradient of that shape."""
     cost, theirs = program.guard.several(f"{name}.loss", result, ("loss", "grads"))
     if not isinstance(theirs, Mapping):
         raise program.guard.failed(
@@ -117,6 +120,8 @@ def cost_and_gradients(program: Program, name: str, result: Any, values: Mapping
         raise program.guard.failed(f"{name}.loss", "unfilled", "is not filled in yet: it returns no gradients")
     mine = {}
     for ours in values:
-        if (value := theirs.get(their_key(ours))) is not None:
-            mine[ours] = np.asarray(value).T if ours.startswith("linear") and ours.endswith("weight") else value
+        if (value := theirs.get(key := their_key(ours))) is not None:
+            is_weight = ours.startswith("linear") and ours.endswith("weight")
+            as_made = np.ndim(value) == 2 and np.shape(value) == np.shape(net.params[key])
+            mine[ours] = np.asarray(value).T if is_weight else np.reshape(value, -1) if as_made else value
     return cost, mine

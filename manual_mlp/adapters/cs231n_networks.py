@@ -21,6 +21,7 @@ from manual_mlp.adapters.cs231n_instances import (
 )
 from manual_mlp.adapters.cs231n_modes import initialization, network_with_dropout, test_mode
 from manual_mlp.adapters.cs231n_training import predictions, training
+from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose
@@ -77,7 +78,7 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
             put(program, name, net, values)
             extra = {"reg": factor * l2} if "reg" in accepts else {}
             result = program.guard.call(f"{name}.loss", net.loss, x, y, **extra)
-            return cost_and_gradients(program, name, result, values)
+            return cost_and_gradients(program, name, net, result, values)
 
         return answer
 
@@ -93,7 +94,9 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     if report.ok or all("cost" not in finding.place for finding in report.findings):
         report = with_more(report, test_mode(program, name, settings, parameters, x, y))
         report = with_more(report, initialization(program, name, settings))
-    return report
+    if not report.ok and (beside := sorted({source.path.name for source in program.finder.sources.values()})):
+        program.guard.note(f"{name} uses {' and '.join(beside)} beside it: look at these first")
+    return in_their_words(report, factor)
 
 
 def speaks_better(other: Report, report: Report) -> bool:

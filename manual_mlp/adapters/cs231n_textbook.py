@@ -74,6 +74,18 @@ def affine_relu_backward(dout: Array, cache: Any) -> Any:
     return affine_backward(dout * (out > 0), linear)
 
 
+def affine_bn_relu_forward(x: Array, w: Array, b: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]) -> Any:
+    hidden, linear = affine_forward(x, w, b)
+    out, normalization = batchnorm_forward(hidden, gamma, beta, bn_param)
+    return np.maximum(out, 0), (linear, normalization, out)
+
+
+def affine_bn_relu_backward(dout: Array, cache: Any) -> Any:
+    linear, normalization, out = cache
+    dhidden, dgamma, dbeta = batchnorm_backward(dout * (out > 0), normalization)
+    return *affine_backward(dhidden, linear), dgamma, dbeta
+
+
 TEXTBOOK: dict[str, Any] = {
     function.__name__: function
     for function in (
@@ -88,5 +100,7 @@ TEXTBOOK: dict[str, Any] = {
         dropout_backward,
         affine_relu_forward,
         affine_relu_backward,
+        affine_bn_relu_forward,
+        affine_bn_relu_backward,
     )
 } | {"batchnorm_backward_alt": batchnorm_backward}

@@ -1,21 +1,26 @@
-"""CS231n's first network beside its loss: .train, by gradient descent on random minibatches, and .predict."""
+"""CS231n's first network beside its loss: .train, by gradient descent on random minibatches and a learning rate
+that decays once an epoch, and .predict."""
 
 import ast
 import inspect
+import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from manual_mlp.adapters.cs231n_instances import CLASSES, HIDDEN, INPUTS, built, problem, put, their_key
 from manual_mlp.adapters.cs231n_modes import hidden_layers
+from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.unfilled import is_unfilled
 from manual_mlp.diagnosis import diagnose_update
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.layers import Array
 
-IMAGES, BATCH, UPDATES, ETA, REG = 40, 10, 6, 0.1, 0.3
+IMAGES, BATCH, UPDATES, ETA, REG, DECAY = 40, 10, 6, 0.1, 0.3, 0.5
+DECAYS = "learning_rate *= learning_rate_decay, once an epoch"
 
 
 class Asked(NamedTuple):
@@ -28,33 +33,80 @@ class Asked(NamedTuple):
     gradients: Mapping[str, Array]
 
 
+class Training(NamedTuple):
+    """All calls of one training, the parameters after each, and the images and labels that it was given."""
+
+    asked: list[Asked]
+    after: list[Mapping[str, Array]]
+    x: Array
+    y: Any
+
+    def moves(self) -> list[Array]:
+        return [flat(new) - flat(call.parameters) for call, new in zip(self.asked, self.after, strict=True)]
+
+    def gradients(self) -> list[Array]:
+        return [flat(call.gradients) for call in self.asked]
+
+    def rates(self) -> list[float] | None:
+        """The learning rate of every update, if each is one of gradient descent."""
+        pairs = list(zip(self.moves(), self.gradients(), strict=True))
+        rates = [-float(np.vdot(move, gradient) / np.vdot(gradient, gradient)) for move, gradient in pairs]
+        fits = (np.allclose(move, -rate * g, atol=1e-9) for (move, g), rate in zip(pairs, rates, strict=True))
+        return rates if all(fits) else None
+
+
+def flat(values: Mapping[str, Array]) -> Array:
+    return np.concatenate([np.ravel(values[key]) for key in sorted(values)]).astype(np.float64)
+
+
 def training(program: Program, name: str, deep: bool) -> Report:
     """A few updates with a loss of our own in place of the network's, whose gradients are known."""
-    hidden = HIDDEN if deep else HIDDEN[:1]
-    parameters, _, _ = problem(hidden, batch_norm=False)
-    net = instance(program, name, parameters, hidden)
-    theirs, rng, asked, scores = f"{name}.train", np.random.default_rng(4), list[Asked](), net.loss
-
-    def loss(X: Any, y: Any = None, reg: Any = 0.0, **_: Any) -> Any:
-        if y is None and X is not None:
-            return scores(X)
-        if X is None or y is None:
-            raise NotImplementedError
-        values = {key: np.array(value, dtype=np.float64) for key, value in net.params.items()}
-        gradients = {key: rng.normal(size=value.shape) for key, value in values.items()}
-        asked.append(Asked(np.array(X), np.array(y), reg, values, gradients))
-        return 1.0, {key: gradient.copy() for key, gradient in gradients.items()}
-
-    net.loss = loss
-    x, y = rng.normal(size=(IMAGES, INPUTS)), rng.integers(0, CLASSES, IMAGES)
-    settings = {"learning_rate": ETA, "learning_rate_decay": 1.0, "reg": REG, "num_iters": UPDATES}
-    settings |= {"batch_size": BATCH, "verbose": False}
-    accepts = inspect.signature(net.train).parameters
+    theirs = f"{name}.train"
+    accepts = inspect.signature(getattr(program.classes()[name], "train")).parameters  # noqa: B009
     written = [n for n in ast.walk(program.defined[name]) if isinstance(n, ast.FunctionDef) and n.name == "train"]
     if any(is_unfilled(method) for method in written):
         raise program.guard.failed(theirs, "empty", "is not filled in yet")
     if missing := [key for key in ("learning_rate", "num_iters", "batch_size") if key not in accepts]:
         raise program.guard.failed(theirs, "uncallable", f"takes no {', '.join(missing)}: it is not looked at")
+    hidden = HIDDEN if deep else HIDDEN[:1]
+    parameters, _, _ = problem(hidden, batch_norm=False)
+    run = trained(program, name, parameters, UPDATES, decay=1.0)
+    decays = "learning_rate_decay" in accepts
+    update = updates(program, theirs, run, parameters, decays)
+    findings = [*minibatches(run), *update.findings]
+    if any(call.reg != REG for call in run.asked) and "reg" in accepts:
+        findings.append(Finding("regularization", "reg is not handed on to the loss", "reg_not_passed"))
+    report = Report(theirs, findings, update.agreeing, update.unjudged, update.notes)
+    if findings:
+        return in_their_words(report)
+    agreeing = [*update.agreeing, "minibatches"]
+    if not decays:
+        return replace(report, agreeing=agreeing)
+    decayed = learning_rate_decay(trained(program, name, parameters, 3 * IMAGES // BATCH, decay=DECAY))
+    return Report(theirs, decayed.findings, [*agreeing, *decayed.agreeing], notes=[*update.notes, *decayed.notes])
+
+
+def trained(program: Program, name: str, parameters: Mapping[str, Array], count: int, decay: float) -> Training:
+    """Their training, and what it asked of our loss. The gradients have the shapes that their own loss gives them."""
+    net = instance(program, name, parameters)
+    theirs, rng, asked, own = f"{name}.train", np.random.default_rng(4), list[Asked](), net.loss
+    x, y = rng.normal(size=(IMAGES, INPUTS)), rng.integers(0, CLASSES, IMAGES)
+    shapes = shapes_of_gradients(program, name, parameters, x, y)
+
+    def loss(X: Any, y: Any = None, reg: Any = 0.0, **_: Any) -> Any:
+        if y is None and X is not None:
+            return own(X)
+        if X is None or y is None:
+            raise NotImplementedError
+        values = {key: np.array(value, dtype=np.float64) for key, value in net.params.items()}
+        gradients = {key: rng.normal(size=value.shape) for key, value in values.items()}
+        asked.append(Asked(np.array(X), np.array(y), reg, values, gradients))
+        return 1.0, {key: np.reshape(value, shapes.get(key, value.shape)).copy() for key, value in gradients.items()}
+
+    net.loss = loss
+    settings = {"learning_rate": ETA, "learning_rate_decay": decay, "reg": REG, "num_iters": count}
+    settings |= {"batch_size": BATCH, "verbose": False}
+    accepts = inspect.signature(net.train).parameters
     known = {key: value for key, value in settings.items() if key in accepts}
     validation = (x[:5], y[:5]) if {"X_val", "y_val"} <= accepts.keys() else ()
     program.guard.call(theirs, net.train, x, y, *validation, **known)
@@ -65,22 +117,32 @@ def training(program: Program, name: str, deep: bool) -> Report:
         np.array_equal(call.parameters[key], new[key]) for call, new in zip(asked, after, strict=True) for key in new
     ):
         raise program.guard.failed(theirs, "unfilled", "is not filled in yet: the parameters do not move")
-    update = updates(program, theirs, asked, after, parameters)
-    findings = [*minibatches(asked, x, y), *update.findings]
-    if any(call.reg != REG for call in asked) and "reg" in accepts:
-        findings.append(Finding("regularization", "reg is not handed on to the loss", "reg_not_passed"))
-    agreeing = [*update.agreeing, *([] if findings else ["minibatches"])]
-    return Report(theirs, findings, agreeing, update.unjudged, update.notes)
+    return Training(asked, after, x, y)
 
 
-def instance(program: Program, name: str, parameters: Mapping[str, Array], hidden: Any) -> Any:
+def shapes_of_gradients(
+    program: Program, name: str, parameters: Mapping[str, Array], x: Array, y: Any
+) -> dict[str, tuple[int, ...]]:
+    """Those of their own loss, where it has one and they have as many values as the parameters."""
+    net = instance(program, name, parameters)
+    try:
+        _, gradients = net.loss(x, y)
+        shapes = {key: np.shape(gradients[key]) for key in net.params}
+    except Exception:  # that it fails is said where the loss itself is looked at
+        return {}
+    return {key: shape for key, shape in shapes.items() if np.prod(shape) == np.size(net.params[key])}
+
+
+def instance(program: Program, name: str, parameters: Mapping[str, Array]) -> Any:
+    hidden = [len(value) for key, value in parameters.items() if key.endswith("bias")][:-1]
     net = built(program, name, {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64})
     put(program, name, net, parameters)
     return net
 
 
-def minibatches(asked: list[Asked], x: Array, y: Any) -> list[Finding]:
+def minibatches(run: Training) -> list[Finding]:
     """Are they images of the training set with their own labels, as many as asked for, and others every time?"""
+    asked, _, x, y = run
     numbers = {row.tobytes(): number for number, row in enumerate(x)}
     drawn = []
     for call in asked:
@@ -104,14 +166,9 @@ def said(sentence: str, mistake: str, place: str = "batch") -> Finding:
     return Finding(f"minibatch: {place}", sentence, mistake, link=f"{DERIVATIONS}#minibatches")
 
 
-def updates(
-    program: Program,
-    theirs: str,
-    asked: list[Asked],
-    after: list[Mapping[str, Array]],
-    parameters: Mapping[str, Array],
-) -> Report:
-    """Every step beside gradient descent; momentum is as good."""
+def updates(program: Program, theirs: str, run: Training, parameters: Mapping[str, Array], decays: bool) -> Report:
+    """Every step beside gradient descent; momentum is as good. A rule that moves no parameter so is not judged."""
+    asked, after = run.asked, run.after
 
     def ours(values: Mapping[str, Array]) -> dict[str, Array]:
         return {
@@ -126,22 +183,26 @@ def updates(
     first = next((report for report in reports if not report.ok), None)
     if first is None:
         return Report(theirs, [], [f"{len(reports)} updates"])
-    if (mu := momentum(asked, after)) is not None:
+    rates = run.rates()
+    if rates is not None and np.isclose(rates[0], ETA) and not np.allclose(rates, ETA):
+        changed = f"it goes from {rates[0]:.3g} to {rates[-1]:.3g}"
+        if not decays:
+            return Report(theirs, [], [f"{len(reports)} updates"], notes=[f"the learning rate changes: {changed}"])
+        sentence = f"{changed} where learning_rate_decay is 1: it must be multiplied by it"
+        return Report(theirs, [Finding("learning rate", sentence, "lr_other_decay", formula=DECAYS)])
+    if (mu := momentum(run)) is not None:
         return Report(theirs, [], [f"{len(reports)} updates"], notes=[f"it moves with momentum, {mu:.3g}"])
-    if any(finding.mistake is None for finding in first.findings):
+    descending = set.intersection(*(set(report.agreeing) for report in reports))
+    if not descending and any(finding.mistake is None for finding in first.findings):
         sentence = "updates neither by gradient descent nor with momentum, and no known mistake explains its steps"
         raise program.guard.failed(theirs, "uncallable", f"{sentence}: they are not looked at")
     return first
 
 
-def momentum(asked: list[Asked], after: list[Mapping[str, Array]]) -> float | None:
+def momentum(run: Training) -> float | None:
     """The mu of velocity = mu velocity - eta gradient, w + velocity, if that is what moves all parameters."""
-
-    def flat(values: Mapping[str, Array]) -> Array:
-        return np.concatenate([np.ravel(values[key]) for key in sorted(asked[0].gradients)]).astype(np.float64)
-
-    moves = [flat(new) - flat(call.parameters) for call, new in zip(asked, after, strict=True)]
-    kept = [move + ETA * flat(call.gradients) for move, call in zip(moves, asked, strict=True)]
+    moves, gradients = run.moves(), run.gradients()
+    kept = [move + ETA * gradient for move, gradient in zip(moves, gradients, strict=True)]
     if len(moves) < 2 or np.abs(kept[0]).max() > 1e-9:
         return None
     mu = float(np.vdot(kept[1], moves[0]) / np.vdot(moves[0], moves[0]))
@@ -149,11 +210,37 @@ def momentum(asked: list[Asked], after: list[Mapping[str, Array]]) -> float | No
     return mu if fits and 0 < mu < 1 else None
 
 
+def learning_rate_decay(run: Training) -> Report:
+    """Is the learning rate multiplied by learning_rate_decay once an epoch? (Not looked at with momentum.)"""
+    place, epoch = "learning rate", IMAGES // BATCH
+    if (rates := run.rates()) is None:
+        return Report(place)
+    factors = np.array([later / earlier for earlier, later in itertools.pairwise(rates)])
+    changes = np.flatnonzero(abs(factors - 1) > 1e-6) + 1  # after how many updates
+    mistake, sentence = "", ""
+    if not len(changes):
+        sentence, mistake = "it never decays: learning_rate_decay is not used", "lr_never_decays"
+    elif (factors > 1 + 1e-6).any():
+        sentence, mistake = "it grows from epoch to epoch; learning_rate_decay is below 1", "lr_grows"
+    elif not np.allclose(factors[changes - 1], DECAY):
+        by = f"{factors[changes - 1][0]:.3g}"
+        sentence, mistake = f"it is multiplied by {by}, where learning_rate_decay is {DECAY}", "lr_other_decay"
+    elif len(changes) == len(factors):
+        sentence = f"it decays after every update; an epoch has {epoch} of them here"
+        mistake = "lr_decays_every_update"
+    elif (np.diff(changes) != epoch).any():
+        when = ", ".join(map(str, changes))
+        return Report(place, notes=[f"the learning rate decays after updates {when}; an epoch has {epoch} here"])
+    if mistake:
+        return Report(place, [Finding(place, sentence, mistake, formula=DECAYS)])
+    return Report(place, agreeing=[place])
+
+
 def predictions(program: Program, name: str, deep: bool) -> Report:
     """.predict(X): the class with the highest score of each image."""
     hidden = HIDDEN if deep else HIDDEN[:1]
     parameters, x, _ = problem(hidden, batch_norm=False)
-    net = instance(program, name, parameters, hidden)
+    net = instance(program, name, parameters)
     theirs, place = f"{name}.predict", "predicted classes"
     answer = program.guard.call(theirs, net.predict, x)
     scores = hidden_layers(parameters, x, lambda h, _: h)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from manual_mlp.adapters.guard import Shared
 from manual_mlp.adapters.program import Program
 from manual_mlp.diagnosis import diagnose_update_rule
 from manual_mlp.diagnosis.report import Report
@@ -35,7 +36,7 @@ def steps(program: Program, name: str, given: tuple[str, ...]) -> Report:
         if first:
             config = {key: value for key, value in config.items() if key not in given}
         first = False
-        answer = program.call(name, w, dw, config)
+        answer = program.call(name, Shared(w), dw, config)  # a rule may write into w
         if not isinstance(answer, tuple | list) or len(answer) != 2:
             kind = "None" if answer is None else f"a {type(answer).__name__}"
             failure = "unfilled" if answer is None else "type"

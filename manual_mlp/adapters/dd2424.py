@@ -9,16 +9,18 @@ with one layer only, although it has more, was not run.
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, reference
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, as_computed, reference
 from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
-from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches, trainers
+from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches
+from manual_mlp.adapters.dd2424_schedule import schedule
 from manual_mlp.adapters.dd2424_setup import (
     accuracies,
     accuracy,
@@ -28,18 +30,18 @@ from manual_mlp.adapters.dd2424_setup import (
     standardizers,
 )
 from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
-from manual_mlp.adapters.dd2424_training import rest_of, update, updates
+from manual_mlp.adapters.dd2424_training import trainers, updates
+from manual_mlp.adapters.dd2424_update import rest_of, update
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, can_normalize, is_normalized, networks, parts_of, plays
 from manual_mlp.adapters.program import Inspection, Program, words
-from manual_mlp.adapters.reading import OUR_FAULT, chosen_arrangement, is_ours
+from manual_mlp.adapters.reading import OUR_FAULT, absent, chosen_arrangement, is_ours
 from manual_mlp.adapters.rest import with_rest
-from manual_mlp.adapters.roles import returned_names, role_of
+from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.script_globals import global_names
-from manual_mlp.adapters.stubs import COURSE_HELPERS
-from manual_mlp.diagnosis import diagnose, diagnose_schedule
+from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN
+from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.report import Finding, Report
-from manual_mlp.diagnosis.schedule import meaning
 from manual_mlp.layers import Array
 
 SINGLE = 2e-4  # what float32 may round off
@@ -47,15 +49,18 @@ SINGLE = 2e-4  # what float32 may round off
 
 def known_helpers(module: str) -> dict[str, Any]:
     """softmax and the like, which the course hands out in a file of helpers."""
-    return {} if module.split(".")[0] in ("sklearn", "matplotlib", "scipy") else dict(COURSE_HELPERS)
+    return {} if module.split(".")[0] in {*NEVER_RUN, "scipy"} else dict(COURSE_HELPERS)
 
 
-def run(network: Network, batch_norm: bool) -> Report:
+def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
     guard = network.program.guard
-    how, given, outcome, score = network.readings[batch_norm] = chosen_arrangement(network, batch_norm)
+    how, given, outcome, score = network.readings[batch_norm] = chosen_arrangement(network, batch_norm, affine)
     guard.begin()
     outcome = computed(network, how, given)
     failures = dict(network.failures)
+    if not batch_norm and can_normalize(network)[0] and asks_for_gamma([*failures.values(), network.deeper]):
+        guard.note("the network always normalizes its batches: it does not run without gamma and beta")
+        raise absent("a network without batch normalization")
     if score <= 0 or not (outcome.costs or outcome.gradients):
         cause = next(iter(failures.values()), Failed("the network", "missing", "gave neither a cost nor gradients"))
         if cause.error in OUR_FAULT:
@@ -68,22 +73,22 @@ def run(network: Network, batch_norm: bool) -> Report:
         raise Failed(deeper.function, "uncallable", f"{sentence} {deeper.function} {deeper.sentence}")
     if normalizes(network, how, given, outcome) is not how.batch_norm:
         raise Failed("the network", "absent", "has no such mode")
-    _, right, _ = reference(given)
+    asked = as_computed(how, given)
+    _, right, _ = reference(asked)
     index = int(np.argmin([abs(value - right) for value in outcome.costs])) if outcome.costs else 0
     lacking = {"cost": not outcome.costs, "gradients": not outcome.gradients}
 
     def answer(parameters: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
-        inputs = Inputs(parameters, x, y, l2)
-        theirs = computed(network, how, inputs)
+        theirs = computed(network, how, Inputs({name: parameters[name] for name in given.parameters}, x, y, l2))
         if not theirs.costs and not lacking["cost"]:
             raise network.failures.get("cost", Failed("cost", "missing", "gives no number for this batch"))
         if not theirs.gradients and not lacking["gradients"]:
             raise network.failures.get("gradients", Failed("gradients", "missing", "are not there for this batch"))
         return (None if lacking["cost"] else theirs.costs[index]), theirs.gradients
 
-    report = diagnose(answer, given.parameters, given.x, given.y, given.l2)
+    report = diagnose(answer, *asked)
     if not report.ok and any("float32" in line for line in network.program.source.lines):
-        single = diagnose(answer, given.parameters, given.x, given.y, given.l2, tolerance=SINGLE)
+        single = diagnose(answer, *asked, tolerance=SINGLE)
         report = single if single.ok else report
     if not report.ok and (rest := rest_of(network, network.readings[batch_norm])) is not None:
         network.rest = rest
@@ -92,10 +97,22 @@ def run(network: Network, batch_norm: bool) -> Report:
             cost, gradients = answer(parameters, x, y, l2)
             return cost, with_rest(network, how, Inputs(parameters, x, y, l2), gradients, rest)
 
-        report = diagnose(finished, given.parameters, given.x, given.y, given.l2)
+        report = diagnose(finished, *asked)
         report = replace(report, notes=[*report.notes, f"the update {rest.words()}"])
     report = replace(report, findings=[*report.findings, *from_the_script(network, how, given)])
+    if how.batch_norm and not how.affine:
+        findings = [
+            finding for finding in report.findings if finding.place in given.parameters or finding.place == "cost"
+        ]
+        report = replace(report, findings=findings, notes=[*report.notes, "it normalizes without gamma and beta"])
     return with_what_failed(report, network, failures, lacking, how)
+
+
+def asks_for_gamma(failures: Iterable[Failed | None]) -> bool:
+    """Did a function fail for want of gamma or beta?"""
+    texts = [failed.sentence for failed in failures if failed is not None and is_ours(failed)]
+    named = {role.kind for text in texts for name in re.findall(r"\w+", text) if (role := role_of(name))}
+    return bool(named & {"gamma", "beta"})
 
 
 def from_the_script(network: Network, how: Arrangement, given: Inputs) -> Iterator[Finding]:
@@ -220,7 +237,8 @@ def inspections(program: Program) -> list[Inspection]:
     normalizing = normalizer(program)
     if found and normalizing is not None and not any("batch norm" in inspection.title for inspection in found):
         title = "network with batch norm"
-        found.append(Inspection(title, [normalizing.title], partial(not_read, normalizing.title)))
+        first, names = all_networks[0], [part.title for part in all_networks[0].parts]
+        found.append(Inspection(title, [*names, normalizing.title], partial(without_gamma, first, normalizing.title)))
     owners: list[str] = []
     for number, network in enumerate(all_networks, start=1):
         if (owner := network.owner) not in owners:
@@ -228,8 +246,9 @@ def inspections(program: Program) -> list[Inspection]:
             owners.append(owner)
     for part in parts_of(program):
         role = "schedule" if program.mapped.get("schedule") == part.name else plays(part.name)
-        if role == "schedule" and not part.method_of:
-            found.append(Inspection(f"schedule {part.name}", [part.name], partial(schedule, program, part)))
+        if role == "schedule":
+            owning = next((network for network in all_networks if network.owner == part.method_of), None)
+            found.append(Inspection(f"schedule {part.title}", [part.title], partial(schedule, program, part, owning)))
         elif role == "softmax" and part.name in program.defined and not part.method_of:
             found.append(Inspection("softmax", [part.name], partial(softmax, program, part)))
     for name, why in program.source.broken.items():
@@ -251,6 +270,13 @@ ASPECTS = (
 )
 
 
+def aspects(inspections: Sequence[Inspection]) -> list[str]:
+    """What would be looked at if it were there."""
+    if any("batch norm" in inspection.title for inspection in inspections):
+        return list(ASPECTS)
+    return [aspect for aspect in ASPECTS if aspect not in ("test mode", "running averages")]
+
+
 def normalizer(program: Program) -> Part | None:
     """A function that normalizes batches, by its name."""
     for part in parts_of(program):
@@ -260,9 +286,14 @@ def normalizer(program: Program) -> Part | None:
     return None
 
 
-def not_read(name: str) -> Report:
-    sentence = "normalizes batches, but no network here takes a gamma and a beta that are known: it is not looked at"
-    raise Failed(name, "uncallable", sentence)
+def without_gamma(network: Network, name: str) -> Report:
+    """The network with batch normalization that has no gamma and no beta, if that can be called."""
+    try:
+        return run(network, batch_norm=True, affine=False)
+    except Failed:
+        network.readings.pop(True, None)
+        sentence = "normalizes batches, but no network here was seen to do so: it is not looked at"
+        raise Failed(name, "uncallable", sentence) from None
 
 
 def around(network: Network, which: str) -> list[Inspection]:
@@ -270,14 +301,15 @@ def around(network: Network, which: str) -> list[Inspection]:
     program = network.program
     forward = [network.forward.title] if network.forward else []
     found = []
-    if can_normalize(network)[0]:
+    normalizing = can_normalize(network)[0] or normalizer(program) is not None
+    if normalizing:
         found.append(Inspection(f"test mode{which}", forward, partial(test_mode, network)))
         found.append(Inspection(f"running averages{which}", forward, partial(running_averages, network)))
     if steps := updates(program):
         found.append(Inspection(f"update{which}", [part.title for part in steps], partial(update, network)))
     for part in trainers(program):
         found.append(Inspection(f"minibatches {part.title}{which}", [part.title], partial(minibatches, network, part)))
-        if can_normalize(network)[0]:
+        if normalizing:
             title = f"running averages of {part.title}{which}"
             found.append(Inspection(title, [part.title], partial(averages_of_training, network, part)))
     owner = network.owner
@@ -299,46 +331,6 @@ def uses(program: Program, name: str) -> bool:
 
 def cannot_be_read(name: str, why: str) -> Report:
     raise Failed(name, "raises", f"could not be read: {why}")
-
-
-def schedule(program: Program, part: Part) -> Report:
-    def theirs(*values: Any, **named: Any) -> Any:
-        return rate_in(program.guard.call(part.name, part.function, *values, **named), part)
-
-    signature = inspect.signature(part.function)
-    if any(name not in NAMED for name in map(meaning, signature.parameters)):  # their order is tried
-        signature = signature.replace(
-            parameters=[p.replace(name=f"argument{number}") for number, p in enumerate(signature.parameters.values())]
-        )
-    theirs.__signature__ = signature  # type: ignore[attr-defined]
-    by_name = named_schedule(part, theirs)
-    return diagnose_schedule(by_name or theirs, step_size=20, eta_min=1e-5, eta_max=1e-1)
-
-
-def rate_in(result: Any, part: Part) -> Any:
-    """The learning rate of what was returned: of (eta, t + 1), that which has its name, or stands first."""
-    if not isinstance(result, tuple | list) or len(result) < 2 or np.ndim(result[0]) > 0:
-        return result
-    for naming in returned_names(part.tree) if part.tree else []:
-        for name, value in zip(naming, result, strict=False):
-            if (role := role_of(name)) is not None and role.kind == "eta":
-                return value
-    return result[0]
-
-
-NAMED = ("step", "n_s", "eta_min", "eta_max")
-
-
-def named_schedule(part: Part, theirs: Callable[..., Any]) -> Callable[..., Any] | None:
-    """As a function of the update alone, where the names of all four arguments are plain: t, n_s, eta_min, eta_max."""
-    known = {"etamin": 1e-5, "etamax": 1e-1, "minlr": 1e-5, "maxlr": 1e-1, "lrmin": 1e-5, "lrmax": 1e-1}
-    known |= {"ns": 20, "stepsize": 20, "mineta": 1e-5, "maxeta": 1e-1}
-    names = {p.name: "".join(words(p.name)) for p in part.parameters()}
-    step = [name for name, joined in names.items() if joined not in known]
-    if len(names) != 4 or len(step) != 1:
-        return None
-    values = {name: known[joined] for name, joined in names.items() if joined in known}
-    return lambda t: theirs(**{step[0]: t}, **values)
 
 
 def softmax(program: Program, part: Part) -> Report:

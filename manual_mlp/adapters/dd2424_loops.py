@@ -1,22 +1,19 @@
 """A DD2424 training loop as a whole: which images it hands to its gradient, and the running averages that it keeps."""
 
 import contextlib
-import inspect
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from manual_mlp.adapters.arrangement import Inputs
 from manual_mlp.adapters.calls import prepared
-from manual_mlp.adapters.dd2424_training import keys_of, step_keywords, updates
+from manual_mlp.adapters.dd2424_listening import Call, listening, parameters_in
+from manual_mlp.adapters.dd2424_training import step_keywords, with_amounts
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.options import is_options
 from manual_mlp.adapters.parts import Network, Part
-from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import Reading, absent, reading_of
-from manual_mlp.adapters.roles import argument_role, returned_names, running_role, unpacked_names
+from manual_mlp.adapters.roles import returned_names, running_role, unpacked_names
 from manual_mlp.diagnosis import diagnose_minibatches
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.layers import Array
@@ -29,73 +26,18 @@ CHOICES = {
 CHOICES |= {"minibatches_with_replacement"}
 
 
-class Call(NamedTuple):
-    """One batch, as the gradient function was given it."""
-
-    x: Array  # (n, D)
-    y: Array | None  # (n,)
-
-
-def trainers(program: Program) -> list[Part]:
-    """Functions that take the images and say how large a batch is, or how many epochs there are."""
-    return [
-        part
-        for part in updates(program)
-        if (part.kinds() & {"X"} or any("X" in keys_of(part.tree, p.name) for p in part.parameters()))
-        and any({"batch", "epoch", "epochs"} & set(words(p.name)) or is_options(p.name) for p in part.parameters())
-    ]
-
-
 def trained(network: Network, part: Part, reading: Reading, given: Inputs, **options: Any) -> tuple[Any, list[Call]]:
     """What the training function returned, and every batch that it made."""
-    calls: list[Call] = []
     env, instance = prepared(network, reading.how, given, part)
-    with recording(network, reading, calls):
-        function = part.function.__get__(instance) if part.method_of else part.function
+    function = part.function.__get__(instance) if part.method_of else part.function
+    answers = {**env, **options}
+    with listening(network, part, reading, given) as heard, with_amounts(network, part, instance, answers):
         try:
-            keywords = step_keywords(part, env | options, {}, {**env, **options})
+            keywords = step_keywords(part, env | options, {}, answers)
             result = network.program.guard.call(part.title, function, **keywords)
         except Failed:
             raise absent("minibatches") from None
-    return result, [call for call in calls if len(call.x) <= options["n"]]
-
-
-@contextlib.contextmanager
-def recording(network: Network, reading: Reading, calls: list[Call]) -> Iterator[None]:
-    """Puts a listener in front of the gradient function, or of the forward pass where that alone takes the images."""
-    listened = next((p for p in (network.gradients, network.forward) if p is not None and "X" in p.kinds()), None)
-    if listened is None:
-        raise absent("minibatches")
-    original, signature = listened.function, inspect.signature(listened.function)
-
-    def listener(*arguments: Any, **keywords: Any) -> Any:
-        bound = signature.bind(*arguments, **keywords).arguments
-        roles: dict[str, Any] = {}
-        for name, value in bound.items():
-            if (role := argument_role(name)) is not None and isinstance(value, np.ndarray):
-                roles.setdefault(role.kind, value)
-        x = np.array(roles["X"].T if reading.how.x_columns else roles["X"])
-        labels = np.asarray(roles.get("Y", roles.get("y", ())))
-        if labels.ndim == 2:
-            labels = labels.argmax(axis=0 if reading.how.y_columns else 1)
-        calls.append(Call(x, labels if labels.shape == (len(x),) else None))
-        return original(*arguments, **keywords)
-
-    owner: Any = network.program.classes()[listened.method_of] if listened.method_of else None
-    if owner is None and network.program.namespace.get(listened.name) is not original:
-        raise absent("minibatches")
-    place = network.program.namespace if owner is None else None
-    if place is not None:
-        place[listened.name] = listener
-    else:
-        setattr(owner, listened.name, listener)
-    try:
-        yield
-    finally:
-        if place is not None:
-            place[listened.name] = original
-        else:
-            setattr(owner, listened.name, original)
+    return result, [call for call in heard.calls if len(call.x) <= options["n"]]
 
 
 def images(reading: Reading, count: int) -> Inputs:
@@ -148,15 +90,14 @@ def in_epochs(calls: list[Call]) -> list[list[Call]]:
 
 
 def averages_of_training(network: Network, part: Part) -> Report:
-    """Two batches at learning rate 0: what it returns as running averages lies between the statistics of the two."""
+    """Two batches: what it returns as running averages lies between the statistics of the two."""
     reading = reading_of(network, batch_norm=True)
     given = images(reading, 22)
     result, calls = trained(network, part, reading, given, n=11, epochs=1, eta=0.0)
     returned = averages_in(network, part, result)
     if len(calls) != 2 or set(returned) != {"mean", "var"}:
         raise absent("running averages")
-    W, b = given.parameters["linear1.weight"], given.parameters["linear1.bias"]
-    first, second = (call.x @ W.T + b for call in calls)
+    first, second = (scores_of(call, reading) for call in calls)
     shares = {}
     for kind, batches in {
         "mean": [(first.mean(axis=0), second.mean(axis=0))],
@@ -164,6 +105,13 @@ def averages_of_training(network: Network, part: Part) -> Report:
     }.items():
         shares[kind] = next((s for old, new in batches if (s := share(returned[kind], old, new)) is not None), None)
     return judged(shares)
+
+
+def scores_of(call: Call, reading: Reading) -> Array:
+    """The first layer's, with the parameters as they were at this batch: a loop may have a learning rate of its own."""
+    held = [found for place in call.places if (found := parameters_in(place, reading)) is not None]
+    parameters = held[0] if held else reading.given.parameters
+    return np.asarray(call.x @ parameters["linear1.weight"].T + parameters["linear1.bias"])
 
 
 def averages_in(network: Network, part: Part, result: Any) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, environment, sizes_of
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed, environment, sizes_of
 from manual_mlp.adapters.calls import called_part, prepared
 from manual_mlp.adapters.constructors import constructor_arguments
 from manual_mlp.adapters.dd2424_test_mode import in_their_layout, running_arguments
@@ -24,12 +24,14 @@ from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import Reading, absent, reading_of
 from manual_mlp.adapters.roles import argument_role, gradient_role, role_of
 from manual_mlp.diagnosis import diagnose_initialization, diagnose_standardization
+from manual_mlp.diagnosis.initialization import MOST_SIGMAS, sigmas
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
 LARGE = {1: (130, 40), 2: (130, 60, 40), 3: (130, 60, 30, 20)}  # enough weights for their spread to be measured
 KNOWN = {"he": "He's", "xavier": "Xavier's"}
 ACCEPTED = ("init_glorot", "init_torch_default")  # no slips, only other choices
+FIXED = (0.1, 0.01, 0.001, 1e-4, 1e-5)
 PARTIAL = ("standardized_not_at_all", "standardized_only_scaled", "standardized_only_centered")
 
 
@@ -60,14 +62,24 @@ def initializers(program: Program) -> list[Part]:
 def initialization(network: Network) -> Report:
     """The first weights of a large network, against every initialization that the course teaches."""
     reading = reading_of(network)
-    given = shapes_of(LARGE[reading.how.depth], reading.how.batch_norm)
+    given = shapes_of(LARGE[reading.how.depth], reading.how.batch_norm and reading.how.affine)
     names = set(given.parameters)
     own = as_the_file_draws_them(network, reading.how)
+    empty: dict[str, Array] = {}
     for values in itertools.chain(own, first_values(network, reading, given)):
         values = {name: value for name, value in values.items() if name in names}
         if {name for name in names if name.startswith("linear")} <= set(values):
-            return judged_initialization({name: values.get(name, given.parameters[name]) for name in given.parameters})
+            values = {name: values.get(name, given.parameters[name]) for name in given.parameters}
+            if any(value.any() for name, value in values.items() if is_weight(name)):
+                return judged_initialization(values)
+            empty = empty or values  # of a sigma that is 0 by default, perhaps: there may be another way
+    if empty:
+        return judged_initialization(empty)
     raise absent("initialization")
+
+
+def is_weight(name: str) -> bool:
+    return name.startswith("linear") and name.endswith("weight")
 
 
 def as_the_file_draws_them(network: Network, how: Arrangement) -> Iterator[dict[str, Array]]:
@@ -82,7 +94,8 @@ def as_the_file_draws_them(network: Network, how: Arrangement) -> Iterator[dict[
             weights = [v.T if how.turned else v for role, v in roles if role and role.kind == "W" and v.ndim == 2]
             if len(weights) != how.depth or any(a.shape[0] != b.shape[1] for a, b in itertools.pairwise(weights)):
                 continue
-            given = shapes_of((weights[0].shape[1], *(len(W) for W in weights)), how.batch_norm)
+            sizes = weights[0].shape[1], *(len(W) for W in weights)
+            given = shapes_of(sizes, how.batch_norm and how.affine)
             expected = arranged(how, given)
             yield under_our_names(how, matched(found, expected, lambda kind, n: expected[kind][n - 1]))  # noqa: B023
 
@@ -136,9 +149,15 @@ def size_for(name: str, how: Arrangement, sizes: Any, env: Mapping[str, Any]) ->
 
 def judged_initialization(values: Mapping[str, Array]) -> Report:
     weight = values["linear1.weight"]
+    weights = [value for name, value in values.items() if is_weight(name)]
+    if all(stds := [fixed_std(W) for W in weights]):
+        chosen = ", ".join(f"{std:g}" for std in dict.fromkeys(stds))
+        note = f"the weights are drawn with a fixed standard deviation ({chosen}), whatever the layer's inputs"
+        return Report("initialization", agreeing=["fixed standard deviations"], notes=[note])
     common = float(weight.std())
     reports = {kind: diagnose_initialization(values, kind) for kind in KNOWN}
-    reports[f"N(0, {common:.3g}²)"] = diagnose_initialization(values, common)
+    if common > 0 or len(weights) == 1:  # a single layer may start at 0; the units of a hidden one would stay equal
+        reports[f"N(0, {common:.3g}²)"] = diagnose_initialization(values, common)
     for kind, report in reports.items():
         findings = [f for f in report.findings if not f.place.endswith(".bias") or f.place.startswith("bn")]
         followed = kind in KNOWN or not any("linear1.weight" in reports[known].agreeing for known in KNOWN)
@@ -152,6 +171,11 @@ def judged_initialization(values: Mapping[str, Array]) -> Report:
     if not slips:
         raise absent("initialization")
     return replace(report, findings=slips)
+
+
+def fixed_std(weight: Array) -> float | None:
+    """The round number that the weights were drawn with: assignment 3 explores 0.1, 0.001 and 0.0001 on purpose."""
+    return next((std for std in FIXED if abs(sigmas(weight, std)) <= MOST_SIGMAS), None)
 
 
 def standardization(program: Program, part: Part) -> Report:
@@ -235,7 +259,9 @@ def accuracy(network: Network, part: Part) -> Report:
     averages = running_arguments(part) or {
         name: (role.kind, role.layer) for name, role in known.items() if role.kind in ("mean", "var")
     }
-    statistics = in_their_layout(how, averages, batch_statistics(given)) if how.batch_norm and averages else {}
+    statistics = (
+        in_their_layout(how, averages, batch_statistics(as_computed(how, given))) if how.batch_norm and averages else {}
+    )
     found = []
     for labels in ("numbers", "onehot"):
         env, instance = prepared(network, replace(how, labels=labels), given, part)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, as_bias, collected, sizes_of
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, as_bias, as_computed, collected, sizes_of
 from manual_mlp.adapters.calls import called_part, prepared, probabilities, spread
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import Slot, slots
@@ -84,7 +84,8 @@ def test_mode(network: Network) -> Report:
     if found is None:
         raise absent("test mode")
     scores = np.asarray(found, dtype=np.float64)
-    return diagnose_test_mode(scores if len(scores) == len(given.x) else scores.T, given.parameters, buffers, given.x)
+    scores = scores if len(scores) == len(given.x) else scores.T
+    return diagnose_test_mode(scores, as_computed(how, given).parameters, buffers, given.x)
 
 
 def in_their_layout(

@@ -1,4 +1,4 @@
-"""How a DD2424 program trains: one step of its update or of its training loop, beside gradient descent."""
+"""How a DD2424 program's training function is called: its arguments, its object's settings and its script's."""
 
 import ast
 import contextlib
@@ -6,21 +6,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from manual_mlp.adapters.arrangement import ETA, Arrangement, Inputs, arranged
-from manual_mlp.adapters.calls import computed, prepared, value_for
-from manual_mlp.adapters.gradients import Leaf, leaves, matched, size_of, under_our_names, with_names
-from manual_mlp.adapters.guard import Failed, Shared
-from manual_mlp.adapters.instances import held_parameters
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged
+from manual_mlp.adapters.calls import value_for
+from manual_mlp.adapters.dd2424_listening import HELD
+from manual_mlp.adapters.guard import Shared
 from manual_mlp.adapters.options import Options, is_options, option
-from manual_mlp.adapters.parts import Network, Part, parts_of
+from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of
 from manual_mlp.adapters.program import Program, words
-from manual_mlp.adapters.reading import Reading, absent, reading_of
-from manual_mlp.adapters.rest import RESTS, Rest, with_rest
-from manual_mlp.adapters.roles import argument_role, gradient_role, role_of
-from manual_mlp.diagnosis import diagnose_update
-from manual_mlp.diagnosis.report import Report
+from manual_mlp.adapters.roles import argument_role, gradient_role, name_in, role_of
+from manual_mlp.adapters.script_globals import global_names
 from manual_mlp.layers import Array
 
 STEPS = {
@@ -38,7 +32,6 @@ STEPS = {
     "training",
 }
 OTHER_RULES = re.compile(r"adam|beta1|beta_1|rmsprop|adagrad|nesterov", re.IGNORECASE)
-HELD = ("W", "b", "gamma", "beta", "params")
 
 
 def updates(program: Program) -> list[Part]:
@@ -52,70 +45,45 @@ def updates(program: Program) -> list[Part]:
     return found
 
 
-def update(network: Network) -> Report:
-    """The parameters after one step, with the network's own gradient, right or wrong."""
-    return update_with(network, reading_of(network), network.rest or Rest())
-
-
-def rest_of(network: Network, reading: Reading) -> Rest | None:
-    """What the step still does to gradients that look wrong: its own numbers say so. None where it takes them as they
-    are, or where there is no step to be seen.
-    """
-    for rest in (Rest(), *RESTS):
-        with contextlib.suppress(Failed):
-            report = update_with(network, reading, rest)
-            slip = "" if report.ok else report.findings[0].mistake or ""
-            if report.ok or (rest.penalty and slip.startswith(("update_penalty_not", "update_penalty_with"))):
-                return rest if rest != Rest() else None
-    return None
-
-
-def update_with(network: Network, reading: Reading, rest: Rest) -> Report:
-    how, given = reading.how, reading.given
-    found = with_rest(network, how, given, reading.outcome.gradients, rest, penalty=False)
-    if set(found) != set(given.parameters) or any(
-        found[name].size != value.size for name, value in given.parameters.items()
-    ):
-        raise absent("update")
-    gradients = {n: g.reshape(given.parameters[n].shape) for n, g in found.items()}
-    l2 = given.l2 if rest.penalty else 0.0
-    for part in updates(network.program):
-        with contextlib.suppress(Failed):
-            for after in after_one_step(network, part, reading):
-                report = diagnose_update(given.parameters, after, ETA, gradients=gradients, l2=l2)
-                if report.ok:
-                    return report
-                if report.findings[0].mistake is not None:
-                    return report
-    raise absent("update")
-
-
-def after_one_step(network: Network, part: Part, reading: Reading) -> Iterator[dict[str, Array]]:
-    """The parameters where the function leaves them: in what it returns, in its arguments, in the object."""
-    how, given = reading.how, reading.given
-    outcome = computed(network, how, given)
-    env, instance = prepared(network, how, given, part)
-    if not part.kinds() & {"X"} and hasattr(outcome.instance, part.name):
-        instance = outcome.instance  # the gradient is in it
-    passed = step_arguments(part, outcome.raw, outcome.gradients, how, given)
-    keywords = step_keywords(part, env, passed, {**env, "n": len(given.x), "epochs": 1})
-    function = part.function.__get__(instance) if part.method_of else part.function
-    result = network.program.guard.call(part.title, function, **keywords)
-    expected = arranged(how, given)
-    places: list[Any] = [list(leaves(with_names(network, part, result)))]
-    places.append(list(leaves({name: value.value for name, value in keywords.items() if isinstance(value, Shared)})))
-    if instance is not None:
-        held = held_parameters(instance, how, given)
-        places.append([Leaf((kind, number), v) for kind, values in held.items() for number, v in enumerate(values)])
-    for found in places:
-        chosen = matched(found, expected, lambda kind, layer: expected[kind][layer - 1])
-        complete = all(
-            (kind, layer) in chosen and size_of(chosen[kind, layer]) == size_of(value)
-            for kind, values in expected.items()
-            for layer, value in enumerate(values, start=1)
+def trainers(program: Program) -> list[Part]:
+    """Functions that take the images and say how large a batch is, or how many epochs there are."""
+    return [
+        part
+        for part in updates(program)
+        if (part.kinds() & {"X"} or any("X" in keys_of(part.tree, p.name) for p in part.parameters()))
+        and (
+            any({"batch", "epoch", "epochs"} & set(words(p.name)) or is_options(p.name) for p in part.parameters())
+            or any(is_amount(name) for name in (mentioned(part.tree) if part.tree is not None else ()))
         )
-        if complete and any(not np.array_equal(v.ravel(), expected[k][n - 1].ravel()) for (k, n), v in chosen.items()):
-            yield under_our_names(how, chosen)
+    ]
+
+
+def is_amount(name: str) -> bool:
+    """n_batch, batch_size, n_epochs, but not X_batch."""
+    role, joined = role_of(name), "".join(words(name))
+    return (role is None or role.kind == "n") and any(
+        joined in (word, f"n{word}", f"{word}size", f"num{word}s", f"n{word}s", f"{word}s")
+        for word in ("batch", "epoch", "minibatch")
+    )
+
+
+@contextlib.contextmanager
+def with_amounts(network: Network, part: Part, instance: Any, answers: Mapping[str, Any]) -> Iterator[None]:
+    """The size of a batch and the number of epochs, where the script or the object says them."""
+    namespace = network.program.namespace
+    names = [name for name in global_names(part.function) if is_amount(name)]
+    names = [name for name in names if isinstance(namespace.get(name, 0), int | float)]
+    before = {name: namespace[name] for name in names if name in namespace}
+    namespace.update({name: option(name, answers) for name in names})
+    for name, value in list(vars(instance).items()) if hasattr(instance, "__dict__") else ():
+        if is_amount(name) and type(value) is int:
+            setattr(instance, name, option(name, answers))
+    try:
+        yield
+    finally:
+        for name in names:
+            namespace.pop(name, None)
+        namespace.update(before)
 
 
 def step_keywords(
@@ -128,7 +96,8 @@ def step_keywords(
         if parameter.name in passed:
             value = passed[parameter.name]
         elif is_options(parameter.name):
-            value = Options(answers)
+            listed = listed_options(part.tree, parameter.name)
+            value = [option(name, answers) for name in listed] if listed else Options(answers)
         elif (keys := keys_of(part.tree, parameter.name)) and "X" in keys:
             value = {key: env[key] for key in keys if key in env}
         elif (chosen := option(parameter.name, answers)) is not None and (
@@ -140,6 +109,21 @@ def step_keywords(
         if value is not parameter.empty:
             keywords[parameter.name] = Shared(value) if role is not None and role.kind in HELD else value
     return keywords
+
+
+def listed_options(tree: ast.AST | None, name: str) -> list[str]:
+    """The names of hyper-parameters that are told by their place: n_batch = GDparams[0], or n_batch, eta = GDparams."""
+    found: dict[int, str] = {}
+    for node in ast.walk(tree) if tree is not None else ():
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=owner)) if owner == name:
+                found |= {place: name_in(target) for place, target in enumerate(targets)}
+            case ast.Assign(
+                targets=[ast.Name(id=target)],
+                value=ast.Subscript(value=ast.Name(id=owner), slice=ast.Constant(value=int() as place)),
+            ) if owner == name:
+                found[place] = target
+    return [found.get(place, "") for place in range(max(found, default=-1) + 1)]
 
 
 def keys_of(tree: ast.AST | None, name: str) -> set[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from manual_mlp.adapters.source import Source, said
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2
-from manual_mlp.adapters.swallow import Swallow
+from manual_mlp.adapters.swallow import NotHere, Swallow
 from manual_mlp.diagnosis.report import Finding, Report
 
 Event = Callable[[dict[str, Any]], None]
@@ -102,6 +102,8 @@ class Guard:
                 break
         if isinstance(error, NotImplementedError):
             return Failed(name, "unfilled", "is not filled in yet")
+        if isinstance(error, NotHere):
+            return Failed(name, "missing", f"computes with something that is not run here: {where}{error.name}")
         sentence = f"{where}{said(error)}"
         missing = getattr(error, "name", None)
         if isinstance(error, NameError) and missing in GONE_WITH_PYTHON_2:

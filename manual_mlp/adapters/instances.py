@@ -115,7 +115,7 @@ def fill(network: Network, instance: Any, how: Arrangement, env: Mapping[str, An
     needed = [p for part in network.parts for p in part.parameters() if p.default is p.empty]
     takes = {role.kind for p in needed if (role := argument_role(p.name))}
     takes |= {name.rstrip("0123456789") for part in network.parts for name in network.behind(part).values()}
-    if how.batch_norm and "gamma" not in filled and not takes & {"gamma", "params"}:
+    if how.batch_norm and how.affine and "gamma" not in filled and not takes & {"gamma", "params"}:
         raise Failed(type(instance).__name__, "missing", "keeps no gamma and beta")
     if "W" not in filled and not takes & {"W", "params"}:
         raise Failed(type(instance).__name__, "missing", "keeps its weights under no name that is known here")

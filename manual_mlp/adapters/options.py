@@ -56,7 +56,7 @@ def option(name: str, answers: Mapping[str, Any]) -> Any:
         return 0
     if joined in ("alpha",):
         return 0.9
-    if {"plot", "verbose", "print", "save", "log", "debug", "show"} & set(parts):
+    if {"plot", "verbose", "print", "save", "log", "debug", "show", "early", "patience"} & set(parts):
         return False
     if "eta" in parts or "lr" in parts or "learningrate" in joined or joined in ("etamin", "etamax", "lrmin", "lrmax"):
         return answers["eta"]

@@ -1,7 +1,8 @@
 """The diagnosis of a file in a process of its own, so that nothing it does can stop or change ours.
 
 The child runs every check and sends lines of JSON: which function it is calling, and what came out. A function that
-does not return in time takes the child with it; a new child does the rest, in which calling that function fails.
+does not return in time takes the child with it; a new child does the rest, in which calling that function fails. All of
+it together ends after TOTAL_SECONDS: what was looked at until then is reported.
 """
 
 import json
@@ -11,15 +12,18 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import manual_mlp
+from manual_mlp.adapters.conventions import COURSES
 
 START_SECONDS = 60.0  # to import NumPy and the file, with all that it imports
 OUR_SECONDS = 120.0  # between two calls of the file's functions
+TOTAL_SECONDS = 300.0  # for the whole file
 
 
 @dataclass
@@ -57,7 +61,7 @@ class FileReport:
         return 1 if any(check.verdict == "all right" and check.title != "softmax" for check in self.checks) else 2
 
     def __str__(self) -> str:
-        lines = [f"{self.name}, read as {self.convention.upper()}", ""]
+        lines = [f"{self.name}, read as {COURSES[self.convention]}", ""]
         width = max((len(check.title) for check in self.checks), default=0)
         for check in self.checks:
             lines.append(f"  {check.title:<{width}}  {check.verdict:<13}  {', '.join(check.functions)}".rstrip())
@@ -73,8 +77,8 @@ class FileReport:
                 notes += [f"{check.title}: {line.strip()[6:]}" for line in check.text.split("\n") if "  note: " in line]
         if notes:
             lines += ["", *(f"note: {note}" for note in dict.fromkeys(notes))]
-        if self.checks and (unseen := self.not_looked_at()):
-            lines += ["", f"not looked at: {', '.join(unseen)} (not in the file, or in no form that is known)"]
+        if self.checks and self.not_looked_at() and not self.is_right():
+            lines += ["", f"not looked at: {self.unseen()}"]
         return "\n".join([*lines, "", self.conclusion()])
 
     def not_looked_at(self) -> list[str]:
@@ -83,6 +87,16 @@ class FileReport:
             for aspect in self.aspects
             if not any(c.title.startswith(aspect) for c in self.checks if c.verdict not in ("not run", "not filled in"))
         ]
+
+    def unseen(self) -> str:
+        of_a_program = "not in the file, or in no form that is known"
+        why = of_a_program if self.convention == "dd2424" else "nothing here to compare them with"
+        return f"{', '.join(self.not_looked_at())} ({why})"
+
+    def is_right(self) -> bool:
+        """Whether all that was looked at is right, and nothing else has to be said."""
+        verdicts = {check.verdict for check in self.checks}
+        return "all right" in verdicts <= {"all right", "not filled in"} and not self.faults and not self.stopped
 
     def conclusion(self) -> str:
         wrong = [check for check in self.checks if check.verdict in ("WRONG", "FAILED")]
@@ -103,6 +117,11 @@ class FileReport:
             return f"Nothing wrong was found, but {titles} could not be run: {not_run[0].first}"
         if self.faults:
             return f"The mathematics is right, but it does not run as it stands: {self.faults[0]}"
+        if self.not_looked_at():
+            return (
+                f"All right as far as it was looked at: {len(ran)} of {len(ran)} agree with the reference{rest}. "
+                f"Not looked at, and perhaps wrong: {self.unseen()}"
+            )
         return f"All right: {len(ran)} of {len(ran)} checked agree with the reference{rest}."
 
 
@@ -112,6 +131,7 @@ def diagnose_file(file: Path, convention: str, functions: Mapping[str, str], sec
         raise ValueError(f"{file} is not a file; give the Python file that holds your functions")
     report = FileReport(file.name, convention)
     failing: dict[str, str] = {}
+    deadline = time.monotonic() + TOTAL_SECONDS
     for _ in range(50):
         settings = {
             "file": str(file.resolve()),
@@ -120,7 +140,7 @@ def diagnose_file(file: Path, convention: str, functions: Mapping[str, str], sec
             "failing": failing,
             "finished": [check.title for check in report.checks],
         }
-        outcome = one_child(settings, seconds, report)
+        outcome = one_child(settings, seconds, report, deadline)
         if outcome is None:
             return report
         name, sentence = outcome
@@ -131,7 +151,9 @@ def diagnose_file(file: Path, convention: str, functions: Mapping[str, str], sec
     return report
 
 
-def one_child(settings: Mapping[str, Any], seconds: float, report: FileReport) -> tuple[str, str] | None:
+def one_child(
+    settings: Mapping[str, Any], seconds: float, report: FileReport, deadline: float
+) -> tuple[str, str] | None:
     """None when it came to its end, else the function it died in and how."""
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(
@@ -144,10 +166,12 @@ def one_child(settings: Mapping[str, Any], seconds: float, report: FileReport) -
             env=environment(),
         )
         assert child.stdout is not None
-        calling, patience = "", {"seconds": START_SECONDS}
+        calling, patience = "", {"seconds": START_SECONDS, "deadline": deadline}
         try:
             for event in events(child.stdout, patience):
                 if event is None:
+                    if time.monotonic() >= deadline:
+                        return "", f"the file as a whole takes longer than {TOTAL_SECONDS:g} s"
                     if calling:
                         return calling, f"does not return: it was stopped after {seconds:g} s"
                     return "", f"importing it takes longer than {START_SECONDS:g} s"
@@ -185,7 +209,7 @@ def environment() -> dict[str, str]:
 
 
 def events(pipe: IO[str], patience: Mapping[str, float]) -> Iterator[dict[str, Any] | None]:
-    """Each line as it comes; None when none has come for so many seconds."""
+    """Each line as it comes; None when none has come for so many seconds, or at the deadline."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -199,7 +223,10 @@ def events(pipe: IO[str], patience: Mapping[str, float]) -> Iterator[dict[str, A
     threading.Thread(target=read, daemon=True).start()
     while True:
         try:
-            line = lines.get(timeout=patience["seconds"])
+            left = patience["deadline"] - time.monotonic()
+            if left <= 0:
+                raise queue.Empty
+            line = lines.get(timeout=min(patience["seconds"], left))
         except queue.Empty:
             yield None
             return

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from manual_mlp.adapters.guard import Guard
+from manual_mlp.adapters.missing_modules import missing_modules
 from manual_mlp.adapters.source import Source
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, Finder, Old
 from manual_mlp.adapters.unfilled import is_unfilled
@@ -104,14 +105,20 @@ class Program:
         return list(dict.fromkeys(said))
 
     def left_over(self, looked_at: Iterable[str]) -> list[str]:
-        """Functions and classes of the file that were not looked at, and that nothing else in it calls."""
-        top = [n.name for n in self.source.tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        """Functions and classes of the file that were not looked at, that nothing else in it calls, and that are more
+        than the handout's empty ones.
+        """
+        top = [
+            node.name
+            for node in self.source.tree.body
+            if isinstance(node, ast.ClassDef) or (isinstance(node, ast.FunctionDef) and not is_unfilled(node))
+        ]
         used = {n.id for n in ast.walk(self.source.tree) if isinstance(n, ast.Name)}
         seen = {name.split(".")[0] for name in looked_at}
         return [name for name in dict.fromkeys(top) if name not in used | seen and not name.startswith("_")]
 
     def all_notes(self) -> list[str]:
-        notes = [*self.source.notes, *self.guard.notes]
+        notes = [*self.source.notes, *missing_modules(self.source.tree, self.finder), *self.guard.notes]
         notes += [f"{name} could not be read: {why}" for name, why in self.source.broken.items()]
         return list(dict.fromkeys(notes))
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, arrangements, problem, reference
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arrangements, as_computed, problem, reference
 from manual_mlp.adapters.calls import Outcome, computed
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network
@@ -77,24 +77,24 @@ def cost_settles(network: Network, outcome: Outcome, given: Inputs) -> bool:
     return seen[-1] <= seen[0] and any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
 
 
-def chosen_arrangement(network: Network, batch_norm: bool) -> Reading:
+def chosen_arrangement(network: Network, batch_norm: bool, affine: bool = True) -> Reading:
     """That under which most agrees, of those which can be called, of those with most layers: with fewer, a mistake that
     only a hidden layer shows would look right.
     """
     best: Reading | None = None
     deepest, without_failure = (False, 0), False
-    for number, how in enumerate(arrangements(network, batch_norm)):
+    for number, how in enumerate(arrangements(network, batch_norm, affine)):
         if number > MOST_USUAL and without_failure:
             break
         if batch_norm and how.depth == 1:
             continue
-        given = problem(how.depth, how.batch_norm)
+        given = problem(how.depth, how.batch_norm and how.affine)
         try:
             outcome = computed(network, how, given)
         except Failed as failed:
             outcome = Outcome(None, [], {})
             network.failures = {"gradients": failed, "cost": failed}
-        score = agreement(outcome, given, network)
+        score = agreement(outcome, as_computed(how, given), network)
         could = not any(is_ours(failed) for failed in network.failures.values()) and bool(
             outcome.costs or outcome.gradients
         )
@@ -106,14 +106,14 @@ def chosen_arrangement(network: Network, batch_norm: bool) -> Reading:
         reached = could, how.depth if could else 0
         if best is None or reached > deepest or (reached == deepest and score > best.score + 1e-9):
             best, deepest = Reading(how, given, outcome, score), reached
-            if could and cost_settles(network, outcome, given):
+            if could and cost_settles(network, outcome, as_computed(how, given)):
                 break
     assert best is not None
     other = replace(best.how, flag=not best.how.flag)  # what stands under keys of unknown meaning
     if best.how.container in ("named", "numbered", "single"):
         with contextlib.suppress(Failed):
             outcome = computed(network, other, best.given)
-            if (score := agreement(outcome, best.given, network)) > best.score + 1e-9:
+            if (score := agreement(outcome, as_computed(other, best.given), network)) > best.score + 1e-9:
                 return Reading(other, best.given, outcome, score)
     return best
 

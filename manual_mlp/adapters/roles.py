@@ -40,7 +40,7 @@ MEANINGS = {
     "parametersdict nets pars",
     "forward": "fpdata cache caches fwd fp forward forwarddata forwardpass forwardcache memory intermediates fwddata "
     "activationsdict",
-    "depth": "k nlayers numlayers nlayer numberoflayers l nbrlayers depth noflayers numlayer nrlayers",
+    "depth": "k numlay nlayers numlayers nlayer numberoflayers l nbrlayers depth noflayers numlayer nrlayers",
     "n": "n nbatch batchsize nimages nsamples npoints numsamples",
     "D": "d inputdim inputsize nin nfeatures indim dim dimension dimensions ninputs inputdimension numfeatures ndim "
     "inputnodes dims_in dimensionality inputnode sizein numinputs insize nrinputs",
@@ -159,6 +159,8 @@ def name_in(value: ast.expr) -> str:
                 if isinstance(value.slice, ast.Constant) and isinstance(value.slice.value, str):
                     return value.slice.value
                 value = value.value
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="np" | "copy")), args=[inner, *_]):
+                value = inner
             case ast.Call(func=ast.Attribute(value=inner)):
                 value = inner
             case ast.Starred():

@@ -5,14 +5,14 @@ here. So of the top level only definitions are executed, and assignments that co
 """
 
 import ast
-import json
 import re
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+from manual_mlp.adapters.saved_text import code_of
 from manual_mlp.adapters.swallow import Swallow
 
 HARMLESS = {"np", "numpy", "math", "range", "list", "dict", "tuple", "set", "len", "int", "float", "bool", "str", "sum"}
@@ -48,31 +48,42 @@ class Source:
 
 def read_source(path: Path) -> Source:
     """Parses a file; a part that does not parse is named, left out, and the rest is parsed again."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    if path.suffix == ".ipynb":
-        text = notebook_code(text)
+    text, faults = code_of(path)
     lines = [re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in text.expandtabs(8).split("\n")]
-    source = Source(path, ast.Module([], []), list(lines))
+    source = Source(path, ast.Module([], []), list(lines), faults=faults)
     for _ in range(200):
         try:
-            source.tree = DictionariesOfPython3(source).visit(ast.parse("\n".join(lines)))
+            source.tree = OfPython3(source).visit(ast.parse("\n".join(lines)))
             return source
         except SyntaxError as error:
             leave_out(source, lines, error)
     raise ValueError(f"{path.name} is not Python: every part of it fails to parse")
 
 
-def notebook_code(text: str) -> str:
-    cells = json.loads(text).get("cells", [])
-    code = ["".join(cell["source"]) for cell in cells if cell.get("cell_type") == "code"]
-    return "\n\n".join(code)
-
-
-class DictionariesOfPython3(ast.NodeTransformer):
-    """d.iteritems() becomes d.items(), d.has_key(k) becomes k in d, and both are noted."""
+class OfPython3(ast.NodeTransformer):
+    """d.iteritems() becomes d.items(), d.has_key(k) becomes k in d, and a range whose items are set a list; all of
+    this is noted.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        self.generic_visit(node)
+        written = {
+            part.value.id
+            for part in ast.walk(node)
+            if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store) and isinstance(part.value, ast.Name)
+        }
+        for part in ast.walk(node):
+            for target, value in assigned(part):
+                if isinstance(target, ast.Name) and target.id in written and is_range(value):
+                    self.note(
+                        value.lineno, f"{target.id} = range(...) makes no list in Python 3; write list(range(...))"
+                    )
+                    value.args = [ast.copy_location(ast.Call(value.func, value.args, []), value)]
+                    value.func = ast.copy_location(ast.Name("list", ast.Load()), value)
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
@@ -91,9 +102,25 @@ class DictionariesOfPython3(ast.NodeTransformer):
         self.source.faults.append((number, f"line {number}: {text}"))
 
 
+def assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Target and value of each; a, b = 1, 2 are two."""
+    for target in node.targets if isinstance(node, ast.Assign) else []:
+        value = node.value  # type: ignore[attr-defined]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            yield from zip(target.elts, value.elts, strict=True)
+        else:
+            yield target, value
+
+
+def is_range(value: ast.expr) -> TypeGuard[ast.Call]:
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("range", "xrange")
+
+
 def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
     """Takes out the line that Python 2 alone understands, or else the whole definition that the error is in."""
     number = min(max(error.lineno or 1, 1), len(lines))
+    if fill_empty_block(lines, error, number):
+        return
     line = lines[number - 1]
     for pattern, advice in PYTHON_2:
         if re.search(pattern, line):
@@ -112,6 +139,17 @@ def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
         lines[place] = ""
     if named and named.group(2) == "def":  # so that a class keeps its other methods, and this one says why
         lines[start] = f"{named.group(1)}def {named.group(3)}(*_, **__): raise SyntaxError({why!r})"
+
+
+def fill_empty_block(lines: list[str], error: SyntaxError, number: int) -> bool:
+    """A function with nothing but comments in it, which nobody has begun, gets a pass."""
+    empty = re.match(r"expected an indented block after .* on line (\d+)", error.msg)
+    for place in range(int(empty.group(1)) - 1, number) if empty else ():
+        head, comment, rest = lines[place].partition("#")
+        if head.rstrip().endswith(":"):
+            lines[place] = f"{head.rstrip()} pass  {comment}{rest}"
+            return True
+    return False
 
 
 def leave_out_continuation(lines: list[str], number: int, line: str) -> None:
@@ -135,6 +173,8 @@ def block_around(lines: list[str], number: int) -> tuple[int, int]:
     """The function, method or class that a line is in; a broken method costs its method alone."""
     depth = indent_of(lines[number - 1])
     start = number - 1
+    if depth == 0 and not closes(lines[start]) and not re.match(r"(async\s+)?(def|class)\b|@", lines[start]):
+        return start, number  # of the script
     while start > 0:
         head = re.match(r"\s*(async\s+)?(def|class|@)\b|\s*@", lines[start])
         if head and (start == number - 1 or indent_of(lines[start]) < max(depth, 1)):

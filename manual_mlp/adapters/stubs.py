@@ -3,6 +3,7 @@
 Files beside it are read like the file itself (`source.py`): their scripts do not run either.
 """
 
+import ast
 import builtins
 import importlib.abc
 import importlib.machinery
@@ -21,6 +22,7 @@ from manual_mlp.adapters.swallow import Swallow
 
 NEVER_RUN = {"matplotlib", "seaborn", "pylab", "plotly", "cv2", "PIL", "imageio", "tqdm", "IPython", "ipywidgets"}
 NEVER_RUN |= {"pandas", "tensorflow", "keras", "sklearn", "torchvision", "h5py", "wandb", "numba", "skimage", "google"}
+NEVER_RUN |= {"torch", "jax", "theano", "mxnet", "cupy"}  # seconds to import; what they compute is not written by hand
 
 REMOVED_FROM_NUMPY: dict[str, tuple[Any, str]] = {
     "int": (int, "int"),
@@ -77,6 +79,8 @@ class StubModule(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
+        if self.__name__.split(".")[0] in NEVER_RUN:
+            return Swallow(f"{self.__name__}.{name}")
         if name in GONE_WITH_PYTHON_2:
             return GONE_WITH_PYTHON_2[name][0]
         if name == "range" or hasattr(builtins, name):
@@ -104,7 +108,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, path: Path, known: Callable[[str], dict[str, Any]]) -> None:
         self.path, self.known = path, known
         self.folders = [path.parent, *list(path.parent.parents)[:2]]
-        self.missing: set[str] = set()
+        self.stand_ins: dict[str, dict[str, Any]] = {}  # of each module that is not here, what was given instead
         self.sources: dict[str, Source] = {}
         self.asking = False
 
@@ -154,9 +158,15 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         inner = without_package(spec.name)
         if self.beside(inner):
             return types.ModuleType(spec.name)
+        given = {name: value for name, value in self.known(inner).items() if name not in self.defined()}
         if inner:
-            self.missing.add(inner)
-        return StubModule(spec.name, self.known(inner))
+            self.stand_ins[inner] = given
+        return StubModule(spec.name, given)
+
+    def defined(self) -> set[str]:
+        """What the files beside it define: no stand-in may take its place."""
+        trees = [source.tree for source in self.sources.values()]
+        return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
 
     def exec_module(self, module: types.ModuleType) -> None:
         file = self.beside(without_package(module.__name__))

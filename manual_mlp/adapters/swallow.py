@@ -5,8 +5,18 @@ from collections.abc import Iterable
 from typing import Any
 
 
+class NotHere(TypeError):
+    """Somebody computes with the stand-in."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not run here")
+        self.name = name
+
+
 class Swallow:
-    """Takes every attribute, call, index and operation, and stays what it is."""
+    """Takes every attribute, call and index, and stays what it is; there are no numbers in it to compute with."""
+
+    __array_ufunc__ = None  # so that NumPy asks it first
 
     def __init__(self, name: str = "stub") -> None:
         self.__dict__["_name"] = name
@@ -53,3 +63,10 @@ class Swallow:
 
     def __bool__(self) -> bool:
         return False
+
+    def _compute(self, *_: object) -> Any:
+        raise NotHere(self._name)
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _compute
+    __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _compute
+    __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __float__ = __int__ = __index__ = __len__ = _compute

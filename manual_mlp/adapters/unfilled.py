@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterator
 
+from manual_mlp.adapters.source import assigned
+
 
 def is_unfilled(function: ast.FunctionDef) -> bool:
     """What it returns first was None from the start, and so was everything else that it set to None and returns."""
@@ -40,9 +42,4 @@ def assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
         yield node.target, node.value
     if isinstance(node, ast.For):
         yield node.target, node.iter
-    for target in node.targets if isinstance(node, ast.Assign) else []:
-        value = node.value  # type: ignore[attr-defined]
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
-            yield from zip(target.elts, value.elts, strict=True)
-        else:
-            yield target, value
+    yield from assigned(node)

@@ -7,6 +7,8 @@ textbook, in this order, and names the mistake that explains the numbers.
     report.py      what it says
 """
 
+from manual_mlp.diagnosis.augmentation import diagnose_augmentation
+from manual_mlp.diagnosis.batch_statistics import diagnose_batch_statistics
 from manual_mlp.diagnosis.initialization import diagnose_initialization
 from manual_mlp.diagnosis.minibatches import diagnose_minibatches
 from manual_mlp.diagnosis.network import diagnose
@@ -23,6 +25,8 @@ __all__ = [
     "Finding",
     "Report",
     "diagnose",
+    "diagnose_augmentation",
+    "diagnose_batch_statistics",
     "diagnose_initialization",
     "diagnose_minibatches",
     "diagnose_numerical_gradients",

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from manual_mlp.diagnosis.mistakes.batch_norm import BATCH_NORM
+from manual_mlp.diagnosis.mistakes.batch_statistics import BATCH_STATISTICS
+from manual_mlp.diagnosis.mistakes.decays import DECAYS
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK, DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.l2_penalty import L2_PENALTY
 from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
@@ -15,7 +17,7 @@ from manual_mlp.diagnosis.mistakes.schedule import SCHEDULE
 from manual_mlp.diagnosis.mistakes.skip import SKIP
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES, SOFTMAX
 from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
-from manual_mlp.diagnosis.mistakes.update import UPDATE
+from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
 from manual_mlp.diagnosis.mistakes.update_rules import UPDATE_RULES
 
 NETWORK = [*LINEAR, *RELU, *BATCH_NORM, *SOFTMAX, *SCORES, *L2_PENALTY]
@@ -23,14 +25,17 @@ CATALOGUE = [
     *NETWORK,
     *BATCH_NORM_TEST,
     *RUNNING_AVERAGE,
+    *BATCH_STATISTICS,
     *DROPOUT,
     *DROPOUT_NETWORK,
     *DROPOUT_TEST,
     *SKIP,
     *LABEL_SMOOTHING,
     *UPDATE,
+    *ADAMW_UPDATE,
     *UPDATE_RULES,
     *SCHEDULE,
+    *DECAYS,
     *STANDARDIZATION,
     *NUMERICAL,
 ]

@@ -3,6 +3,7 @@
 Masks are not predicted but read off: what is 0 was dropped. The rest is then judged with this mask.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import Array
 
 MOST_SIGMAS = 6.0  # of the sampling error of a share
+CLOSE = 0.05  # how well a share must be known to tell what it is instead
 LINK = f"{DERIVATIONS}#dropout"
 
 
@@ -28,9 +30,20 @@ def wrong_share(place: str, kept: float, total: int, p: float) -> Finding | None
     elif abs(share - p) < error:
         sentence = f"{share:.0%} of the units are kept, it should be {1 - p:.0%}: p is taken for the other probability"
         mistake = "dropout_p_keeps"
+    elif min(abs(share - normal) for normal in (below(1 - p), 1 - below(p))) < error < CLOSE:
+        sentence = (
+            f"{share:.1%} of the units are kept, it should be {1 - p:.0%}: p is compared with normal numbers, as "
+        )
+        sentence += "randn draws them; rand draws uniform ones"
+        mistake = "dropout_mask_of_normal_numbers"
     else:
         sentence, mistake = f"{share:.1%} of the units are kept, it should be {1 - p:.1%}", "dropout_wrong_share"
     return Finding(place, sentence, mistake, formula="mask = rng.random(x.shape) >= p", link=LINK)
+
+
+def below(limit: float) -> float:
+    """The share of a standard normal distribution that lies below a limit."""
+    return (1 + math.erf(limit / math.sqrt(2))) / 2
 
 
 class Dropped(NamedTuple):

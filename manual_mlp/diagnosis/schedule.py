@@ -1,25 +1,31 @@
-"""A learning-rate schedule beside the triangular policy."""
+"""A learning-rate schedule beside the one that is meant: cycles, linear decay, cosine decay, one cycle."""
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.checks import checked_fraction, checked_integer, checked_number
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
-from manual_mlp.diagnosis.mistakes.schedule import SCHEDULE
 from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.schedule_kinds import KINDS, Kind, KindName
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
-from manual_mlp.diagnosis.textbook import Values, compute
+from manual_mlp.diagnosis.textbook import Line, Values, compute
 
-Steps = NDArray[np.integer]
+Steps = NDArray[np.int64]
 Rates = NDArray[np.floating]
 
 EXACT = 1e-6  # of eta_max; float32 is enough for a learning rate
+MOST_ASKED = 400  # updates; of a longer schedule a function is asked for the ends, the turns and some between
+MOST_PAIRED = 20  # ways to call it that are searched for two mistakes at once
 NAMES = {  # what an argument is, by a part of its name
+    "updates": ("updates", "total", "t_max", "tmax", "max_iter", "max_step", "num_step", "n_steps", "horizon"),
+    "warmup": ("warm", "pct"),
+    "annealing": ("anneal",),
     "n_s": ("n_s", "ns", "step_size", "stepsize", "half"),
     "eta_min": ("min", "base", "low"),
     "eta_max": ("max", "high", "peak"),
@@ -30,84 +36,216 @@ NAMES = {  # what an argument is, by a part of its name
 def diagnose_schedule(
     schedule: Callable[..., Any] | ArrayLike,
     *,
-    step_size: int,
+    kind: KindName | None = None,
+    step_size: int | None = None,
+    updates: int | None = None,
     eta_min: float,
     eta_max: float,
+    annealing: float | None = None,
+    warmup: float = 0.3,
     updates_per_epoch: int | None = None,
-    cycles: int = 2,
+    cycles: int = 3,
 ) -> Report:
-    """Is this the triangular learning rate, and if not, what is wrong with it?
+    """Is this the learning rate that is meant, and if not, what is wrong with it?
 
-    schedule    a function of the update number, and of step_size, eta_min and eta_max in any order where it has such
-                arguments; or a list with the learning rate of one update after the other. A function may count from 1.
+    schedule    a function of the update number, and of what else stands here in any order where it has such arguments;
+                or a list with the learning rate of one update after the other. A function may count from 1.
+    kind        "cyclical", "linear", "cosine" or "one-cycle", as in schedules.py; None: cycles where a step_size is
+                given, with updates that one of the others which fits
     step_size   n_s, half a cycle
+    updates     T, how many there are in all, of a schedule without cycles
+    annealing   by what the height is multiplied from cycle to cycle; None: whatever it is, measured
+    warmup      the part of all updates in which one cycle rises
     updates_per_epoch  if given, a schedule that is stepped per epoch is recognized
     """
-    n_s = checked_integer("step_size", step_size, minimum=1)
     eta_min, eta_max = checked_number("eta_min", eta_min, minimum=0), checked_number("eta_max", eta_max, minimum=0)
     if eta_min >= eta_max:
         raise ValueError(f"eta_min is {eta_min}; it must be below eta_max, {eta_max}")
-    steps = np.arange(2 * n_s * checked_integer("cycles", cycles, minimum=1) + 1)
-    values = {"n_s": n_s, "eta_min": eta_min, "eta_max": eta_max}
-    best: tuple[int, Report] | None = None
-    try:
-        for note, etas in arrangements(schedule, steps, values):
-            report = judged(etas, steps[: len(etas)], values, updates_per_epoch, note)
-            if report.ok:
-                return report
-            rank = 1 if report.findings[0].mistake is None else 0
-            if best is None or rank < best[0]:
-                best = rank, report
-    except Unusable as unusable:
-        return Report("schedule", [unusable.finding])
-    assert best is not None  # there is at least one arrangement
-    return best[1]
+    given: dict[str, Any] = {"eta_min": eta_min, "eta_max": eta_max, "warmup": checked_fraction("warmup", warmup)}
+    if step_size is not None:
+        given["n_s"] = checked_integer("step_size", step_size, minimum=1)
+    if updates is not None:
+        given["updates"] = checked_integer("updates", updates, minimum=2)
+    if annealing is not None:
+        given["annealing"] = checked_number("annealing", annealing, minimum=0)
+    epoch = {}
+    if updates_per_epoch is not None:
+        epoch["updates_per_epoch"] = checked_integer("updates_per_epoch", updates_per_epoch, minimum=1)
+    cycles = checked_integer("cycles", cycles, minimum=1)
+    meant = [KINDS[name] for name in names_of_kinds(kind, given)]
+    trials: list[Trial] = []
+    failures: list[Finding] = []
+    for one in meant:
+        try:
+            trials += trials_of(one, schedule, given, epoch, cycles)
+        except Unusable as unusable:
+            failures.append(unusable.finding)
+    if not trials:
+        return Report("schedule", failures[:1])
+    for trial in trials:
+        if trial.right:
+            notes = [*trial.notes, *([f"it is {trial.kind.title}"] if len(meant) > 1 else [])]
+            return Report("schedule", agreeing=["schedule"], notes=notes)
+    trials.sort(key=lambda trial: (bool(np.ptp(trial.etas) == 0), bool(trial.notes)))  # the plainest first
+    named = next((trial for trial in trials if trial.one_mistake), None)
+    if named is not None:
+        return named.report()
+    reports = [trial.report() for trial in trials[:MOST_PAIRED]]
+    return next((report for report in reports if report.findings[0].mistake is not None), reports[0])
+
+
+def names_of_kinds(kind: KindName | None, given: Mapping[str, Any]) -> list[KindName]:
+    """The kind, or those that what is given allows."""
+    if kind is not None and kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(map(repr, KINDS))}, or None")
+    lengths = {name: "n_s" if name == "cyclical" else "updates" for name in KINDS}
+    if kind is not None and lengths[kind] not in given:
+        missing = "step_size, half a cycle" if kind == "cyclical" else "updates, how many there are in all"
+        raise ValueError(f"kind is {kind!r}, whose length is missing; give {missing}")
+    names = [kind] if kind is not None else [name for name in KINDS if lengths[name] in given]
+    if not names:
+        raise ValueError("step_size and updates are missing; give step_size for cycles, updates for any other schedule")
+    return names
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way to read the learning rates: the kind, the form in which it is written, how the function was called."""
+
+    kind: Kind
+    form: Mapping[str, Line]
+    steps: Steps
+    etas: Rates
+    values: Mapping[str, Any]
+    notes: Sequence[str]
+
+    def predict(self, planted: Sequence[Planted], _: int) -> Numbers:
+        v = Values(step=self.steps, **self.values)
+        lines = {**self.form, **lines_at(planted)}
+        return {"eta": np.asarray(compute(self.kind.operation, "forward", v, lines).eta, np.float64)}
+
+    @property
+    def comparison(self) -> Comparison:
+        scales, titles = [{"eta": self.values["eta_max"]}], {"eta": "schedule"}
+        return Comparison(["eta"], [{"eta": self.etas}], scales, self.predict, EXACT, titles, [{}])
+
+    @property
+    def candidates(self) -> list[Planted]:
+        return [Planted(mistake, variant) for mistake in self.kind.mistakes for variant in mistake.variants]
+
+    @property
+    def right(self) -> bool:
+        return self.off([]) <= EXACT
+
+    @property
+    def one_mistake(self) -> bool:
+        """Whether a single one of the known mistakes explains it."""
+        return any(self.off([candidate]) <= EXACT for candidate in self.candidates)
+
+    def off(self, planted: Sequence[Planted]) -> float:
+        return self.comparison.residuals(planted)["eta"]
+
+    def report(self) -> Report:
+        findings, agreeing, _ = explain(self.comparison, self.candidates)
+        right = self.comparison.predicted([], 0)["eta"]
+        first = int(np.flatnonzero(~(np.abs(self.etas - right) <= EXACT * self.values["eta_max"]))[0])
+        where = f"from update {self.steps[first]} on, where eta is {self.etas[first]:.6g}"
+        return Report("schedule", [replace(f, where=where) for f in findings], agreeing, notes=self.notes)
+
+
+def trials_of(
+    kind: Kind,
+    schedule: Callable[..., Any] | ArrayLike,
+    given: Mapping[str, Any],
+    epoch: Mapping[str, int],
+    cycles: int,
+) -> Iterator[Trial]:
+    values = {name: given[name] for name in kind.arguments if name in given}
+    count = 2 * cycles * values["n_s"] + 1 if "n_s" in values else values["updates"]
+    for note, steps, etas in arrangements(schedule, asked(count, values), values):
+        for measured in annealings(steps, etas, values):
+            for form_note, form in kind.forms.items():
+                notes = [said for said in (note, annealing_note(measured), form_note) if said]
+                trial = Trial(kind, form, steps, etas, {**values, **measured, **epoch}, notes)
+                if trial.comparison.predicted([], 0):  # not without the updates of an epoch that it is made of
+                    yield trial
+
+
+def asked(count: int, values: Mapping[str, Any]) -> Steps:
+    """The updates for which a function is asked."""
+    if count <= MOST_ASKED:
+        return np.arange(count)
+    turns = np.arange(0, count, values["n_s"]) if "n_s" in values else [0, values.get("warmup", 0) * count, count - 1]
+    near = np.concatenate([np.arange(int(turn) - 3, int(turn) + 4) for turn in turns])
+    between = np.linspace(0, count - 1, MOST_ASKED // 2).astype(np.int64)
+    steps = np.unique(np.concatenate([near, between]))
+    return steps[(steps >= 0) & (steps < count)]
+
+
+def annealings(steps: Steps, etas: Rates, values: Mapping[str, Any]) -> Iterator[dict[str, float]]:
+    """What nobody has said about the annealing: none; or as the second peak stands to the first."""
+    if "n_s" not in values or "annealing" in values:
+        yield {}
+        return
+    yield {"annealing": 1.0}
+    peaks = etas[steps % (2 * values["n_s"]) == values["n_s"]]
+    for low in (values["eta_min"], 0.0):
+        if len(peaks) > 1 and low < peaks[1] < peaks[0] * (1 - EXACT):
+            yield {"annealing": float((peaks[1] - low) / (peaks[0] - low))}
+
+
+def annealing_note(measured: Mapping[str, float]) -> str:
+    annealing = measured.get("annealing", 1.0)
+    return f"from cycle to cycle it is annealed by {annealing:.4g}" if annealing != 1 else ""
 
 
 def arrangements(
-    schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: dict[str, Any]
-) -> Iterator[tuple[str, Rates]]:
+    schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: Mapping[str, Any]
+) -> Iterator[tuple[str, Steps, Rates]]:
     """The learning rates under every way to call the function: first as its argument names say, counted from 0."""
     if not callable(schedule):
-        etas, _ = numbers("schedule", schedule, (len(list(np.ravel(schedule))),))
-        yield "", etas[: len(steps)]
+        etas, _ = numbers("schedule", schedule, (np.size(schedule),))
+        if etas.ndim != 1 or len(etas) < 2:
+            raise Unusable("schedule", "wrong_shape", f"its shape is {etas.shape}; it must be (T,), a rate an update")
+        etas = etas[: int(steps[-1]) + 2]
+        yield "", np.arange(len(etas)), etas
         return
     failure: Unusable | None = None
     worked = False
-    for order in orders(schedule):
+    for order in orders(schedule, list(values)):
         for first in (0, 1):
             try:
                 rates = [
-                    numbers("schedule", call("schedule", schedule, *arguments(order, int(step) + first, values)), ())[0]
-                    for step in steps
+                    numbers("schedule", call("schedule", schedule, *arguments(order, step + first, values)), ())[0]
+                    for step in steps.tolist()
                 ]
             except Unusable as unusable:
                 failure = failure or unusable
                 continue
             worked = True
-            yield ("the function counts updates from 1" if first else ""), np.array(rates)
+            yield ("the function counts updates from 1" if first else ""), steps, np.array(rates, np.float64)
     if not worked and failure is not None:
         raise failure
 
 
-def arguments(order: Sequence[str], step: int, values: dict[str, Any]) -> list[Any]:
+def arguments(order: Sequence[str], step: int, values: Mapping[str, Any]) -> list[Any]:
     return [step if what == "step" else values[what] for what in order]
 
 
-def orders(schedule: Callable[..., Any]) -> Iterator[tuple[str, ...]]:
+def orders(schedule: Callable[..., Any], known: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """What each argument may be: as the names say, then every permutation."""
     try:
         parameters = list(inspect.signature(schedule).parameters.values())
     except (TypeError, ValueError):
         parameters = []
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    count = min(max(1, len(positional)), 4)
+    count = min(max(1, len(positional)), 1 + len(known))
     meanings = tuple(meaning(p.name) for p in positional[:count])
     seen = set()
-    if "step" in meanings and len(set(meanings)) == count:
+    if "step" in meanings and len(set(meanings)) == count and set(meanings) <= {"step", *known}:
         seen.add(meanings)
         yield meanings
-    for order in itertools.permutations(("step", "n_s", "eta_min", "eta_max"), count):
+    for order in itertools.permutations(("step", *known), count):
         if "step" in order and order not in seen:
             yield order
 
@@ -118,21 +256,3 @@ def meaning(name: str) -> str:
         if any(name == part or (len(part) > 2 and part in name) for part in parts):
             return what
     return name
-
-
-def judged(etas: Rates, steps: Steps, values: dict[str, Any], updates_per_epoch: int | None, note: str) -> Report:
-    def predict(planted: Sequence[Planted], _: int) -> Numbers:
-        lines = lines_at(planted)
-        v = Values(step=steps, **values)
-        if updates_per_epoch is not None:
-            v.updates_per_epoch = updates_per_epoch
-        return {"eta": np.asarray(compute("schedule", "forward", v, lines).eta)}
-
-    comparison = Comparison(
-        ["eta"], [{"eta": etas}], [{"eta": values["eta_max"]}], predict, EXACT, {"eta": "schedule"}, [{}]
-    )
-    findings, agreeing, _ = explain(comparison, [Planted(m, variant) for m in SCHEDULE for variant in m.variants])
-    off = np.flatnonzero(np.abs(etas - predict((), 0)["eta"]) > EXACT * values["eta_max"])
-    where = f"from update {off[0]} on, where eta is {etas[off[0]]:.6g}" if len(off) else ""
-    findings = [Finding(**{**vars(finding), "where": where}) for finding in findings]
-    return Report("schedule", findings, agreeing, notes=[note] if note else [])

@@ -31,6 +31,19 @@ def cross_entropy(target: Any, log_p: Any) -> Any:
     return -np.multiply(target, log_p, where=target != 0, out=np.zeros(log_p.shape)).sum(axis=1)
 
 
+ADAM: dict[str, Line] = {
+    "count": lambda v: v.t + 1,
+    "seen": lambda v: v.gradient,
+    "mean": lambda v: v.beta1 * v.m + (1 - v.beta1) * v.seen,
+    "mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.seen**2,
+    "m_hat": lambda v: v.mean / (1 - v.beta1**v.count),
+    "v_hat": lambda v: v.mean_square / (1 - v.beta2**v.count),
+    "kept_t": lambda v: v.count,
+    "kept_m": lambda v: v.mean,
+    "kept_v": lambda v: v.mean_square,
+    "direction": lambda v: v.m_hat / (np.sqrt(v.v_hat) + v.eps),
+}
+
 OPERATIONS = {
     # v: x (N, D), W (M, D), b (M,), dout (N, M)
     "linear": Operation(
@@ -86,6 +99,22 @@ OPERATIONS = {
         },
         backward={},
     ),
+    # of one layer, measured over all batches. v: what batch norm gets of each batch, (N_B, H): `training` in training
+    # mode; old_mean, old_var (H,)
+    "batch_statistics": Operation(
+        forward={
+            "inputs": lambda v: v.training,
+            "shares": lambda v: np.array([len(x) for x in v.inputs]) / sum(len(x) for x in v.inputs),
+            "means": lambda v: np.stack([x.mean(axis=0) for x in v.inputs]),
+            "vars": lambda v: np.stack([x.var(axis=0) for x in v.inputs]),
+            "mean": lambda v: v.shares @ v.means,
+            "var": lambda v: v.shares @ (v.vars + v.means**2) - v.mean**2,
+            "unbiased": lambda v: sum(len(x) for x in v.inputs) / (sum(len(x) for x in v.inputs) - 1),
+            "kept_mean": lambda v: v.mean,
+            "kept_var": lambda v: v.var * v.unbiased,
+        },
+        backward={},
+    ),
     # v: x (N, H), p the probability to drop, kept (N, H) what the user's mask kept, dout (N, H)
     "dropout": Operation(
         forward={"out": lambda v: v.x * v.kept / (1 - v.p)},
@@ -136,6 +165,16 @@ OPERATIONS = {
         },
         backward={},
     ),
+    # the same for the first step of AdamW. v: weight_decay (0 but for weights), eps
+    "adamw_update": Operation(
+        forward={
+            "seen": lambda v: v.gradient,
+            "direction": lambda v: v.seen / (np.abs(v.seen) + v.eps),
+            "decay": lambda v: v.eta * v.weight_decay * v.value,
+            "step": lambda v: v.eta * v.direction + v.decay,
+        },
+        backward={},
+    ),
     # the update rules, one step of one parameter. v: gradient, eta; `kept_...` is what the next step gets. sgd:
     "sgd": Operation(forward={"step": lambda v: v.eta * v.gradient}, backward={}),
     # v: mu, velocity
@@ -156,18 +195,33 @@ OPERATIONS = {
         },
         backward={},
     ),
-    # v: beta1, beta2, eps, m, v, t
-    "adam": Operation(
+    # v: mu, velocity; the gradient is that at w
+    "nesterov": Operation(
         forward={
-            "count": lambda v: v.t + 1,
-            "mean": lambda v: v.beta1 * v.m + (1 - v.beta1) * v.gradient,
-            "mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.gradient**2,
-            "m_hat": lambda v: v.mean / (1 - v.beta1**v.count),
-            "v_hat": lambda v: v.mean_square / (1 - v.beta2**v.count),
-            "kept_t": lambda v: v.count,
-            "kept_m": lambda v: v.mean,
-            "kept_v": lambda v: v.mean_square,
-            "step": lambda v: v.eta * v.m_hat / (np.sqrt(v.v_hat) + v.eps),
+            "moved": lambda v: v.mu * v.velocity + v.gradient,
+            "kept_velocity": lambda v: v.moved,
+            "step": lambda v: v.eta * (v.gradient + v.mu * v.moved),
+        },
+        backward={},
+    ),
+    # v: mu, velocity, value; gradient is a function of the point where it is taken
+    "nesterov_look_ahead": Operation(
+        forward={
+            "point": lambda v: v.value + v.mu * v.velocity,
+            "moved": lambda v: v.mu * v.velocity - v.eta * v.gradient(v.point),
+            "kept_velocity": lambda v: v.moved,
+            "step": lambda v: -v.moved,
+        },
+        backward={},
+    ),
+    # v: beta1, beta2, eps, m, v, t
+    "adam": Operation(forward={**ADAM, "step": lambda v: v.eta * v.direction}, backward={}),
+    # v: weight_decay, value, too
+    "adamw": Operation(
+        forward={
+            **ADAM,
+            "decay": lambda v: v.eta * v.weight_decay * v.value,
+            "step": lambda v: v.eta * v.direction + v.decay,
         },
         backward={},
     ),
@@ -180,12 +234,46 @@ OPERATIONS = {
         },
         backward={},
     ),
-    # v: step (T,) the numbers of the updates, from 0; n_s, eta_min, eta_max
+    # v: step the numbers of the updates, from 0; n_s, eta_min, eta_max, annealing
     "schedule": Operation(
         forward={
             "t": lambda v: v.step,
             "position": lambda v: v.t % (2 * v.n_s),
             "height": lambda v: 1 - np.abs(v.position / v.n_s - 1),
+            "annealed": lambda v: v.height * v.annealing ** (v.t // (2 * v.n_s)),
+            "eta": lambda v: v.eta_min + v.annealed * (v.eta_max - v.eta_min),
+        },
+        backward={},
+    ),
+    # the decays. v: step the numbers of the updates, from 0; updates how many there are, eta_min, eta_max
+    "linear_decay": Operation(
+        forward={
+            "t": lambda v: v.step,
+            "part": lambda v: v.t / v.updates,
+            "height": lambda v: 1 - v.part,
+            "eta": lambda v: v.eta_min + v.height * (v.eta_max - v.eta_min),
+        },
+        backward={},
+    ),
+    "cosine_decay": Operation(
+        forward={
+            "t": lambda v: v.step,
+            "part": lambda v: v.t / v.updates,
+            "height": lambda v: (1 + np.cos(np.pi * v.part)) / 2,
+            "eta": lambda v: v.eta_min + v.height * (v.eta_max - v.eta_min),
+        },
+        backward={},
+    ),
+    # v: warmup, too
+    "one_cycle": Operation(
+        forward={
+            "t": lambda v: v.step,
+            "part": lambda v: v.t / v.updates,
+            "top": lambda v: v.warmup,
+            "rise": lambda v: 1 - v.part / (v.top or 1),
+            "fall": lambda v: (v.part - v.top) / (1 - v.top),
+            "below": lambda v: np.where(v.part < v.top, v.rise, v.fall),
+            "height": lambda v: (1 + np.cos(np.pi * v.below)) / 2,
             "eta": lambda v: v.eta_min + v.height * (v.eta_max - v.eta_min),
         },
         backward={},

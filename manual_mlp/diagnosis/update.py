@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_number
 from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
-from manual_mlp.diagnosis.mistakes.update import UPDATE
+from manual_mlp.diagnosis.mistakes.mistake import Mistake
+from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
 from manual_mlp.diagnosis.network import checked_parameters, diagnose
 from manual_mlp.diagnosis.reference import Batch, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
@@ -18,7 +19,8 @@ from manual_mlp.diagnosis.strangers import Unusable, numbers
 from manual_mlp.diagnosis.textbook import Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
-EXACT = 1e-7  # of a parameter's largest step; what before - after rounds off comes on top
+EXACT = 1e-7  # of a parameter's largest step; what the step and before - after round off comes on top
+ADAM_EPS = 1e-8
 
 
 def diagnose_update(
@@ -30,6 +32,7 @@ def diagnose_update(
     x: ArrayLike | None = None,
     y: ArrayLike | None = None,
     l2: float = 0.0,
+    weight_decay: float | None = None,
     eps: float = BATCH_NORM_EPS,
 ) -> Report:
     """Is after = before - eta (gradients + 2 l2 W), and if not, what is wrong?
@@ -38,11 +41,16 @@ def diagnose_update(
     gradients      those of the loss; the penalty is the update's part. Give l2 = 0 where they contain it already.
     x, y           instead of gradients, where gradient and update are one function: the images and labels of the step.
                    What the step says about the gradient, (before - after) / eta, is then diagnosed as well.
+    weight_decay   if given, the step is the first of AdamW, of the gradients as they are: with eps 1e-8
     """
     old, depth = checked_parameters(before)
     eta, l2 = checked_number("eta", eta, minimum=0), checked_number("l2", l2, minimum=0)
     if eta == 0:
         raise ValueError("eta is 0: nothing moves; give the learning rate of the step")
+    if weight_decay is not None:
+        weight_decay = checked_number("weight_decay", weight_decay, minimum=0)
+        if gradients is None or l2:
+            raise ValueError("weight_decay is given; give the gradients that AdamW is given too, and no l2")
     fused = gradients is None
     if gradients is None:
         if x is None or y is None:
@@ -52,8 +60,9 @@ def diagnose_update(
         gradients = dict(gradients_of(forward_pass(batch, names, (), eps), names))
     loss = {name: np.asarray(gradients[name], np.float64) for name in old}
     new, broken = after_step(old, after)
-    comparison = comparison_of(old, new, loss, eta, l2)
-    findings, agreeing, unjudged = explain(comparison, everywhere(old, depth))
+    comparison = comparison_of(old, new, loss, eta, l2, weight_decay)
+    known = UPDATE if weight_decay is None else ADAMW_UPDATE
+    findings, agreeing, unjudged = explain(comparison, everywhere(old, depth, known))
     if (
         fused
         and any(finding.mistake is None for finding in findings)
@@ -91,8 +100,15 @@ def after_step(old: Mapping[str, Array], after: Mapping[str, ArrayLike]) -> tupl
 
 
 def comparison_of(
-    old: Mapping[str, Array], new: Mapping[str, Array], loss: Mapping[str, Array], eta: float, l2: float
+    old: Mapping[str, Array],
+    new: Mapping[str, Array],
+    loss: Mapping[str, Array],
+    eta: float,
+    l2: float,
+    weight_decay: float | None,
 ) -> Comparison:
+    operation, decay = "update" if weight_decay is None else "adamw_update", weight_decay or 0.0
+
     def predict(planted: Sequence[Planted], _: int) -> Numbers:
         steps = {}
         for name, value in old.items():
@@ -102,15 +118,15 @@ def comparison_of(
             if name.startswith("bn"):
                 end = "bias" if name.endswith("weight") else "weight"
                 v.partner = loss[f"{name.split('.')[0]}.{end}"]
-            steps[name] = compute("update", "forward", v, lines).step
+            v.weight_decay, v.decay_of_weights, v.eps = decay if weight else 0.0, decay, ADAM_EPS
+            steps[name] = compute(operation, "forward", v, lines).step
         return steps
 
     eps = max((np.finfo(value.dtype).eps for value in new.values()), default=np.finfo(np.float64).eps)
-    steps = predict((), 0)
-    scales = {
-        name: max(float(np.abs(steps[name]).max()), 4 * float(eps) * float(np.abs(value).max()) / EXACT) or 1.0
-        for name, value in old.items()
-    }
+    scales = {}
+    for name, step in predict((), 0).items():
+        longest, largest = float(np.abs(step).max()), float(np.abs(old[name]).max())
+        scales[name] = max(longest, 4 * float(eps) * max(largest, longest) / EXACT) or 1.0
     observed = {name: old[name] - value.astype(np.float64) for name, value in new.items()}
     return Comparison(list(old), [observed], [scales], predict, EXACT, {name: name for name in old}, [{"l2": l2}])
 
@@ -122,7 +138,7 @@ def recovered_tolerance(comparison: Comparison) -> float:
     return EXACT * max((comparison.scales[0][name] / steps[name] for name in moved), default=1.0)
 
 
-def everywhere(old: Mapping[str, Array], depth: int) -> list[Planted]:
+def everywhere(old: Mapping[str, Array], depth: int, known: Sequence[Mistake]) -> list[Planted]:
     """Every mistake in one parameter, in a layer, in all of a kind, in all: of two that say the same, the fewest."""
     groups: dict[str, frozenset[object]] = {"every parameter": frozenset(old)}
     kinds = {
@@ -144,6 +160,6 @@ def everywhere(old: Mapping[str, Array], depth: int) -> list[Planted]:
     return [
         Planted(mistake, variant, group, title)
         for group, title in sorted(distinct.items(), key=lambda item: len(item[0]))
-        for mistake in UPDATE
+        for mistake in known
         for variant in mistake.variants
     ]

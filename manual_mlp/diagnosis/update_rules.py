@@ -1,6 +1,6 @@
-"""An update rule with its state beside the textbook: plain, momentum, RMSprop, Adam."""
+"""An update rule with its state beside the textbook: plain, momentum, Nesterov, RMSprop, Adam, AdamW."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,39 +10,70 @@ from manual_mlp.diagnosis.mistakes.update_rules import UPDATE_RULES
 from manual_mlp.diagnosis.operations import EPS, EXACT, SINGLE, measured_eps
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
-from manual_mlp.diagnosis.textbook import Values, compute
+from manual_mlp.diagnosis.textbook import Line, Values, compute
 from manual_mlp.layers import Array
 
 STEPS = 5
 SHAPE = (4, 5)
+MOMENTUM = {"learning_rate": 0.07, "momentum": 0.8}
+ADAM = {"learning_rate": 0.07, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-8, "t": 0}
 SETTINGS: dict[str, dict[str, Any]] = {  # none at a default but eps, which many write as a number
     "sgd": {"learning_rate": 0.07},
-    "sgd_momentum": {"learning_rate": 0.07, "momentum": 0.8},
+    "sgd_momentum": MOMENTUM,
+    "nesterov": MOMENTUM,
+    "nesterov_look_ahead": MOMENTUM,
     "rmsprop": {"learning_rate": 0.07, "decay_rate": 0.9, "epsilon": 1e-8},
-    "adam": {"learning_rate": 0.07, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-8, "t": 0},
+    "adam": ADAM,
+    "adamw": {**ADAM, "weight_decay": 0.3},
 }
-STATES = {"sgd": (), "sgd_momentum": ("velocity",), "rmsprop": ("cache",), "adam": ("m", "v", "t")}
+STATES = {
+    "sgd": (),
+    "sgd_momentum": ("velocity",),
+    "nesterov": ("velocity",),
+    "nesterov_look_ahead": ("velocity",),
+    "rmsprop": ("cache",),
+    "adam": ("m", "v", "t"),
+    "adamw": ("m", "v", "t"),
+}
 THEIR_NAMES = {"learning_rate": "eta", "momentum": "mu", "decay_rate": "decay", "epsilon": "eps"}
+UNCORRECTED_EPS: dict[str, Line] = {
+    "direction": lambda v: v.m_hat * np.sqrt(1 - v.beta2**v.count) / (np.sqrt(v.mean_square) + v.eps)
+}
+FORMS: dict[str, dict[str, dict[str, Line]]] = {  # what is as right as the textbook's line, by what is said of it
+    "adam": {"eps is added to the root of the uncorrected v, as in Keras": UNCORRECTED_EPS},
+    "adamw": {
+        "eps is added to the root of the uncorrected v, as in Keras": UNCORRECTED_EPS,
+        "the weights decay after the step instead of before it": {
+            "decay": lambda v: v.eta * v.weight_decay * (v.value - v.eta * v.direction)
+        },
+    },
+}
 
 
 def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
     """Is this update rule right over several steps with its own state, and if not, what is wrong?
 
-    name   "sgd", "sgd_momentum", "rmsprop" or "adam"
+    name   "sgd", "sgd_momentum", "nesterov", "nesterov_look_ahead", "rmsprop", "adam" or "adamw"
     rule   (w, dw, config) -> next w, config, as in CS231n's optim.py. config holds learning_rate, momentum, decay_rate,
-           beta1, beta2, epsilon and, for Adam, t = 0 at first; whatever the rule puts in there comes back in the next
-           step. Momentum finds a velocity in it, the other states begin at 0.
+           beta1, beta2, epsilon, weight_decay and, for Adam, t = 0 at first; whatever the rule puts in there comes back
+           in the next step. Momentum finds a velocity in it, Nesterov one of zeros, the other states begin at 0.
+
+    "nesterov" is given the gradient at w, which is its look-ahead point, in torch's form as in CS231n's. Sutskever's
+    form keeps the other point: for "nesterov_look_ahead" dw is a function that gives the gradient at any point.
     """
     if name not in SETTINGS:
         raise ValueError(f"name is {name!r}; it must be one of {', '.join(SETTINGS)}")
     rng = np.random.default_rng(6)
     velocity = rng.normal(size=SHAPE)
     weights, gradients = rng.normal(size=(2, STEPS, *SHAPE))
-    config = {**SETTINGS[name], **({"velocity": velocity.copy()} if name == "sgd_momentum" else {})}
+    if name != "sgd_momentum":
+        velocity = np.zeros(SHAPE)
+    config = {**SETTINGS[name], **({"velocity": velocity.copy()} if "velocity" in STATES[name] else {})}
+    slopes = [slope_at(dw) if name == "nesterov_look_ahead" else dw for dw in gradients]
     broken: list[Finding] = []
     observed: dict[str, Array] = {}
     single = False
-    for step, (w, dw) in enumerate(zip(weights, gradients, strict=True), start=1):
+    for step, (w, dw) in enumerate(zip(weights, slopes, strict=True), start=1):
         place = place_of(name, step)
         try:
             answer, config = unpacked(place, call(place, rule, w, dw, config), ("next w", "config"))
@@ -51,40 +82,60 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
             after, reshaped = numbers(place, answer, SHAPE)
             if after.shape != SHAPE:
                 raise Unusable(place, "wrong_shape", f"its shape is {after.shape}, it must be w's, {SHAPE}")
+            if np.array_equal(after, w.astype(after.dtype)):
+                raise Unusable(place, "not_moved", "it returns w as it was given: nothing moves")
             observed[place], single = w - after, single or after.dtype == np.float32
         except Unusable as unusable:
             broken.append(unusable.finding)
             break
         broken += [reshaped] if reshaped is not None and not broken else []
 
-    def predict(planted: Sequence[Planted], _: int, eps: float | None = None) -> Numbers:
-        lines = lines_at(planted)
+    def predict(planted: Sequence[Planted], form: Mapping[str, Line], eps: float | None = None) -> Numbers:
+        lines = {**form, **lines_at(planted)}
         state = {key: np.zeros(SHAPE) if key != "t" else 0 for key in STATES[name]}
         state |= {"velocity": velocity} if "velocity" in state else {}
         settings = {THEIR_NAMES.get(key, key): value for key, value in SETTINGS[name].items() if key != "t"}
         settings |= {"eps": eps} if eps is not None else {}
         steps = {}
-        for step, dw in enumerate(gradients, start=1):
-            v = compute(name, "forward", Values(gradient=dw, **settings, **state), lines)
+        for step, (w, dw) in enumerate(zip(weights, slopes, strict=True), start=1):
+            v = compute(name, "forward", Values(value=w, gradient=dw, **settings, **state), lines)
             steps[place_of(name, step)] = v.step
             state = {key: getattr(v, f"kept_{key}") for key in state}
         return steps
 
-    scales = {place: float(np.abs(step).max()) for place, step in predict((), 0).items()}
+    scales = {place: float(np.abs(step).max()) for place, step in predict((), {}).items()}
     titles = {place: place for place in scales}
     tolerance = SINGLE if single else EXACT
-
-    def comparison_at(eps: float) -> Comparison:
-        return Comparison(
-            list(scales), [observed], [scales], lambda plan, n: predict(plan, n, eps), tolerance, titles, [{}]
-        )
-
     given = SETTINGS[name].get("epsilon")
-    eps, comparison = measured_eps(comparison_at, list(dict.fromkeys((given, *EPS))) if given else (0.0,))
+    guesses = list(dict.fromkeys((given, *EPS))) if given else (0.0,)
+
+    def measured(form: Mapping[str, Line]) -> tuple[float, Comparison]:
+        def comparison_at(eps: float) -> Comparison:
+            return Comparison(
+                list(scales), [observed], [scales], lambda plan, _: predict(plan, form, eps), tolerance, titles, [{}]
+            )
+
+        return measured_eps(comparison_at, guesses)
+
+    note, (eps, comparison) = "", measured({})
+    for other, lines in FORMS.get(name, {}).items():
+        form = {f"{name}.{line}": formula for line, formula in lines.items()}
+        if right_until((tried := measured(form))[1]) > right_until(comparison):
+            note, (eps, comparison) = other, tried
     candidates = [Planted(m, variant) for m in UPDATE_RULES if m.operations == {name} for variant in m.variants]
     findings, agreeing, unjudged = explain(comparison, candidates)
-    notes = [f"eps is {eps:g} here, whatever config['epsilon'] says"] if given and eps != given else []
+    notes = [note] if note else []
+    notes += [f"eps is {eps:g} here, whatever config['epsilon'] says"] if given and eps != given else []
     return Report(name, [*broken, *findings], agreeing, unjudged, notes)
+
+
+def right_until(comparison: Comparison) -> int:
+    return comparison.first_wrong(comparison.residuals([]))
+
+
+def slope_at(constant: Array) -> Callable[[Array], Array]:
+    """The gradient of some cost as a function of the weights, in their dtype."""
+    return lambda w: (constant + np.tanh(w)).astype(np.asarray(w).dtype)
 
 
 def place_of(name: str, step: int) -> str:

@@ -6,7 +6,7 @@ from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
 
 schedule = mistakes_in(
     "schedule",
-    "eta = eta_min + (1 - |t/n_s - 1|) (eta_max - eta_min), t = step mod 2 n_s, step from 0",
+    "eta = eta_min + annealing^cycle (1 - |t/n_s - 1|) (eta_max - eta_min), t = step mod 2 n_s, step from 0",
     "learning-rate",
 )
 
@@ -53,7 +53,7 @@ SCHEDULE = [
         "the second half of the cycle falls to 0 instead of to eta_min",
         {
             "eta": lambda v: np.where(
-                v.position <= v.n_s, v.eta_min + v.height * (v.eta_max - v.eta_min), v.height * v.eta_max
+                v.position <= v.n_s, v.eta_min + v.annealed * (v.eta_max - v.eta_min), v.annealed * v.eta_max
             )
         },
     ),
@@ -63,10 +63,10 @@ SCHEDULE = [
         *(
             {
                 "eta": lambda v, rise=rise: np.where(
-                    v.position <= v.n_s, rise(v), v.eta_min + v.height * (v.eta_max - v.eta_min)
+                    v.position <= v.n_s, rise(v), v.eta_min + v.annealed * (v.eta_max - v.eta_min)
                 )
             }
-            for rise in (lambda v: v.height * v.eta_max, lambda v: v.height * (v.eta_max - v.eta_min))
+            for rise in (lambda v: v.annealed * v.eta_max, lambda v: v.annealed * (v.eta_max - v.eta_min))
         ),
     ),
     schedule(
@@ -93,13 +93,13 @@ SCHEDULE = [
     schedule(
         "schedule_minimum_forgotten",
         "eta_min is not added: the learning rate falls to 0",
-        {"eta": lambda v: v.height * (v.eta_max - v.eta_min)},
-        {"eta": lambda v: v.height * v.eta_max},
+        {"eta": lambda v: v.annealed * (v.eta_max - v.eta_min)},
+        {"eta": lambda v: v.annealed * v.eta_max},
     ),
     schedule(
         "schedule_minimum_not_subtracted",
         "eta_min is not subtracted from the height of the triangle: it goes beyond eta_max",
-        {"eta": lambda v: v.eta_min + v.height * v.eta_max},
+        {"eta": lambda v: v.eta_min + v.annealed * v.eta_max},
     ),
     schedule(
         "schedule_one_cycle",
@@ -122,7 +122,39 @@ SCHEDULE = [
     schedule(
         "schedule_halved_every_cycle",
         "its height is halved with every cycle",
-        {"height": lambda v: (1 - np.abs(v.position / v.n_s - 1)) / 2.0 ** (v.t // (2 * v.n_s))},
+        {"annealed": lambda v: v.height * 0.5 ** (v.t // (2 * v.n_s))},
+    ),
+    schedule(
+        "schedule_not_annealed",
+        "every cycle is as high as the first",
+        {"annealed": lambda v: v.height},
+    ),
+    schedule(
+        "schedule_annealed_every_step",
+        "it is annealed from update to update instead of from cycle to cycle",
+        {"annealed": lambda v: v.height * v.annealing ** (v.t / (2 * v.n_s))},
+        {"annealed": lambda v: v.height * v.annealing**v.t},
+    ),
+    schedule(
+        "schedule_annealed_every_half_cycle",
+        "it is annealed every n_s updates, twice a cycle",
+        {"annealed": lambda v: v.height * v.annealing ** (v.t // v.n_s)},
+    ),
+    schedule(
+        "schedule_annealed_too_early",
+        "the first cycle is annealed already; it should reach eta_max",
+        {"annealed": lambda v: v.height * v.annealing ** (v.t // (2 * v.n_s) + 1)},
+    ),
+    schedule(
+        "schedule_annealed_per_cycle_number",
+        "the height is divided by the number of the cycle, or multiplied by it, instead of by a power",
+        {"annealed": lambda v: v.height / (1 + v.t // (2 * v.n_s))},
+        {"annealed": lambda v: v.height * v.annealing * (1 + v.t // (2 * v.n_s))},
+    ),
+    schedule(
+        "schedule_annealed_minimum",
+        "eta_min is annealed with eta_max: the learning rate falls below eta_min",
+        {"eta": lambda v: v.annealing ** (v.t // (2 * v.n_s)) * (v.eta_min + v.height * (v.eta_max - v.eta_min))},
     ),
     schedule(
         "schedule_cosine",
@@ -132,6 +164,6 @@ SCHEDULE = [
     schedule(
         "schedule_bounds_exchanged",
         "eta_min and eta_max are exchanged",
-        {"eta": lambda v: v.eta_max + v.height * (v.eta_min - v.eta_max)},
+        {"eta": lambda v: v.eta_max + v.annealed * (v.eta_min - v.eta_max)},
     ),
 ]

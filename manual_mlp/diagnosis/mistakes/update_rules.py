@@ -1,7 +1,8 @@
-"""Mistakes of the update rules that keep a state: momentum, RMSprop, Adam."""
+"""Mistakes of the update rules: plain, momentum, Nesterov, RMSprop; Adam's are in adam.py."""
 
 import numpy as np
 
+from manual_mlp.diagnosis.mistakes.adam import ADAM
 from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
 
 sgd = mistakes_in("sgd", "w - eta dw", "sgd-update")
@@ -9,12 +10,8 @@ momentum = mistakes_in("sgd_momentum", "v = mu v - eta dw, w + v, and v is kept"
 rmsprop = mistakes_in(
     "rmsprop", "cache = decay cache + (1 - decay) dw², w - eta dw / (√cache + eps), and cache is kept", "adam"
 )
-adam = mistakes_in(
-    "adam",
-    "t = t + 1, m = beta1 m + (1 - beta1) dw, v = beta2 v + (1 - beta2) dw², all kept as they are; "
-    "w - eta m / (1 - beta1^t) / (√(v / (1 - beta2^t)) + eps)",
-    "adam",
-)
+nesterov = mistakes_in("nesterov", "v = mu v + dw, w - eta (dw + mu v), and v is kept", "momentum")
+look_ahead = mistakes_in("nesterov_look_ahead", "v = mu v - eta dw(w + mu v), w + v, and v is kept", "momentum")
 
 UPDATE_RULES = [
     sgd("sgd_ascends", "the gradient is added: the cost goes up", {"step": lambda v: -v.eta * v.gradient}),
@@ -56,6 +53,80 @@ UPDATE_RULES = [
         {"step": lambda v: v.mu * v.velocity - (1 + v.mu) * v.moved},
         {"step": lambda v: -(v.mu * v.moved - v.eta * v.gradient)},
     ),
+    nesterov(
+        "nesterov_plain",
+        "it is plain momentum: the new velocity does not look ahead, or the old one stands in its place",
+        {"step": lambda v: v.eta * v.moved},
+    ),
+    nesterov(
+        "nesterov_looks_back",
+        "mu v has the wrong sign in the step: it looks back instead of ahead",
+        {"step": lambda v: v.eta * (v.gradient - v.mu * v.moved)},
+    ),
+    nesterov(
+        "nesterov_without_gradient",
+        "the step is mu v alone; the gradient itself is missing beside it",
+        {"step": lambda v: v.eta * v.mu * v.moved},
+    ),
+    nesterov(
+        "nesterov_old_velocity_forgotten",
+        "the step is (1 + mu) v; mu times the old velocity is not taken away",
+        {"step": lambda v: v.eta * (1 + v.mu) * v.moved},
+    ),
+    nesterov(
+        "nesterov_old_velocity_sign",
+        "mu times the old velocity has the wrong sign beside (1 + mu) v",
+        {"step": lambda v: v.eta * ((1 + v.mu) * v.moved + v.mu * v.velocity)},
+    ),
+    nesterov(
+        "nesterov_whole_velocity",
+        "mu is missing in front of the velocity that looks ahead",
+        {"step": lambda v: v.eta * (v.gradient + v.moved)},
+    ),
+    nesterov(
+        "nesterov_keeps_look_ahead",
+        "what looks ahead, dw + mu v, is kept as the velocity",
+        {"kept_velocity": lambda v: v.gradient + v.mu * v.moved},
+    ),
+    nesterov(
+        "nesterov_average",
+        "the velocity is an average: a factor 1 - mu (torch's dampening) that does not belong there",
+        {"moved": lambda v: v.mu * v.velocity + (1 - v.mu) * v.gradient},
+    ),
+    nesterov("nesterov_forgets", "the velocity is not kept", {"kept_velocity": lambda v: v.velocity}),
+    nesterov("nesterov_without_eta", "the learning rate is missing", {"step": lambda v: v.gradient + v.mu * v.moved}),
+    nesterov(
+        "nesterov_ascends",
+        "the step is added: the cost goes up",
+        {"step": lambda v: -v.eta * (v.gradient + v.mu * v.moved)},
+    ),
+    look_ahead("look_ahead_missing", "the gradient is taken at w: it is plain momentum", {"point": lambda v: v.value}),
+    look_ahead(
+        "look_ahead_back",
+        "it looks back: the gradient is taken at w - mu v",
+        {"point": lambda v: v.value - v.mu * v.velocity},
+    ),
+    look_ahead(
+        "look_ahead_too_far",
+        "mu is missing in the point where the gradient is taken, w + v",
+        {"point": lambda v: v.value + v.velocity},
+    ),
+    look_ahead(
+        "look_ahead_stepped_twice",
+        "the step starts from the point that it looked ahead to: mu v is made twice",
+        {"step": lambda v: v.value - v.point - v.moved},
+    ),
+    look_ahead(
+        "look_ahead_without_old_velocity",
+        "the velocity is the newest step alone: it is not used, or not kept",
+        {"moved": lambda v: -v.eta * v.gradient(v.point)},
+        {"kept_velocity": lambda v: v.velocity},
+    ),
+    look_ahead(
+        "look_ahead_ascends",
+        "the gradient is added: the cost goes up",
+        {"moved": lambda v: v.mu * v.velocity + v.eta * v.gradient(v.point)},
+    ),
     rmsprop(
         "rmsprop_not_averaged",
         "the factor 1 - decay is missing: squares pile up",
@@ -89,75 +160,5 @@ UPDATE_RULES = [
         "the step is added: the cost goes up",
         {"step": lambda v: -v.eta * v.gradient / (np.sqrt(v.mean_square) + v.eps)},
     ),
-    adam(
-        "adam_keeps_corrected",
-        "m and v, or one of them, are kept with the bias correction, and are corrected again in the next step",
-        {"kept_m": lambda v: v.m_hat, "kept_v": lambda v: v.v_hat},
-        {"kept_m": lambda v: v.m_hat},
-        {"kept_v": lambda v: v.v_hat},
-    ),
-    adam(
-        "adam_t_from_0",
-        "t is used before it is advanced: in the first step the correction divides by 1 - beta^0 = 0",
-        {"count": lambda v: v.t, "kept_t": lambda v: v.t + 1},
-        {"count": lambda v: v.t},
-    ),
-    adam(
-        "adam_t_not_advanced",
-        "t is not advanced: every step is corrected like the first",
-        {"kept_t": lambda v: v.t},
-    ),
-    adam(
-        "adam_not_corrected",
-        "the bias correction is missing, of m and v or of one of them",
-        {"m_hat": lambda v: v.mean, "v_hat": lambda v: v.mean_square},
-        {"m_hat": lambda v: v.mean},
-        {"v_hat": lambda v: v.mean_square},
-    ),
-    adam(
-        "adam_eps_inside_root",
-        "eps is added inside the root; it belongs outside",
-        {"step": lambda v: v.eta * v.m_hat / np.sqrt(v.v_hat + v.eps)},
-    ),
-    adam(
-        "adam_root_missing",
-        "the root is missing: m is divided by v",
-        {"step": lambda v: v.eta * v.m_hat / (v.v_hat + v.eps)},
-    ),
-    adam(
-        "adam_betas_exchanged",
-        "beta1 and beta2 are exchanged, or one stands in both places",
-        {
-            "mean": lambda v: v.beta2 * v.m + (1 - v.beta2) * v.gradient,
-            "mean_square": lambda v: v.beta1 * v.v + (1 - v.beta1) * v.gradient**2,
-            "m_hat": lambda v: v.mean / (1 - v.beta2**v.count),
-            "v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count),
-        },
-        {"m_hat": lambda v: v.mean / (1 - v.beta2**v.count), "v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count)},
-        {"m_hat": lambda v: v.mean / (1 - v.beta2**v.count)},
-        {"v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count)},
-    ),
-    adam(
-        "adam_not_averaged",
-        "the factor 1 - beta is missing in m or v",
-        {"mean": lambda v: v.beta1 * v.m + v.gradient},
-        {"mean_square": lambda v: v.beta2 * v.v + v.gradient**2},
-    ),
-    adam(
-        "adam_not_squared",
-        "the gradient is not squared in v",
-        {"mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.gradient},
-    ),
-    adam(
-        "adam_forgets",
-        "m or v are not kept",
-        {"kept_m": lambda v: v.m, "kept_v": lambda v: v.v},
-        {"kept_m": lambda v: v.m},
-        {"kept_v": lambda v: v.v},
-    ),
-    adam(
-        "adam_ascends",
-        "the step is added: the cost goes up",
-        {"step": lambda v: -v.eta * v.m_hat / (np.sqrt(v.v_hat) + v.eps)},
-    ),
+    *ADAM,
 ]

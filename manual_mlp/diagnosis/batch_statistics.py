@@ -1,0 +1,157 @@
+"""Batch normalization's statistics for test time, measured anew over all images: PreciseBN, and AdaBN in one batch."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from manual_mlp.blocks import layer_names
+from manual_mlp.checks import checked_images, checked_integer
+from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.mistakes.batch_statistics import BATCH_STATISTICS
+from manual_mlp.diagnosis.network import checked_parameters
+from manual_mlp.diagnosis.operations import EPS, eps_note, measured_eps, size, tolerance_for
+from manual_mlp.diagnosis.reference import Batch, forward_pass
+from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.strangers import Unusable, call, numbers
+from manual_mlp.diagnosis.textbook import Line, Values, compute
+from manual_mlp.layers import BATCH_NORM_EPS, Array
+
+FORMS: dict[str, dict[str, Line]] = {  # what is as right as the textbook's line, by what is said of it
+    "": {},
+    "the variance is the biased one, divided by N; here it is divided by N - 1": {
+        "batch_statistics.unbiased": lambda _: 1.0
+    },
+    "each layer is measured behind layers that are in test mode already, with their new statistics": {
+        "batch_statistics.inputs": lambda v: v.behind_new
+    },
+}
+
+
+def diagnose_batch_statistics(
+    answer: Callable[..., Any] | Mapping[str, ArrayLike],
+    parameters: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    batch_size: int = 1000,
+    *,
+    buffers: Mapping[str, ArrayLike] | None = None,
+    eps: float | None = None,
+) -> Report:
+    """Are these the statistics of all images x, as `precise_batch_norm` measures them, and if not, what is wrong?
+
+    answer      the new statistics by our names, bn1.running_mean, bn1.running_var, ...; or a function (parameters,
+                buffers, x) that returns them, or writes them into buffers
+    parameters  by our names: linear1.weight, ..., bn1.weight, ...
+    x           (N, D), of which batch_size are normalized together; for adaptive statistics batch_size is N
+    buffers     the statistics before; left out, they are 0 and 1
+    eps         batch normalization's; None: whatever the network has, measured
+    """
+    values, depth = checked_parameters(parameters)
+    if "bn1.weight" not in values:
+        raise ValueError("parameters have no batch normalization (bn1.weight, ...), so there are no statistics")
+    x = checked_images(x, values["linear1.weight"].shape[1], np.dtype(np.float64), batch_statistics=True)
+    names = [layer_names(layer) for layer in range(1, depth + 1)]
+    old: dict[str, Array] = {}
+    for layer in names[:-1]:
+        width = len(values[layer.gamma])
+        old |= {layer.running_mean: np.zeros(width), layer.running_var: np.ones(width)}
+    old |= {name: np.array(value, np.float64) for name, value in (buffers or {}).items()}
+    network = Batch(values, x, np.zeros(len(x), int), 0.0, old)
+    batch_size = checked_integer("batch_size", batch_size, minimum=2)
+    ends = [*range(0, len(x) - 1, batch_size), len(x)]
+    batches = [replace(network, x=x[a:b], y=network.y[a:b]) for a, b in itertools.pairwise(ends)]
+    broken: list[Finding] = []
+    observed: dict[str, Array] = {}
+    try:
+        given = called(answer, values, old, x) if callable(answer) else answer
+        if not isinstance(given, Mapping):
+            raise Unusable("statistics", "wrong_type", f"they are a {type(given).__name__}; they must be a dictionary")
+    except Unusable as unusable:
+        return Report("batch statistics", [unusable.finding])
+    for name, value in old.items():
+        try:
+            observed[name], reshaped = numbers(name, given.get(name), value.shape)
+            broken += [reshaped] if reshaped is not None else []
+        except Unusable as unusable:
+            broken.append(unusable.finding)
+    seen: dict[float, list[Values]] = {}
+
+    def comparison_at(eps: float, form: Mapping[str, Line]) -> Comparison:
+        if eps not in seen:
+            seen[eps] = inputs_of(network, batches, depth, eps)
+
+        def predict(planted: Sequence[Planted], _: int) -> Numbers:
+            new: dict[str, Array] = {}
+            for number, v in enumerate(seen[eps], start=1):
+                v = compute("batch_statistics", "forward", Values(**vars(v)), {**form, **lines_at(planted, number)})
+                layer = names[number - 1]
+                new |= {layer.running_mean: np.asarray(v.kept_mean), layer.running_var: np.asarray(v.kept_var)}
+            return new
+
+        scales = {name: size(value) for name, value in predict((), 0).items()}
+        titles = {name: name for name in scales}
+        return Comparison(list(scales), [observed], [scales], predict, tolerance_for([observed]), titles, [{}])
+
+    reports = []
+    for note, form in FORMS.items():
+        guesses = EPS if eps is None else (eps,)
+        best, comparison = measured_eps(lambda guess, form=form: comparison_at(guess, form), guesses)  # type: ignore[misc]
+        notes = [*([note] if note else []), *([eps_note(best)] if best != BATCH_NORM_EPS else [])]
+        findings, agreeing, unjudged = explain(comparison, everywhere(depth))
+        reports.append(Report("batch statistics", [*broken, *findings], agreeing, unjudged, notes))
+        if not findings:
+            break
+    return min(reports, key=lambda report: (any(f.mistake is None for f in report.findings), len(report.findings)))
+
+
+def called(answer: Callable[..., Any], values: Mapping[str, Array], old: Mapping[str, Array], x: Array) -> Any:
+    """What it returns, or has written into the buffers."""
+    parameters = {name: value.copy() for name, value in values.items()}
+    buffers = {name: value.copy() for name, value in old.items()}
+
+    def written(images: Array) -> Any:
+        new = answer(parameters, buffers, images)
+        return buffers if new is None else new
+
+    return call("statistics", written, x)
+
+
+def inputs_of(network: Batch, batches: Sequence[Batch], depth: int, eps: float) -> list[Values]:
+    """What batch normalization gets and puts out in each hidden layer: in training mode, in test mode, and in test mode
+    where the layers before it have their new statistics.
+    """
+    names = [layer_names(layer) for layer in range(1, depth + 1)]
+    training = [forward_pass(batch, names, (), eps).layers for batch in batches]
+    testing = [forward_pass(batch, names, (), eps, test=True).layers for batch in batches]
+    layers = []
+    new = dict(network.buffers)
+    for number in range(depth - 1):
+        behind = forward_pass(replace(network, buffers=new), names, (), eps, test=True).layers[number].batch_norm.x
+        layer = names[number]
+        new |= {layer.running_mean: behind.mean(axis=0), layer.running_var: behind.var(axis=0, ddof=1)}
+        layers.append(
+            Values(
+                training=[batch[number].batch_norm.x for batch in training],
+                outputs=[batch[number].batch_norm.out for batch in training],
+                testing=[batch[number].batch_norm.x for batch in testing],
+                behind_new=[behind],
+                old_mean=network.buffers[layer.running_mean],
+                old_var=network.buffers[layer.running_var],
+            )
+        )
+    return layers
+
+
+def everywhere(depth: int) -> list[Planted]:
+    return [
+        Planted(mistake, variant, layers, where)
+        for layers, where in [
+            (None, "every layer"),
+            *((frozenset({layer}), f"layer {layer} alone") for layer in range(1, depth)),
+        ]
+        for mistake in BATCH_STATISTICS
+        for variant in mistake.variants
+    ]

@@ -1,0 +1,142 @@
+"""Mistakes of Adam, with and without decoupled weight decay."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from manual_mlp.diagnosis.mistakes.mistake import Mistake, mistakes_in
+
+MOMENTS = (
+    "t = t + 1, m = beta1 m + (1 - beta1) dw, v = beta2 v + (1 - beta2) dw², all kept as they are; "
+    "w - eta m / (1 - beta1^t) / (√(v / (1 - beta2^t)) + eps)"
+)
+adam = mistakes_in("adam", MOMENTS, "adam")
+adamw = mistakes_in("adamw", f"{MOMENTS} - eta decay w", "adam")
+
+
+def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
+    return [
+        mistake(
+            f"{rule}_keeps_corrected",
+            "m and v, or one of them, are kept with the bias correction, and are corrected again in the next step",
+            {"kept_m": lambda v: v.m_hat, "kept_v": lambda v: v.v_hat},
+            {"kept_m": lambda v: v.m_hat},
+            {"kept_v": lambda v: v.v_hat},
+        ),
+        mistake(
+            f"{rule}_t_from_0",
+            "t is used before it is advanced: in the first step the correction divides by 1 - beta^0 = 0",
+            {"count": lambda v: v.t, "kept_t": lambda v: v.t + 1},
+            {"count": lambda v: v.t},
+        ),
+        mistake(
+            f"{rule}_t_not_advanced",
+            "t is not advanced: every step is corrected like the first",
+            {"kept_t": lambda v: v.t},
+        ),
+        mistake(
+            f"{rule}_not_corrected",
+            "the bias correction is missing, of m and v or of one of them",
+            {"m_hat": lambda v: v.mean, "v_hat": lambda v: v.mean_square},
+            {"m_hat": lambda v: v.mean},
+            {"v_hat": lambda v: v.mean_square},
+        ),
+        mistake(
+            f"{rule}_eps_inside_root",
+            "eps is added inside the root; it belongs outside",
+            {"direction": lambda v: v.m_hat / np.sqrt(v.v_hat + v.eps)},
+        ),
+        mistake(
+            f"{rule}_root_missing",
+            "the root is missing: m is divided by v",
+            {"direction": lambda v: v.m_hat / (v.v_hat + v.eps)},
+        ),
+        mistake(
+            f"{rule}_betas_exchanged",
+            "beta1 and beta2 are exchanged, or one stands in both places",
+            {
+                "mean": lambda v: v.beta2 * v.m + (1 - v.beta2) * v.seen,
+                "mean_square": lambda v: v.beta1 * v.v + (1 - v.beta1) * v.seen**2,
+                "m_hat": lambda v: v.mean / (1 - v.beta2**v.count),
+                "v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count),
+            },
+            {
+                "m_hat": lambda v: v.mean / (1 - v.beta2**v.count),
+                "v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count),
+            },
+            {"m_hat": lambda v: v.mean / (1 - v.beta2**v.count)},
+            {"v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count)},
+        ),
+        mistake(
+            f"{rule}_not_averaged",
+            "the factor 1 - beta is missing in m or v",
+            {"mean": lambda v: v.beta1 * v.m + v.seen},
+            {"mean_square": lambda v: v.beta2 * v.v + v.seen**2},
+        ),
+        mistake(
+            f"{rule}_not_squared",
+            "the gradient is not squared in v",
+            {"mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.seen},
+        ),
+        mistake(
+            f"{rule}_forgets",
+            "m or v are not kept",
+            {"kept_m": lambda v: v.m, "kept_v": lambda v: v.v},
+            {"kept_m": lambda v: v.m},
+            {"kept_v": lambda v: v.v},
+        ),
+        mistake(
+            f"{rule}_ascends",
+            "the step is added: the cost goes up",
+            {"direction": lambda v: -v.m_hat / (np.sqrt(v.v_hat) + v.eps)},
+        ),
+    ]
+
+
+ADAM = [
+    *of_the_moments(adam, "adam"),
+    *of_the_moments(adamw, "adamw"),
+    adamw(
+        "adamw_decay_in_gradient",
+        "the decay is part of the gradient and goes through both moments: it is Adam with an l2 penalty",
+        {"seen": lambda v: v.gradient + v.weight_decay * v.value, "decay": lambda v: 0 * v.value},
+        {"seen": lambda v: v.gradient + 2 * v.weight_decay * v.value, "decay": lambda v: 0 * v.value},
+    ),
+    adamw(
+        "adamw_decay_twice",
+        "the weights decay twice: beside the step and through the gradient",
+        {"seen": lambda v: v.gradient + v.weight_decay * v.value},
+        {"seen": lambda v: v.gradient + 2 * v.weight_decay * v.value},
+    ),
+    adamw(
+        "adamw_decay_not_times_eta",
+        "the decay is not multiplied by eta",
+        {"decay": lambda v: v.weight_decay * v.value},
+    ),
+    adamw(
+        "adamw_decay_divided_by_root",
+        "the decay is divided by the root with m; it stands beside the step",
+        {"decay": lambda v: v.eta * v.weight_decay * v.value / (np.sqrt(v.v_hat) + v.eps)},
+    ),
+    adamw("adamw_decay_missing", "the weights do not decay", {"decay": lambda v: 0 * v.value}),
+    adamw(
+        "adamw_decay_sign",
+        "the decay makes the weights grow: it has the wrong sign",
+        {"decay": lambda v: -v.eta * v.weight_decay * v.value},
+    ),
+    adamw(
+        "adamw_decay_with_two",
+        "the decay has a factor 2, as the gradient of an l2 penalty has",
+        {"decay": lambda v: 2 * v.eta * v.weight_decay * v.value},
+    ),
+    adamw(
+        "adamw_decay_of_gradient",
+        "the decay is taken of the gradient instead of the weight",
+        {"decay": lambda v: v.eta * v.weight_decay * v.gradient},
+    ),
+    adamw(
+        "adamw_decay_replaces_weight",
+        "the weight is multiplied by eta decay instead of by 1 - eta decay",
+        {"decay": lambda v: (1 - v.eta * v.weight_decay) * v.value},
+    ),
+]

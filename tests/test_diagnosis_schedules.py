@@ -1,0 +1,299 @@
+"""The diagnosis of schedules with annealed cycles and of those without cycles. Every mistake is written out here,
+independently of the catalogue.
+"""
+
+from functools import partial
+from math import cos, pi
+
+import numpy as np
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from manual_mlp import cosine_decay, cyclical_learning_rate, diagnose_schedule, linear_decay, one_cycle
+
+LOW, HIGH, WARMUP = 0.003, 0.2, 0.3
+LENGTHS = [60, 117]
+EPOCH = 6  # updates
+
+
+def scheduled(height):
+    return LOW + height * (HIGH - LOW)
+
+
+def linear(t, T):
+    return scheduled(1 - t / T)
+
+
+def cosine(t, T):
+    return scheduled((1 + cos(pi * t / T)) / 2)
+
+
+def one(t, T, warmup=WARMUP):
+    below = 1 - t / T / warmup if t / T < warmup else (t / T - warmup) / (1 - warmup)
+    return scheduled((1 + cos(pi * below)) / 2)
+
+
+def by_torch(scheduler, updates, eta=HIGH, **settings):
+    """The rates of one of torch's schedulers."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=eta)
+    schedule, rates = scheduler(optimizer, **settings), []
+    for update in range(updates):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if update < updates - 1:
+            schedule.step()
+    return rates
+
+
+def told(kind, T):
+    return {"kind": kind, "updates": T, "eta_min": LOW, "eta_max": HIGH, "warmup": WARMUP, "updates_per_epoch": EPOCH}
+
+
+DECAYS = {"linear": linear, "cosine": cosine, "one-cycle": one}
+RIGHT = {  # by the kind: a schedule of T updates
+    **{f"{kind}: a list": (kind, lambda T, f=f: [f(t, T) for t in range(T)]) for kind, f in DECAYS.items()},
+    **{f"{kind}: one more": (kind, lambda T, f=f: [f(t, T) for t in range(T + 1)]) for kind, f in DECAYS.items()},
+    **{
+        f"{kind}: single": (kind, lambda T, f=f: np.array([f(t, T) for t in range(T)], np.float32))
+        for kind, f in DECAYS.items()
+    },
+    **{f"{kind}: a function": (kind, lambda T, f=f: lambda t: f(t, T)) for kind, f in DECAYS.items()},
+    **{f"{kind}: from 1": (kind, lambda T, f=f: lambda t: f(t - 1, T)) for kind, f in DECAYS.items()},
+    **{
+        f"{kind}: eta_min on the last": (kind, lambda T, f=f: [f(t, T - 1) for t in range(T)])
+        for kind, f in DECAYS.items()
+    },
+    **{
+        f"{kind}: epochs": (kind, lambda T, f=f: [f(t // EPOCH * EPOCH, T) for t in range(T)])
+        for kind, f in DECAYS.items()
+    },
+    "linear: ours": ("linear", lambda _: linear_decay),
+    "cosine: ours": ("cosine", lambda _: cosine_decay),
+    "one-cycle: ours": ("one-cycle", lambda _: one_cycle),
+    "linear: other order": ("linear", lambda _: lambda eta_min, T, t, eta_max: linear_decay(t, T, eta_max, eta_min)),
+    "cosine: other order": ("cosine", lambda _: lambda a, b, c, d: cosine_decay(c, d, b, a)),
+    "one-cycle: other order": (
+        "one-cycle",
+        lambda _: lambda peak, low, total_steps, warmup_share, i: one_cycle(i, total_steps, peak, warmup_share, low),
+    ),
+    "linspace": ("linear", lambda T: np.linspace(HIGH, LOW, T)),
+    "LinearLR": (
+        "linear",
+        lambda T: by_torch(lr_scheduler.LinearLR, T, start_factor=1.0, end_factor=LOW / HIGH, total_iters=T),
+    ),
+    "CosineAnnealingLR": ("cosine", lambda T: by_torch(lr_scheduler.CosineAnnealingLR, T, T_max=T, eta_min=LOW)),
+    "OneCycleLR": (
+        "one-cycle",
+        lambda T: by_torch(
+            lr_scheduler.OneCycleLR,
+            T,
+            max_lr=HIGH,
+            total_steps=T,
+            pct_start=WARMUP,
+            div_factor=HIGH / LOW,
+            final_div_factor=1.0,
+            cycle_momentum=False,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("T", LENGTHS)
+@pytest.mark.parametrize(("kind", "make"), RIGHT.values(), ids=RIGHT)
+@pytest.mark.parametrize("measured", [False, True], ids=["told", "measured"])
+def test_a_right_schedule_without_cycles_is_never_accused(kind, make, T, measured):
+    settings = told(None if measured else kind, T)
+    report = diagnose_schedule(make(T), **settings)
+    assert report.ok, report
+    assert ("it is" in " ".join(report.notes)) == measured
+    if measured:
+        assert report.notes[-1] == {"linear": "it is a linear decay", "cosine": "it is a cosine decay"}.get(
+            kind, "it is one cycle"
+        )
+
+
+def test_another_way_to_count_is_noted():
+    report = diagnose_schedule(np.linspace(HIGH, LOW, 60), **told("linear", 60))
+    assert report.notes == ["eta_min falls on the last update instead of after it: T - 1 intervals"]
+
+
+ANY = [
+    # (the mistake's name without its kind, the schedule as it is written, of the right one's f, t and T)
+    ("one_early", lambda f, t, T: f(t + 1, T)),
+    ("one_late", lambda f, t, T: f(max(t - 1, 0), T)),
+    ("per_epoch", lambda f, t, T: f(t // EPOCH, T)),
+    ("length_in_epochs", lambda f, t, T: f(min(t, T / EPOCH), T / EPOCH)),
+    ("twice_as_fast", lambda f, t, T: f(min(t, T / 2), T / 2)),
+    ("half_as_fast", lambda f, t, T: f(t, 2 * T)),
+    ("minimum_forgotten", lambda f, t, T: f(t, T) - LOW),
+    ("minimum_not_subtracted", lambda f, t, T: f(t, T) + (f(t, T) - LOW) / (HIGH - LOW) * LOW),
+    ("bounds_exchanged", lambda f, t, T: HIGH + LOW - f(t, T)),
+    ("constant", lambda *_: HIGH),
+    ("geometric", lambda _, t, T: HIGH * (LOW / HIGH) ** (t / T)),
+]
+OWN = [
+    # (the kind, the mistake's name, the schedule as it is written)
+    ("linear", "linear_decay_cosine", cosine),
+    ("cosine", "cosine_decay_straight", linear),
+    ("cosine", "cosine_decay_quarter", lambda t, T: scheduled(cos(pi / 2 * t / T))),
+    ("cosine", "cosine_decay_without_half", lambda t, T: scheduled(1 + cos(pi * t / T))),
+    ("cosine", "cosine_decay_without_one", lambda t, T: scheduled(cos(pi * t / T))),
+    ("cosine", "cosine_decay_without_pi", lambda t, T: scheduled(0.5 * (1 + cos(t / T)))),
+    ("cosine", "cosine_decay_twice_as_fast", lambda t, T: scheduled(0.5 * (1 + cos(2 * pi * t / T)))),  # whole period
+    ("one-cycle", "one_cycle_straight", lambda t, T: scheduled(min(t / T / 0.3, (1 - t / T) / 0.7))),
+    (
+        "one-cycle",
+        "one_cycle_straight_warmup",
+        lambda t, T: scheduled(t / T / 0.3) if t / T < 0.3 else one(t, T),
+    ),
+    ("one-cycle", "one_cycle_without_warmup", cosine),
+    ("one-cycle", "one_cycle_warmup_exchanged", lambda t, T: one(t, T, 0.7)),
+    ("one-cycle", "one_cycle_in_the_middle", lambda t, T: one(t, T, 0.5)),
+    ("one-cycle", "one_cycle_fall_offset", lambda t, T: one(t, T) if t / T < 0.3 else cosine(t, T)),
+    ("one-cycle", "one_cycle_stays", lambda t, T: one(t, T) if t / T < 0.3 else HIGH),
+    (
+        "one-cycle",
+        "one_cycle_other_start",
+        lambda t, T: one(t, T) if t / T >= 0.3 else HIGH - (HIGH - one(t, T)) / (HIGH - LOW) * HIGH * 24 / 25,
+    ),
+]
+MISTAKES = [
+    *(
+        (kind, f"{kind.replace('-', '_')}{'' if kind == 'one-cycle' else '_decay'}_{name}", partial(mistaken, f))
+        for kind, f in DECAYS.items()
+        for name, mistaken in ANY
+    ),
+    *OWN,
+]
+
+
+@pytest.mark.parametrize("T", LENGTHS)
+@pytest.mark.parametrize(("kind", "name", "mistaken"), MISTAKES, ids=[name for _, name, _ in MISTAKES])
+def test_a_mistake_in_a_schedule_without_cycles_is_named(kind, name, mistaken, T):
+    report = diagnose_schedule([mistaken(t, T) for t in range(T)], **told(kind, T))
+    (finding,) = report.findings
+    assert finding.mistake == name
+    assert "learning-rate" in finding.link
+
+
+def test_the_start_of_torchs_one_cycle_is_named():
+    rates = by_torch(lr_scheduler.OneCycleLR, 60, max_lr=HIGH, total_steps=60, pct_start=WARMUP, cycle_momentum=False)
+    report = diagnose_schedule(rates, **told("one-cycle", 60))
+    assert [finding.mistake for finding in report.findings] == ["one_cycle_other_start"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "mistake", "words"),
+    [
+        ([], "wrong_shape", "its shape is (0,); it must be (T,), a rate an update"),
+        ([[0.1, 0.2], [0.3, 0.4]], "wrong_shape", "its shape is (2, 2)"),
+        ([None, None], "wrong_type", "it is a list; it must be an array of real numbers"),
+        (lambda _: None, "unfilled", "it returns None"),
+        (lambda _: np.nan, None, "from update 0 on, where eta is nan"),
+    ],
+    ids=["empty", "a table", "no numbers", "None", "NaN"],
+)
+@pytest.mark.parametrize("length", [{"updates": 60}, {"step_size": 20}], ids=["decay", "cycles"])
+def test_strange_schedules_are_said_in_words(schedule, mistake, words, length):
+    report = diagnose_schedule(schedule, eta_min=LOW, eta_max=HIGH, **length)
+    assert [finding.mistake for finding in report.findings] == [mistake]
+    assert words in str(report)
+
+
+LONG = {"cosine": (cosine_decay, {"updates": 11520}), "cycles": (cyclical_learning_rate, {"step_size": 2250})}
+
+
+@pytest.mark.parametrize(("schedule", "length"), LONG.values(), ids=LONG)
+def test_of_a_long_schedule_a_function_is_asked_for_some_updates(schedule, length):
+    asked = []
+
+    def counted(a, b, c, d):
+        asked.append(a)
+        return schedule(d, a, c, b) if "updates" in length else schedule(d, a, b, c)
+
+    assert diagnose_schedule(counted, **length, eta_min=LOW, eta_max=HIGH).ok
+    assert len(asked) < 20_000
+    wrong = diagnose_schedule(
+        lambda t: (
+            schedule(t + 1, *length.values(), HIGH, LOW)
+            if "updates" in length
+            else schedule(t + 1, *length.values(), LOW, HIGH)
+        ),
+        **length,
+        eta_min=LOW,
+        eta_max=HIGH,
+    )
+    assert wrong.findings[0].mistake.endswith("_one_early")
+
+
+# Annealed cycles
+
+CYCLES = {"step_size": 20, "eta_min": LOW, "eta_max": HIGH}
+
+
+def annealed(t, n, power, minimum=LOW):
+    """power: what the height is multiplied by, of the number of the cycle."""
+    return minimum + (1 - abs(t % (2 * n) / n - 1)) * (HIGH - LOW) * power(t // (2 * n))
+
+
+ANNEALED = {
+    "ours": lambda factor: partial(cyclical_learning_rate, **CYCLES, annealing=factor),
+    "all arguments": lambda _: cyclical_learning_rate,
+    "other order": lambda _: lambda a, b, c, d, e: cyclical_learning_rate(b, c, a, d, e),
+    "from 1": lambda factor: lambda t: annealed(t - 1, 20, lambda cycle: factor**cycle),
+    "eta_max itself": lambda factor: [
+        LOW + (1 - abs(t % 40 / 20 - 1)) * (HIGH * factor ** (t // 40) - LOW) for t in range(121)
+    ],
+}
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8])
+@pytest.mark.parametrize("make", ANNEALED.values(), ids=ANNEALED)
+def test_annealed_cycles_are_never_accused(make, factor):
+    report = diagnose_schedule(make(factor), **CYCLES, annealing=factor)
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8])
+@pytest.mark.parametrize("name", ["ours", "from 1", "eta_max itself"])
+def test_annealing_that_nobody_has_told_is_measured(name, factor):
+    report = diagnose_schedule(ANNEALED[name](factor), **CYCLES)
+    assert report.ok, report
+    assert f"from cycle to cycle it is annealed by {factor:g}" in report.notes
+
+
+ANNEALING = [
+    ("schedule_not_annealed", lambda t, n, _: annealed(t, n, lambda _: 1.0)),
+    ("schedule_annealed_every_step", lambda t, n, a: annealed(t, n, lambda _: a**t)),
+    ("schedule_annealed_every_step", lambda t, n, a: annealed(t, n, lambda _: a ** (t / (2 * n)))),
+    ("schedule_annealed_every_half_cycle", lambda t, n, a: annealed(t, n, lambda _: a ** (t // n))),
+    ("schedule_annealed_too_early", lambda t, n, a: annealed(t, n, lambda cycle: a ** (cycle + 1))),
+    ("schedule_annealed_per_cycle_number", lambda t, n, _: annealed(t, n, lambda cycle: 1 / (cycle + 1))),
+    ("schedule_annealed_minimum", lambda t, n, a: annealed(t, n, lambda c: a**c, minimum=LOW * a ** (t // (2 * n)))),
+    ("schedule_one_early", lambda t, n, a: annealed(t + 1, n, lambda cycle: a**cycle)),
+]
+
+
+@pytest.mark.parametrize("n_s", [20, 37])
+@pytest.mark.parametrize(("name", "mistaken"), ANNEALING, ids=[name for name, _ in ANNEALING])
+def test_a_mistake_in_the_annealing_is_named(name, mistaken, n_s):
+    etas = [mistaken(t, n_s, 0.6) for t in range(6 * n_s)]
+    report = diagnose_schedule(etas, **{**CYCLES, "step_size": n_s}, annealing=0.6)
+    assert [finding.mistake for finding in report.findings] == [name]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "triangular", "step_size": 5}, "kind is 'triangular'; it must be one of 'cyclical', 'linear'"),
+        ({"kind": "cosine", "step_size": 5}, "kind is 'cosine', whose length is missing; give updates"),
+        ({"kind": "cyclical", "updates": 5}, "kind is 'cyclical', whose length is missing; give step_size"),
+        ({}, "step_size and updates are missing"),
+        ({"updates": 1}, "updates is 1; it must be an integer of at least 2"),
+        ({"updates": 9, "warmup": 1.0}, "warmup is 1.0"),
+    ],
+)
+def test_what_is_not_told_of_a_schedule_is_asked_for(settings, message):
+    with pytest.raises(ValueError, match=message):
+        diagnose_schedule([0.1, 0.2], eta_min=LOW, eta_max=HIGH, **settings)

@@ -1,0 +1,193 @@
+"""Programs in DD2424's conventions that want more than their functions called: what is a choice, what was not seen."""
+
+from pathlib import Path
+
+import pytest
+
+STRANGERS = Path(__file__).parent / "strangers" / "dd2424"
+
+
+def program(file, **replacements):
+    """The text of a stranger's file, with other lines in it."""
+    text = (STRANGERS / f"{file}.py").read_text()
+    for source, instead in replacements.get("lines", {}).items():
+        assert source in text
+        text = text.replace(source, instead)
+    return text
+
+
+def test_a_network_that_always_normalizes_is_not_asked_for_another_mode(inspected):
+    checks, last = inspected("always_normalized.py", "dd2424")
+    assert "network" not in checks
+    assert any("always normalizes" in note for note in last["notes"])
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "verdict"),
+    [
+        ("(0.1, 0.001)", "all right"),
+        ("(1e-4, 1e-4)", "all right"),
+        ("(2 / d, 2 / m)", "WRONG"),
+        ("(0 * d, 0)", "WRONG"),
+    ],
+)
+def test_fixed_standard_deviations_are_a_choice(inspected, sigmas, verdict):
+    text = program("always_normalized", lines={"sigmas=(0.1, 0.001)": "", "rng = np": f"sigmas = {sigmas}; rng = np"})
+    checks, _ = inspected("student.py", "dd2424", text, only="initialization")
+    assert checks["initialization"]["verdict"] == verdict
+    assert ("fixed standard deviation" in checks["initialization"]["text"]) == (verdict == "all right")
+
+
+def test_a_sigma_that_is_0_by_default_is_not_the_only_way_to_draw(inspected):
+    ways = 'std if init == "fixed" else np.sqrt(2 / n_in) if init == "he" else None'
+    text = program("first_time", lines={'np.sqrt(2 / n_in) if init == "he" else std': ways, "std=0.01": "std=0"})
+    checks, _ = inspected("student.py", "dd2424", text, only="initialization")
+    assert checks["initialization"]["verdict"] == "all right"
+
+
+def test_what_computes_with_a_library_that_is_not_run_is_said_so(inspected):
+    text = "import torch\n" + program("two_layers", lines={"np.maximum(0, s1)": "torch.relu(torch.tensor(s1))"})
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "not run"
+    assert "computes with something that is not run here" in checks["network"]["text"]
+    assert "torch.relu" in checks["network"]["text"]
+
+
+STEP = "net[kind][layer] = net[kind][layer] - eta * gradient"
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "title", "said"),
+    [
+        (STEP, STEP.replace(" - ", " + "), "update", "added instead of subtracted"),
+        (STEP, STEP.replace("- eta", "- 2 * eta"), "update", "updated twice"),
+        (STEP, STEP.replace("- eta *", "-"), "update", "learning rate is missing"),
+        (STEP, STEP.replace("- eta", "- (kind != 'beta') * eta"), "update", "never updated"),
+        ("alpha * v_av[0] + (1 - alpha) *", "(1 - alpha) * v_av[0] + alpha *", "running averages of train", "weight"),
+    ],
+    ids=["ascent", "twice", "without eta", "beta forgotten", "weights exchanged"],
+)
+def test_a_loop_with_a_learning_rate_of_its_own_is_looked_at(inspected, source, instead, title, said):
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines={source: instead}), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert said in checks[title]["first"]
+
+
+def test_a_learning_rate_without_a_name_is_measured_and_not_judged(inspected):
+    nameless = {STEP: STEP.replace("eta", "(1e-5 + t * 1e-7)"), "eta = eta_max": "q = eta_max"}
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=nameless), only="update")
+    assert checks["update"]["verdict"] == "all right"
+    assert (
+        "moves by 1e-05 times its gradient; whether that is the learning rate was not seen" in checks["update"]["text"]
+    )
+
+
+SAID_BY = {
+    "a list": {
+        "lam, n_batch, n_epochs, alpha=0.9": "lam, GDparams, alpha=0.9",
+        "    t = 0\n    for": "    t = 0\n    n_epochs = GDparams[0]\n    n_batch = GDparams[2]\n    for",
+    },
+    "the script": {
+        "lam, n_batch, n_epochs, alpha": "lam, alpha",
+        "n_s = 1e-5": "n_s, n_batch, n_epochs = 1e-5",
+        "800\n": "800, 100, 40\n",
+    },
+    "the object": {
+        "n_batch=100, ": "",
+        "n_batch": "self.n_batch",
+        "self.fan_in = [], 0": "self.fan_in, self.n_batch = [], 0, 100",
+    },
+}
+
+
+@pytest.mark.parametrize("by", SAID_BY)
+def test_the_size_of_a_batch_is_known_wherever_it_is_said(inspected, by):
+    text = program("layers_by_size" if by == "the object" else "always_normalized", lines=SAID_BY[by])
+    checks, _ = inspected("student.py", "dd2424", text)
+    found = [check["verdict"] for title, check in checks.items() if title.startswith("minibatches")]
+    assert found == ["all right"]
+    assert checks["update"]["verdict"] == "all right"
+
+
+def test_a_step_that_divides_by_the_batch_and_errs_in_the_penalty_leaves_the_gradient_right(inspected):
+    step = "self.eta * (dW[l] / n + 2 * self.reg_term * self.W[l])"
+    lines = {step: "self.eta * dW[l] / n + 2 * self.reg_term * self.W[l]"}
+    checks, _ = inspected("student.py", "dd2424", program("step_finishes", lines=lines))
+    assert checks["network"]["verdict"] == "all right"
+    assert "not multiplied by eta" in checks["update"]["first"]
+
+
+WITHOUT_GAMMA = {
+    'net["gamma"], net["beta"] = [np.ones((m, 1))], [np.zeros((m, 1))]': "pass",
+    'net["gamma"][0] * s_hat + net["beta"][0]': "s_hat",
+    "gamma, beta = (G * s_hat) @ one, G @ one": "pass",
+    'G * net["gamma"][0] / np': "G / np",
+    ', "gamma": [gamma], "beta": [beta]}': "}",
+}
+
+
+def test_batch_normalization_without_gamma_and_beta_is_diagnosed(inspected):
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=WITHOUT_GAMMA))
+    assert set(checks) >= {"network with batch norm", "test mode", "update", "minibatches train"}
+    assert {check["verdict"] for check in checks.values()} == {"all right"}
+    assert "normalizes without gamma and beta" in checks["network with batch norm"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "said"),
+    [
+        (" - G.mean(axis=1, keepdims=True)", "", "mean is dropped"),
+        ('(net["W"][1].T @ G) * (h > 0)', 'net["W"][1].T @ G', "not masked"),
+    ],
+    ids=["mean", "mask"],
+)
+def test_a_mistake_beside_such_batch_normalization_is_named(inspected, source, instead, said):
+    lines = WITHOUT_GAMMA | {source: instead}
+    title = "network with batch norm"
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=lines), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert said in checks[title]["first"]
+
+
+def test_a_forward_pass_that_is_in_test_mode_by_default_is_told_to_train(inspected):
+    lines = {
+        "means=None, variances=None):\n    cache": "means=None, variances=None, mode='test'):\n    cache",
+        "cache['s'].append(s)": "cache.setdefault('s' if mode == 'train' else 'unused', []).append(s)",
+    }
+    text = program("lists_with_cache", lines=lines)
+    checks, _ = inspected("student.py", "dd2424", text, only="network with batch norm")
+    assert checks["network with batch norm"]["verdict"] == "all right"
+
+
+def test_a_loop_that_fails_behind_its_steps_has_made_them_all_the_same(inspected):
+    lines = {STEP: STEP.replace(" - ", " + "), "    return net, mu_av, v_av": "    plot(validation_costs)"}
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=lines), only="update")
+    assert "added instead of subtracted" in checks["update"]["first"]
+
+
+METHOD = """
+    def cyclic_eta(self, t):
+        l = t // (2 * self.n_s)
+        if t < (2 * l + 1) * self.n_s:
+            return self.eta_min + (t - 2 * l * self.n_s) / self.n_s * (self.eta_max - self.eta_min)
+        return self.eta_max - (t - (2 * l + 1) * self.n_s) / self.n_s * (self.eta_max - self.eta_min)
+
+    def forward("""
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "verdict"),
+    [
+        ("return self.eta_max", "return self.eta_max", "all right"),
+        ("return self.eta_max - (t - (2 * l + 1)", "return self.eta_max - (t - 2 * l", "WRONG"),
+        ("(self, t):", "(self):\n        t = self.t", "all right"),
+        ("(self, t):", "(self, t):\n        t = t + self.offset", "not looked at"),
+    ],
+    ids=["right", "fall", "counted by the object", "something unknown"],
+)
+def test_a_schedule_that_is_a_method_is_looked_at(inspected, source, instead, verdict):
+    assert source in METHOD
+    text = program("network_class", lines={"\n    def forward(": METHOD.replace(source, instead)})
+    checks, _ = inspected("student.py", "dd2424", text, only="schedule NeuralNetwork.cyclic_eta")
+    found = checks.get("schedule NeuralNetwork.cyclic_eta", {"verdict": "not looked at"})
+    assert found["verdict"] == verdict
