@@ -306,13 +306,18 @@ def scales(
     """A place's largest entry, or where that is larger, what rounding may make of it, over the tolerance. Biases count
     on the scale of their layer's weights where these have larger gradients: in front of batch normalization a bias has
     the gradient 0, and only rounding is left, of however large numbers a mistake has made.
+
+    Where rounding is as large as a weight's gradient, what lies further back has been made of rounding, each program of
+    its own: there any number is as good.
     """
     right = predict((), number)
     weight_of = {layer.bias: layer.weight for layer in names}
+    drowned = False
     for place, uncertain in uncertainty(predict, number, precision):
         largest = float(np.abs(right[place]).max())
         name, *end = place.split(" ", 1)
         if name in weight_of:
             weights = float(np.abs(right[" ".join((weight_of[name], *end))]).max())
             largest = weights if largest < 1e-6 * weights else largest
-        yield place, max(largest, uncertain / tolerance) or 1.0
+        yield place, np.inf if drowned else max(largest, uncertain / tolerance) or 1.0
+        drowned = drowned or (name in weight_of.values() and uncertain > largest)
