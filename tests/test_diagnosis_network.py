@@ -425,6 +425,14 @@ def test_what_is_right_is_not_accused_where_rounding_grows_from_layer_to_layer()
     assert report.ok, report
 
 
+def test_what_is_right_is_not_accused_where_rounding_is_all_there_is():
+    """Nine layers that normalize what is the same for all images: what comes back to the first ones is rounding."""
+    parameters, x, y, _ = case((6,) * 9 + (3,), batch_norm=True, seed=1)
+    batch = parameters, 0 * x[:7], y[:7], 0.0
+    report = diagnose(ours(np.float32)(*batch), *batch)
+    assert report.ok, report
+
+
 @pytest.mark.parametrize(("right", "factor"), [(student.cost_and_gradients, 1e4), (single, 150)])
 def test_what_is_wrong_for_huge_class_scores_alone_is_a_remark(right, factor):
     """float32 has no probabilities below 1e-45, float64 none below 1e-323."""

@@ -18,15 +18,12 @@ from manual_mlp.checks import (
     checked_number,
     checked_skips,
 )
-from manual_mlp.diagnosis.catalogue import NETWORK
+from manual_mlp.diagnosis.candidates import everywhere, possible
 from manual_mlp.diagnosis.dropout import read_masks, wrong_share
 from manual_mlp.diagnosis.explain import Comparison, InOrder, Numbers, Planted, best_of, explain
-from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
-from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
-from manual_mlp.diagnosis.mistakes.mistake import Mistake
-from manual_mlp.diagnosis.mistakes.skip import SKIP
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
 from manual_mlp.diagnosis.operations import EPS, eps_note, is_single, measured_eps, tolerance_for
+from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2
 from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.rounding import uncertainty
@@ -34,9 +31,6 @@ from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
 from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
 
 CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[Any, ...]]
-
-EVERY_SKIP = "every skip connection"
-FAR_FROM_KINKS = 1e-3  # the inputs of every ReLU; nearer, rounding may open it
 
 
 def diagnose(
@@ -165,14 +159,6 @@ def checked_order(relu_first: bool, parameters: Mapping[str, Array]) -> bool:
     return relu_first
 
 
-def answer_to(answer: Any, batch: Batch) -> Any:
-    if callable(answer):
-        return answer(
-            {name: v.copy() for name, v in batch.parameters.items()}, batch.x.copy(), batch.y.copy(), batch.l2
-        )
-    return answer
-
-
 def checked_parameters(parameters: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], int]:
     """The parameters in float64, and how many layers they make."""
     if not isinstance(parameters, Mapping) or "linear1.weight" not in parameters:
@@ -200,57 +186,6 @@ def checked_parameters(parameters: Mapping[str, ArrayLike]) -> tuple[dict[str, A
         }
         raise ValueError(f"parameters has {wrong}; a network of {depth} layers has {shapes}")
     return {name: values[name] for name in shapes}, depth
-
-
-def ignores_l2(answer: Any, batch: Batch) -> bool:
-    """Whether the answer to an l2 is, to the last bit, that to 0: code that has no penalty is not asked for one."""
-    try:
-        (cost, gradients), (with_l2, others) = (
-            call("cost", answer_to, answer, replace(batch, l2=l2)) for l2 in (0.0, 0.1)
-        )
-        return bool(cost == with_l2) and all(np.array_equal(gradients[name], others[name]) for name in gradients)
-    except (Unusable, ValueError, TypeError, KeyError):
-        return False
-
-
-def asked(batch: Batch, depth: int, penalized: bool = True) -> list[Batch]:
-    """The questions that tell mistakes apart: other batch sizes, with and without l2, parameters off their defaults."""
-    rng = np.random.default_rng(0)
-    parameters = {name: value.copy() for name, value in batch.parameters.items()}
-    for name, value in parameters.items():
-        if name.endswith(".bias") and np.ptp(value) == 0:
-            value += rng.normal(0, 0.3, value.shape)
-        elif name.startswith("bn") and np.ptp(value) == 0:
-            value *= rng.uniform(0.5, 1.5, value.shape) * rng.choice([-1, 1], value.shape)
-    n = len(batch.x)
-    sizes = dict.fromkeys((n, max(3, n // 2 + 1), 100 if batch.x.shape[1] <= 100 else n))
-    classes = len(parameters[layer_names(depth).weight])
-    mean, std = batch.x.mean(axis=0), batch.x.std(axis=0)
-    batches = []
-    for size in sizes:
-        chosen = np.arange(size) % n
-        x, y = batch.x[chosen], batch.y[chosen]
-        if size > n:
-            x, y = rng.normal(mean, std + 0.1, (size, len(mean))), rng.integers(0, classes, size)
-        batches.append(away_from_kinks(replace(batch, parameters=parameters, x=x, y=y, l2=0.0), depth, rng))
-    l2 = batch.l2 or 0.1
-    strengths = ((0, 0.0), (0, l2), (1, l2 / 2), (-1, 0.0)) if len(batches) > 1 else ((0, 0.0), (0, l2))
-    return [replace(batches[which], l2=strength) for which, strength in strengths if penalized or strength == 0]
-
-
-def away_from_kinks(batch: Batch, depth: int, rng: np.random.Generator) -> Batch:
-    """Its images moved a little where a ReLU's input is so near 0 that rounding could open it."""
-    names = [layer_names(layer) for layer in range(1, depth + 1)]
-    best, farthest, x = batch, -1.0, batch.x
-    for attempt in range(30):
-        moved = replace(batch, x=x if attempt == 0 else x + rng.normal(0, 0.02 * (x.std() or 1.0), x.shape))
-        layers = forward_pass(moved, names, (), BATCH_NORM_EPS).layers[:-1]
-        nearest = min((float(np.abs(layer.relu.x).min()) for layer in layers), default=np.inf)
-        if nearest > farthest:
-            best, farthest = moved, nearest
-        if nearest > FAR_FROM_KINKS:
-            break
-    return best
 
 
 def titles_of(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> dict[str, str]:
@@ -310,7 +245,7 @@ def settled(
     if tolerance is None:
         tolerance = tolerance_for(observed)
     normalized = names[0].gamma in batches[0].parameters
-    candidates = everywhere(possible(batches), names, normalized, batches[0].skips)
+    candidates = everywhere(possible(batches), len(names), normalized, batches[0].skips)
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
     memories = [Memory() for _ in batches]
     comparison_at = partial(comparison_of, batches, memories, observed, names, tolerance)
@@ -326,52 +261,6 @@ def settled(
     if normalized and best != BATCH_NORM_EPS:
         notes.append(eps_note(best))
     return *explained, notes
-
-
-def possible(batches: Sequence[Batch]) -> list[Mistake]:
-    """The mistakes that can be made in such a network."""
-    mistakes = [*NETWORK]
-    if any(batch.dropout for batch in batches):
-        mistakes += [*DROPOUT, *DROPOUT_NETWORK]
-    if batches[0].skips:
-        mistakes += SKIP
-    if batches[0].label_smoothing:
-        mistakes += LABEL_SMOOTHING
-    return mistakes
-
-
-def everywhere(
-    mistakes: Sequence[Mistake], names: Sequence[LayerNames], normalized: bool, skips: Sequence[int]
-) -> list[Planted]:
-    """Every mistake wherever its operations are, then in some layers, then in one alone."""
-    planted = []
-    for mistake in mistakes:
-        if not normalized and "batch_norm" in mistake.operations:
-            continue
-        layers, title = where_made(mistake, len(names), skips)
-        if not layers:
-            continue
-        whole = frozenset(layers) if title == EVERY_SKIP else None
-        groups: dict[frozenset[object] | None, str] = {whole: title if len(layers) > 1 else ""}
-        if len(layers) > 1:
-            groups[frozenset(layers[:-1])] = f"{title} but the last"
-            groups[frozenset(layers[1:])] = f"{title} but the first"
-            groups |= {frozenset({layer}): f"layer {layer} alone" for layer in layers}
-        planted += [
-            Planted(mistake, variant, group, title) for group, title in groups.items() for variant in mistake.variants
-        ]
-    return planted
-
-
-def where_made(mistake: Mistake, depth: int, skips: Sequence[int]) -> tuple[Sequence[int], str]:
-    """The layers that a mistake can be made in, and their title together."""
-    if mistake in SKIP and "linear" not in mistake.operations:
-        return skips, EVERY_SKIP
-    if mistake.operations <= {"relu", "batch_norm", "layer", "dropout"}:
-        return range(1, depth), "every hidden layer"
-    if mistake.operations & {"softmax_cross_entropy", "scores"}:
-        return [depth], ""
-    return range(1, depth + 1), "every layer"
 
 
 def comparison_of(
@@ -417,13 +306,18 @@ def scales(
     """A place's largest entry, or where that is larger, what rounding may make of it, over the tolerance. Biases count
     on the scale of their layer's weights where these have larger gradients: in front of batch normalization a bias has
     the gradient 0, and only rounding is left, of however large numbers a mistake has made.
+
+    Where rounding is as large as a weight's gradient, what lies further back has been made of rounding, each program of
+    its own: there any number is as good.
     """
     right = predict((), number)
     weight_of = {layer.bias: layer.weight for layer in names}
+    drowned = False
     for place, uncertain in uncertainty(predict, number, precision):
         largest = float(np.abs(right[place]).max())
         name, *end = place.split(" ", 1)
         if name in weight_of:
             weights = float(np.abs(right[" ".join((weight_of[name], *end))]).max())
             largest = weights if largest < 1e-6 * weights else largest
-        yield place, max(largest, uncertain / tolerance) or 1.0
+        yield place, np.inf if drowned else max(largest, uncertain / tolerance) or 1.0
+        drowned = drowned or (name in weight_of.values() and uncertain > largest)
