@@ -14,7 +14,7 @@ HANDED_OUT = {
     }
     | {"affine_relu_forward", "affine_relu_backward", "affine_bn_relu_forward", "affine_bn_relu_backward"}
     | {"softmax_loss", "svm_loss", "softmax_loss_naive", "softmax_loss_vectorized", "sgd_momentum", "rmsprop"}
-    | {"TwoLayerNet", "FullyConnectedNet"},
+    | {"TwoLayerNet", "FullyConnectedNet", "two_layer_net", "init_two_layer_model"},
     "dd2424": {"EvaluateClassifier", "ComputeCost", "ComputeAccuracy", "ComputeGradients", "MiniBatchGD"}
     | {"ApplyNetwork", "BackwardPass", "ComputeLoss", "ComputeGradsNum", "ComputeGrads", "LoadBatch"},
 }
