@@ -374,3 +374,41 @@ def test_biases_of_one_row_may_have_gradients_of_one_row(inspected):
     text = text.replace("sum(axis=0)", "sum(axis=0, keepdims=True)")
     checks, _ = inspected("student.py", "cs231n", text)
     assert {check["verdict"] for check in checks.values()} == {"all right"}
+
+
+def test_a_constructor_that_fixes_its_own_scale_is_not_accused(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    assert text.count("std * ") == 2
+    text = text.replace(", std=1e-4", "").replace("std * ", "0.01 * ")
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert checks["TwoLayerNet"]["verdict"] == "all right"
+    checks, _ = inspected("student.py", "cs231n", text.replace("np.zeros(hidden_size)", "np.ones(hidden_size)"))
+    assert "b1: it must start at 0" in checks["TwoLayerNet"]["first"]
+
+
+@pytest.mark.parametrize("mask", ["hidden > 0", "True"], ids=["right", "not masked"])
+def test_a_network_may_be_a_function_of_images_and_model(inspected, mask):
+    text = f"""import numpy as np
+def init_two_layer_model(input_size, hidden_size, output_size):
+    draw = np.random.randn
+    model = {{'W1': 1e-4 * draw(input_size, hidden_size), 'W2': 1e-4 * draw(hidden_size, output_size)}}
+    return model | {{'b1': np.zeros(hidden_size), 'b2': np.zeros(output_size)}}
+def two_layer_net(X, model, y=None, reg=0.0):
+    hidden = np.maximum(X @ model['W1'] + model['b1'], 0)
+    scores = hidden @ model['W2'] + model['b2']
+    if y is None:
+        return scores
+    p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(len(y)), y]).mean() + 0.5 * reg * sum((model[k] ** 2).sum() for k in ('W1', 'W2'))
+    p[np.arange(len(y)), y] -= 1
+    d = p / len(y) @ model['W2'].T * ({mask})
+    grads = {{'W2': hidden.T @ p / len(y) + reg * model['W2'], 'b2': p.mean(axis=0)}}
+    return loss, grads | {{'W1': X.T @ d + reg * model['W1'], 'b1': d.sum(axis=0)}}
+"""
+    checks, last = inspected("student.py", "cs231n", text)
+    assert list(checks) == ["two_layer_net"]
+    assert last["aspects"] == []
+    if mask == "True":
+        assert "b1: the gradient is not masked" in checks["two_layer_net"]["first"]
+    else:
+        assert checks["two_layer_net"]["verdict"] == "all right"

@@ -7,8 +7,8 @@ import pytest
 from manual_mlp.adapters.conventions import check_mapped
 
 STRANGERS = Path(__file__).parent / "strangers"
-OF_CS231N = sorted(path.name for path in (STRANGERS / "cs231n").glob("*.py"))
-OF_DD2424 = ["two_layers.py", "layer_objects.py", "plain_tuple.py", "batch_norm_functions.py"]
+OF_CS231N = ["layers.py", "softmax.py", "neural_net.py", "optim.py"]
+OF_DD2424 = ["two_layers.py", "layers_added.py", "plain_tuple.py", "batch_norm_functions.py"]
 
 
 def text_of(convention, file):
@@ -40,15 +40,25 @@ class Net:
         return 1.0, {"W1": 0}
 def ComputeCost(X, Y, W, b, lamda):
     return 0.0
+def ComputeAccuracy(X, y, W, b):
+    return 0.0
 """
     checks, last = inspected("student.py", "cs231n", text)
     assert not checks
-    assert "(ComputeCost)" in last["stopped"]
+    assert "(ComputeCost, ComputeAccuracy)" in last["stopped"]
 
 
 def test_names_of_both_courses_are_no_reason_to_doubt(inspected):
     text = text_of("dd2424", "two_layers.py") + "\ndef relu_forward(x):\n    return x * (x > 0)\n"
     checks, last = inspected("student.py", "dd2424", text.replace("G[h <= 0] = 0", "pass"), only="network")
+    assert checks["network"]["verdict"] == "WRONG"
+    assert not last["stopped"]
+
+
+@pytest.mark.parametrize("name", ["relu_forward", "rmsprop"])
+def test_one_name_of_another_course_is_no_reason_either(inspected, name):
+    text = text_of("dd2424", "script_globals.py") + f"\ndef {name}(x):\n    return x\n"
+    checks, last = inspected("student.py", "dd2424", text.replace("H = S * (S > 0)", "H = S"), only="network")
     assert checks["network"]["verdict"] == "WRONG"
     assert not last["stopped"]
 

@@ -14,7 +14,7 @@ HANDED_OUT = {
     }
     | {"affine_relu_forward", "affine_relu_backward", "affine_bn_relu_forward", "affine_bn_relu_backward"}
     | {"softmax_loss", "svm_loss", "softmax_loss_naive", "softmax_loss_vectorized", "sgd_momentum", "rmsprop"}
-    | {"TwoLayerNet", "FullyConnectedNet"},
+    | {"TwoLayerNet", "FullyConnectedNet", "two_layer_net", "init_two_layer_model"},
     "dd2424": {"EvaluateClassifier", "ComputeCost", "ComputeAccuracy", "ComputeGradients", "MiniBatchGD"}
     | {"ApplyNetwork", "BackwardPass", "ComputeLoss", "ComputeGradsNum", "ComputeGrads", "LoadBatch"},
 }
@@ -42,11 +42,14 @@ def check_mapped(convention: str, functions: Mapping[str, str]) -> None:
 
 
 def looks_like_another(program: Program, convention: str) -> str:
-    """A sentence where the file has names of another course's handout and none of this one's; else nothing."""
+    """A sentence where the file has at least two names of another course's handout and none of this one's; else
+    nothing.
+    """
     if program.mapped or any(handed_out(program, convention)):
         return ""
     for other in COURSES:
-        if other != convention and (names := list(handed_out(program, other))):
+        names = list(dict.fromkeys(handed_out(program, other)))
+        if other != convention and len(names) > 1:
             listed = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
             return f"this looks like {COURSES[other]}'s code ({listed}): read it with --convention {other}"
     return ""
@@ -67,10 +70,16 @@ def joined(name: str) -> str:
 
 
 def networks_with_optional_labels(definitions: Iterable[ast.AST]) -> Iterator[str]:
-    """Classes with a loss(X, y=None), which gives the scores where there are no labels."""
+    """Classes with .params and a loss(X, y=None), which gives the scores where there are no labels."""
     for made in definitions:
-        for method in made.body if isinstance(made, ast.ClassDef) else ():
+        if not isinstance(made, ast.ClassDef) or not any(is_params(node) for node in ast.walk(made)):
+            continue
+        for method in made.body:
             if isinstance(method, ast.FunctionDef) and method.name == "loss":
                 optional = method.args.args[len(method.args.args) - len(method.args.defaults) :]
                 if "y" in {argument.arg for argument in optional}:
-                    yield f"{made.name}.loss"  # type: ignore[attr-defined]
+                    yield from (made.name, f"{made.name}.loss")
+
+
+def is_params(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "params"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.adapters.cs231n_classifier import classifiers
-from manual_mlp.adapters.cs231n_networks import is_network, networks
+from manual_mlp.adapters.cs231n_networks import function_networks, is_network, networks
 from manual_mlp.adapters.cs231n_sandwiches import sandwiches
 from manual_mlp.adapters.cs231n_textbook import (
     TEXTBOOK,
@@ -57,6 +57,7 @@ def inspections(program: Program) -> list[Inspection]:
     for name in ("sgd", "sgd_momentum", "rmsprop", "adam"):
         if program.has(name):
             found.append(Inspection(name, [program.name_of(name)], partial(update, program, name)))
+    program.wrapped = function_networks(program)
     for name in program.classes():
         if name in program.defined and is_network(program.classes()[name]):
             found += networks(program, name)

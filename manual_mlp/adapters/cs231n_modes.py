@@ -1,12 +1,14 @@
 """CS231n's networks beside cost and gradients: test mode, initialization, dropout."""
 
 import ast
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from manual_mlp.adapters.cs231n_instances import (
+    ALIASES,
     CLASSES,
     HIDDEN,
     INPUTS,
@@ -68,7 +70,9 @@ def test_mode(
 
 
 def initialization(program: Program, name: str, settings: Mapping[str, Any]) -> Report:
-    """Weights of standard deviation weight_scale, biases and betas 0, gammas 1."""
+    """Weights of standard deviation weight_scale, if it can be asked for; biases and betas 0, gammas 1."""
+    accepts = inspect.signature(program.classes()[name]).parameters
+    scaled = any(alias in accepts for alias in ALIASES["scale"])
     scale = 0.03
     hidden = [90, 80][: len(settings["hidden"])]
     net = built(program, name, {**settings, **{"inputs": 100, "hidden": hidden, "classes": 70, "scale": scale}})
@@ -76,7 +80,7 @@ def initialization(program: Program, name: str, settings: Mapping[str, Any]) -> 
     for key, value in net.params.items():
         array = np.asarray(value, dtype=np.float64)
         kind = key.rstrip("0123456789")
-        if kind == "W" and abs(array.std() / scale - 1) > 0.1:
+        if kind == "W" and scaled and abs(array.std() / scale - 1) > 0.1:
             known = {scale**2: "weight_scale is taken as the variance's square", 1.0: "weight_scale is not used"}
             known |= {np.sqrt(scale): "weight_scale is taken as the variance", 0.0: "all weights are equal"}
             why = next((text for std, text in known.items() if abs(array.std() - std) <= 0.1 * std), "")

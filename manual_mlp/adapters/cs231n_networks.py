@@ -31,6 +31,26 @@ from manual_mlp.layers import Array
 OTHER_NETWORKS = ("num_filters", "filter_size", "word_to_idx")  # arguments of those that are not fully connected
 
 
+OF_2015 = ("two_layer_net", "init_two_layer_model")
+
+
+def function_networks(program: Program) -> dict[str, type]:
+    """As in 2015, when the network was a function of its images and its model: two_layer_net(X, model, y, reg)."""
+    function, make = (program.functions().get(name) for name in OF_2015)
+    return {OF_2015[0]: as_class(function, make)} if function is not None and make is not None else {}
+
+
+def as_class(function: Callable[..., Any], make: Callable[..., Any]) -> type:
+    class TwoLayerNet:
+        def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+            self.params = make(input_size, hidden_size, output_size)
+
+        def loss(self, X: Any, y: Any = None, reg: float = 0.0) -> Any:
+            return function(X, self.params, y, reg)
+
+    return TwoLayerNet
+
+
 def is_network(made: type) -> bool:
     """A class that is constructed with hidden layers and has a loss."""
     accepts = inspect.signature(made).parameters
@@ -43,7 +63,8 @@ def networks(program: Program, name: str) -> list[Inspection]:
     made = program.classes()[name]
     accepts = inspect.signature(made).parameters
     deep = any(word in accepts for word in WIDTHS)
-    found = [Inspection(name, [f"{name}.loss"], lambda: network(program, name, deep, batch_norm=False))]
+    names = OF_2015 if name in program.wrapped else [f"{name}.loss"]
+    found = [Inspection(name, names, lambda: network(program, name, deep, batch_norm=False))]
     if deep and any(word in accepts for word in ALIASES["batch_norm"]):
         title = f"{name} with batch norm"
         found.append(Inspection(title, [f"{name}.loss"], lambda: network(program, name, deep, batch_norm=True)))

@@ -34,6 +34,7 @@ class Program:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 self.defined.setdefault(node.name, node)
+        self.wrapped: dict[str, type] = {}  # networks that are functions of the file, as classes
         self.loaded = dict(namespace)
         self.trees: list[ast.AST] = [source.tree, *(other.tree for other in finder.sources.values())]
         for ours, theirs in mapped.items():
@@ -66,7 +67,7 @@ class Program:
             name: value
             for name, value in self.namespace.items()
             if inspect.isclass(value) and value.__module__ == self.namespace["__name__"]
-        }
+        } | self.wrapped
 
     def has(self, name: str) -> bool:
         """Is it defined in this very file, working or not?"""

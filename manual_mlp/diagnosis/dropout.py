@@ -107,6 +107,6 @@ def at_test_time(test_forward: Callable[..., Any], x: Array, p: float) -> Report
     if out.shape == x.shape and (out == 0).mean() > 0.01:
         sentence, mistake = "units are dropped at test time", "dropout_at_test_time"
     elif out.shape == x.shape and np.ptp(out / x) < 1e-6:
-        sentence = "the output is scaled at test time; training has scaled it already, by 1 / (1 - p)"
+        sentence = "the output is scaled at test time; that is done in training, by 1 / (1 - p)"
         mistake = "dropout_scaled_at_test_time"
     return Report("dropout", [Finding(place, sentence, mistake, formula=formula, link=LINK)])
