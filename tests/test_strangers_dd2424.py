@@ -191,3 +191,40 @@ def test_a_schedule_that_is_a_method_is_looked_at(inspected, source, instead, ve
     checks, _ = inspected("student.py", "dd2424", text, only="schedule NeuralNetwork.cyclic_eta")
     found = checks.get("schedule NeuralNetwork.cyclic_eta", {"verdict": "not looked at"})
     assert found["verdict"] == verdict
+
+
+def test_a_small_number_inside_the_logarithm_is_a_remark(inspected):
+    text = program("two_layers", lines={"np.log(p[y[i], i])": "np.log(p[y[i], i] + 1e-10)"})
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "all right"
+    assert "inside the logarithm" in checks["network"]["text"]
+
+
+def test_the_variance_of_the_first_layer_in_every_layer_is_no_fixed_sigma(inspected):
+    sigmas = "sigmas = ((1 / np.sqrt(d)) ** 2,) * 2; rng = np"
+    text = program("always_normalized", lines={"sigmas=(0.1, 0.001)": "", "rng = np": sigmas})
+    checks, _ = inspected("student.py", "dd2424", text, only="initialization")
+    assert "the variance was taken as the std" in checks["initialization"]["first"]
+
+
+def test_a_bias_gradient_that_is_one_number_for_a_layer_is_not_called_missing(inspected):
+    lines = {'"b": [G @ one, b2]': '"b": [G.sum(), b2.sum()]'}
+    title = "network with batch norm"
+    checks, _ = inspected("student.py", "dd2424", program("always_normalized", lines=lines), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert "one sum over everything" in checks[title]["first"]
+
+
+def test_hidden_values_that_must_be_asked_for_are_asked_for(inspected):
+    lines = {"(X, W1, b1, W2, b2):\n    s1": "(X, W1, b1, W2, b2, return_h=False):\n    s1"}
+    lines |= {"return h, softmax(s)": "if return_h:\n        return h, softmax(s)\n    return softmax(s)"}
+    lines |= {"h, p = evaluate_classifier(X": "p = evaluate_classifier(X"}
+    lines |= {"h, P = evaluate_classifier(Xb, W1, b1, W2, b2)": "h, P = evaluate_classifier(Xb, W1, b1, W2, b2, True)"}
+    checks, _ = inspected("student.py", "dd2424", program("two_layers", lines=lines), only="network")
+    assert checks["network"]["verdict"] == "all right"
+
+
+def test_a_bias_gradient_that_is_a_row_and_turned_in_the_update_is_no_mistake(inspected):
+    lines = {"self.eta * db[l] / n": "self.eta * db[l].T / n", "db[::-1]": "[d.T for d in db[::-1]]"}
+    checks, _ = inspected("student.py", "dd2424", program("step_finishes", lines=lines))
+    assert checks["network"]["verdict"] == "all right"

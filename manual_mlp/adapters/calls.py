@@ -118,6 +118,8 @@ def spread(network: Network, part: Part, result: Any, given: Inputs) -> dict[Any
     if (p := probabilities(values, given)) is not None:
         passed["P"] = p
         for candidate in ("p", "pred", "probs", "yhat"):
+            if len(values) > 1 and passed.get(candidate) is result:  # elsewhere it returns the probabilities alone
+                passed[candidate] = p
             passed.setdefault(candidate, p)
     for gradient in network.parts:
         for call in call_arguments(trees, gradient.name):
@@ -181,7 +183,7 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
     probability = None
     if network.forward is not None:
         try:
-            training = modes_of_training(network.forward) if how.batch_norm else {}
+            training = modes_of_training(network.forward, how.batch_norm)
             result = called_part(network, network.forward, env, training, instance)
             passed = spread(network, network.forward, result, given)
             with contextlib.suppress(ValueError, TypeError):
@@ -215,14 +217,19 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
     return Outcome(probability, costs, gradients, instance, result)
 
 
-def modes_of_training(part: Part) -> dict[str, Any]:
-    """What a forward pass must be told that is in test mode if it is told nothing: mode="test", is_training=False."""
+def modes_of_training(part: Part, batch_norm: bool) -> dict[str, Any]:
+    """What a forward pass must be told that is in test mode if it is told nothing: mode="test", is_training=False.
+
+    And returnH=False: the backward pass needs it.
+    """
     chosen: dict[str, Any] = {}
     for p in part.parameters():
         role = role_of(p.name)
-        if "mode" in words(p.name) and p.default in ("test", "eval", "inference"):
+        if {"return", "returns"} & set(words(p.name)) and p.default is False:
+            chosen[plain(p.name)] = True
+        elif batch_norm and "mode" in words(p.name) and p.default in ("test", "eval", "inference"):
             chosen[plain(p.name)] = "train"
-        elif role is not None and role.kind in ("trains", "tests") and p.default is (role.kind == "tests"):
+        elif batch_norm and role and role.kind in ("trains", "tests") and p.default is (role.kind == "tests"):
             chosen[plain(p.name)] = role.kind == "trains"
     return chosen
 

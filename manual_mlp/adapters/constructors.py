@@ -97,7 +97,7 @@ def value_of(parameter: inspect.Parameter, how: Arrangement, env: Mapping[str, A
     kind = role.kind if role else ""
     if kind in sizes or (kind == "K" and parameter.name.lower() == "layers"):
         return sizes.get(kind, sizes["sizes"])
-    if parameter.name == "l" and parameter.default in (0, 0.0):  # an l that starts at 0 counts no layers
+    if parameter.name == "l" and (parameter.default == 0 or isinstance(parameter.default, float)):  # counts no layers
         return env["lambda"]
     if kind == "depth":
         return how.depth if not optional or how.depth != parameter.default else parameter.default

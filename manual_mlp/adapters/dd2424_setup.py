@@ -32,6 +32,7 @@ LARGE = {1: (130, 40), 2: (130, 60, 40), 3: (130, 60, 30, 20)}  # enough weights
 KNOWN = {"he": "He's", "xavier": "Xavier's"}
 ACCEPTED = ("init_glorot", "init_torch_default")  # no slips, only other choices
 FIXED = (0.1, 0.01, 0.001, 1e-4, 1e-5)
+VARIANCE = ("init_variance_for_std", "init_xavier_variance_for_std")
 PARTIAL = ("standardized_not_at_all", "standardized_only_scaled", "standardized_only_centered")
 
 
@@ -103,6 +104,8 @@ def as_the_file_draws_them(network: Network, how: Arrangement) -> Iterator[dict[
 def first_values(network: Network, reading: Reading, given: Inputs) -> Iterator[dict[str, Array]]:
     how, expected = reading.how, arranged(reading.how, given)
     env = environment(how, given, network.keys)
+    with contextlib.suppress(Failed):
+        prepared(network, how, given)  # the sizes that it takes from the script
     if owner := network.owner:
         made = network.program.classes()[owner]
         for arguments in constructor_arguments(network.program, made, how, env, given):
@@ -158,7 +161,10 @@ def judged_initialization(values: Mapping[str, Array]) -> Report:
     reports = {kind: diagnose_initialization(values, kind) for kind in KNOWN}
     if common > 0 or len(weights) == 1:  # a single layer may start at 0; the units of a hidden one would stay equal
         reports[f"N(0, {common:.3g}²)"] = diagnose_initialization(values, common)
+    first = reports["he"].findings[0].mistake if reports["he"].findings else None
     for kind, report in reports.items():
+        if kind not in KNOWN and first in VARIANCE and len(weights) > 1:
+            continue  # of the first layer, in every layer
         findings = [f for f in report.findings if not f.place.endswith(".bias") or f.place.startswith("bn")]
         followed = kind in KNOWN or not any("linear1.weight" in reports[known].agreeing for known in KNOWN)
         if not findings and followed and (kind in KNOWN or common < 0.5):

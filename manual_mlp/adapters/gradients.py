@@ -1,6 +1,7 @@
 """Gradients in whatever a program returns them: tuples, lists, dictionaries, objects, attributes."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -117,6 +118,8 @@ def as_ours(network: Network, how: Arrangement, part: Part, ours: str, value: Ar
         return value.T if how.turned else value
     if value.shape == shape:
         return value.reshape(-1)
+    if value.shape == shape[::-1] and turned_later(network):
+        return value.reshape(-1)
     if value.size == np.prod(shape) and value.ndim <= 1 and not reshaped_later(network):
         place = ours
         network.program.guard.shapes.setdefault(
@@ -133,6 +136,12 @@ def reshaped_later(network: Network) -> bool:
     text = "\n".join(network.program.source.lines)
     used = [line for line in text.split("\n") if "grad" in line.lower() or "db" in line.lower()]
     return any(word in line for line in used for word in ("reshape", "newaxis", "None]", "expand_dims", "atleast_2d"))
+
+
+def turned_later(network: Network) -> bool:
+    """Does the file transpose what it takes off a bias?"""
+    text = "\n".join(network.program.source.lines)
+    return re.search(r"\bb\d?(\[[^]]*\])?\s*(-=|=[^=].*-).*\.T\b", text) is not None
 
 
 def with_names(network: Network, part: Part, result: Any) -> Any:
@@ -170,6 +179,8 @@ def matched(
         ):
             nameless.append(leaf)
     for kind, entries in by_kind.items():
+        if len(entries) == 1 and len(expected[kind]) > 1 and entries[0][1].shape == (len(expected[kind]),):
+            entries = [(number, value) for number, value in enumerate(entries[0][1])]  # a single number for each layer
         place(chosen, kind, [value for _, value in sorted(entries, key=lambda entry: entry[0] or 0)], expected[kind])
     lacking = [
         (kind, n) for kind, values in expected.items() for n in range(1, len(values) + 1) if (kind, n) not in chosen
