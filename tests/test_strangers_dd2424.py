@@ -182,8 +182,9 @@ METHOD = """
         ("return self.eta_max - (t - (2 * l + 1)", "return self.eta_max - (t - 2 * l", "WRONG"),
         ("(self, t):", "(self):\n        t = self.t", "all right"),
         ("(self, t):", "(self, t):\n        t = t + self.offset", "not looked at"),
+        ("(self, t):", "(self, images, per_batch, high, low, t):", "not looked at"),
     ],
-    ids=["right", "fall", "counted by the object", "something unknown"],
+    ids=["right", "fall", "counted by the object", "something unknown", "other arguments"],
 )
 def test_a_schedule_that_is_a_method_is_looked_at(inspected, source, instead, verdict):
     assert source in METHOD
