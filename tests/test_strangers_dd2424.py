@@ -182,8 +182,9 @@ METHOD = """
         ("return self.eta_max - (t - (2 * l + 1)", "return self.eta_max - (t - 2 * l", "WRONG"),
         ("(self, t):", "(self):\n        t = self.t", "all right"),
         ("(self, t):", "(self, t):\n        t = t + self.offset", "not looked at"),
+        ("(self, t):", "(self, images, per_batch, high, low, t):", "not looked at"),
     ],
-    ids=["right", "fall", "counted by the object", "something unknown"],
+    ids=["right", "fall", "counted by the object", "something unknown", "other arguments"],
 )
 def test_a_schedule_that_is_a_method_is_looked_at(inspected, source, instead, verdict):
     assert source in METHOD
@@ -228,3 +229,10 @@ def test_a_bias_gradient_that_is_a_row_and_turned_in_the_update_is_no_mistake(in
     lines = {"self.eta * db[l] / n": "self.eta * db[l].T / n", "db[::-1]": "[d.T for d in db[::-1]]"}
     checks, _ = inspected("student.py", "dd2424", program("step_finishes", lines=lines))
     assert checks["network"]["verdict"] == "all right"
+
+
+def test_the_inputs_of_the_first_layer_in_another_are_named(inspected):
+    lines = {"np.random.normal(0, 1/np.sqrt(m), (K, m))": "np.random.normal(0, 1/np.sqrt(d), (K, m))"}
+    checks, _ = inspected("student.py", "dd2424", program("two_layers", lines=lines), only="initialization")
+    assert "linear2.weight" in checks["initialization"]["first"]
+    assert "inputs of the first layer" in checks["initialization"]["first"]

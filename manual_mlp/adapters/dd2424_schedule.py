@@ -38,7 +38,10 @@ def schedule(program: Program, part: Part, network: Network | None) -> Report:
         )
     theirs.__signature__ = signature  # type: ignore[attr-defined]
     by_name = named_schedule(part, theirs)
-    return diagnose_schedule(by_name or theirs, step_size=STEP_SIZE, eta_min=ETA_MIN, eta_max=ETA_MAX)
+    report = diagnose_schedule(by_name or theirs, step_size=STEP_SIZE, eta_min=ETA_MIN, eta_max=ETA_MAX)
+    if part.method_of and by_name is None and len(signature.parameters) != 1 and not report.ok:
+        raise absent("schedule")  # it may want something else than these four
+    return report
 
 
 def bound(part: Part, network: Network | None) -> Callable[..., Any]:

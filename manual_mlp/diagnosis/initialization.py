@@ -18,10 +18,11 @@ MOST_SIGMAS = 5.0  # of the sampling error of a standard deviation, 1 / sqrt(2 e
 
 
 class Fan(NamedTuple):
-    """How many inputs and outputs a layer has."""
+    """How many inputs and outputs a layer has, and how many inputs the first one."""
 
     inputs: int
     outputs: int
+    first: int
 
 
 Std = Callable[[Fan], float]
@@ -47,6 +48,14 @@ STDS: dict[str, tuple[str, Std]] = {
     ),
     "init_torch_default": ("it is torch's default, 1/√(3 inputs)", lambda fan: 1 / math.sqrt(3 * fan.inputs)),
     "init_uniform_bound_for_std": ("it is a uniform draw within the std", lambda fan: math.sqrt(2 / fan.inputs / 3)),
+    "init_he_of_first_layer": (
+        "it is √(2/inputs of the first layer); it must be this layer's inputs",
+        lambda fan: math.sqrt(2 / fan.first),
+    ),
+    "init_xavier_of_first_layer": (
+        "it is √(1/inputs of the first layer); it must be this layer's inputs",
+        lambda fan: math.sqrt(1 / fan.first),
+    ),
     "init_standard_normal": ("it is 1, whatever the layer", lambda _: 1.0),
     "init_01": ("it is 0.1, whatever the layer", lambda _: 0.1),
     "init_001": ("it is 0.01, whatever the layer", lambda _: 0.01),
@@ -112,21 +121,23 @@ def wrong_std(name: str, weights: Mapping[str, Array], off: list[str], wanted: M
     """The formula that fits this layer and, of those, most others that are wrong; none where several fit as well."""
     W = weights[name]
     spread = float(np.sqrt(np.mean(W**2)))
+    first = weights["linear1.weight"].shape[1]
+    fans = {of: Fan(weight.shape[1], weight.shape[0], first) for of, weight in weights.items()}
 
     def distance(std: Std, of: str) -> float:
-        fan_out, fan_in = weights[of].shape
-        return abs(sigmas(weights[of], std(Fan(fan_in, fan_out))))
+        return abs(sigmas(weights[of], std(fans[of])))
 
-    fitting = [key for key, (_, std) in STDS.items() if distance(std, name) <= MOST_SIGMAS]
-    shared = {key: sum(distance(STDS[key][1], other) <= MOST_SIGMAS for other in off) for key in fitting}
+    later = fans[name].inputs != fans[name].first
+    known = {key: std for key, (_, std) in STDS.items() if later or not key.endswith("of_first_layer")}
+    fitting = [key for key, std in known.items() if distance(std, name) <= MOST_SIGMAS]
+    shared = {key: sum(distance(known[key], other) <= MOST_SIGMAS for other in off) for key in fitting}
     fitting = [key for key in fitting if shared[key] == max(shared.values())]
-    ranked = sorted(fitting, key=lambda key: sum(distance(STDS[key][1], other) for other in off))
+    ranked = sorted(fitting, key=lambda key: sum(distance(known[key], other) for other in off))
     start = f"the standard deviation is {spread:.4g}, it must be {wanted[name]:.4g}"
     if not ranked:
         return finding(name, f"{start}; none of the known slips", None, wanted[name])
-    fan_out, fan_in = W.shape
-    others = [key for key in STDS if key != ranked[0]]
-    relative = {key: abs(spread / STDS[key][1](Fan(fan_in, fan_out)) - 1) for key in STDS}
+    others = [key for key in known if key != ranked[0]]
+    relative = {key: abs(spread / std(fans[name]) - 1) for key, std in known.items()}
     nearest = min(others, key=lambda key: relative[key])
     also = f" (or {', '.join(ranked[1:])}: the layers are too small to tell)" if len(ranked) > 1 else ""
     return Finding(
