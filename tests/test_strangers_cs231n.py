@@ -228,6 +228,7 @@ def test_a_range_whose_items_are_set_is_a_list_as_it_used_to_be(inspected):
 def test_a_module_that_is_not_here_is_said_where_a_function_uses_it(inspected):
     text = """from mystery.places import sums, never_used
 from mystery.layer_utils import *
+from mystery.layers import *
 import mystery.plots as plots
 def affine_relu_forward(x, w, b):
     out, cache = affine_forward(x, w, b)
@@ -238,7 +239,7 @@ def affine_relu_forward(x, w, b):
     assert last["notes"] == [
         "line 1: mystery.places is not here; something that does nothing stood in for sums",
         "line 2: mystery.layer_utils is not here; right ones stood in for affine_forward, relu_forward",
-        "line 3: mystery.plots is not here; something that does nothing stood in for plots",
+        "line 4: mystery.plots is not here; something that does nothing stood in for plots",
     ]
 
 

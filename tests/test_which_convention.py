@@ -57,8 +57,8 @@ def test_names_of_both_courses_are_no_reason_to_doubt(inspected):
 
 @pytest.mark.parametrize("name", ["relu_forward", "rmsprop"])
 def test_one_name_of_another_course_is_no_reason_either(inspected, name):
-    text = text_of("dd2424", "script_globals.py") + f"\ndef {name}(x):\n    return x\n"
-    checks, last = inspected("student.py", "dd2424", text.replace("H = S * (S > 0)", "H = S"), only="network")
+    text = text_of("dd2424", "named_by_callers.py") + f"\ndef {name}(x):\n    return x\n"
+    checks, last = inspected("student.py", "dd2424", text.replace(" * (H > 0)", ""), only="network")
     assert checks["network"]["verdict"] == "WRONG"
     assert not last["stopped"]
 

@@ -133,7 +133,7 @@ def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
             break
     start, end = block_around(lines, number)
     named = re.match(r"(\s*)(?:async\s+)?(def|class)\s+(\w+)", lines[start])
-    why = f"line {number}: `{line.strip()}` is not Python: {error.msg}"
+    why = f"line {number}: `{source.line(number)}` is not Python: {error.msg}"  # as it was: it must not grow
     source.broken.setdefault(named.group(3) if named else f"line {number}", why)
     for place in range(start, end):
         lines[place] = ""
