@@ -9,8 +9,8 @@ import pytest
 from conftest import PATIENCE
 
 from manual_mlp.adapters import process
+from manual_mlp.adapters.command import main
 from manual_mlp.adapters.saved_text import code_of
-from manual_mlp.diagnose import main
 
 STRANGERS = Path(__file__).parent / "strangers"
 RELU = """

@@ -1,5 +1,6 @@
 """Programs in DD2424's conventions that want more than their functions called: what is a choice, what was not seen."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,10 @@ def test_a_sigma_that_is_0_by_default_is_not_the_only_way_to_draw(inspected):
     assert checks["initialization"]["verdict"] == "all right"
 
 
-def test_what_computes_with_a_library_that_is_not_run_is_said_so(inspected):
+def test_what_computes_with_a_library_that_is_not_run_is_said_so(inspected, monkeypatch):
+    monkeypatch.delitem(
+        sys.modules, "torch", raising=False
+    )  # other tests import it, a diagnosed program's process does not
     text = "import torch\n" + program("two_layers", lines={"np.maximum(0, s1)": "torch.relu(torch.tensor(s1))"})
     checks, _ = inspected("student.py", "dd2424", text, only="network")
     assert checks["network"]["verdict"] == "not run"
