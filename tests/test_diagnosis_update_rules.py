@@ -80,6 +80,7 @@ MISTAKES = [
     ("adam", 2, "adam_t_not_advanced", "config['t'] += 1\n", "config['t'] = 1\n"),
     ("adam", 1, "adam_not_corrected", f"mb = {M_HAT}", "mb = config['m']"),
     ("adam", 1, "adam_not_corrected", f"vb = {V_HAT}", "vb = config['v']"),
+    ("adam", 2, "adam_corrected_by_a_product", f"mb = {M_HAT}", f"mb = {M_HAT.replace('**', '*')}"),
     ("adam", 1, "adam_eps_inside_root", *(root.format("vb") for root in ROOTS)),
     ("adam", 1, "adam_root_missing", "np.sqrt(vb)", "vb"),
     (

@@ -42,6 +42,16 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             {"v_hat": lambda v: v.mean_square},
         ),
         mistake(
+            f"{rule}_corrected_by_a_product",
+            "the bias correction has beta times t where beta to the power of t belongs",
+            {
+                "m_hat": lambda v: v.mean / (1 - v.beta1 * v.count),
+                "v_hat": lambda v: v.mean_square / (1 - v.beta2 * v.count),
+            },
+            {"m_hat": lambda v: v.mean / (1 - v.beta1 * v.count)},
+            {"v_hat": lambda v: v.mean_square / (1 - v.beta2 * v.count)},
+        ),
+        mistake(
             f"{rule}_eps_inside_root",
             "eps is added inside the root; it belongs outside",
             {"direction": lambda v: v.m_hat / np.sqrt(v.v_hat + v.eps)},

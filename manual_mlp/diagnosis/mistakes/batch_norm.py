@@ -486,6 +486,18 @@ BATCH_NORM = [
         },
     ),
     known(
+        "bn_variance_for_std_backward",
+        "the backward pass divides by the variance where the forward pass divides by its root",
+        "inv_std = 1 / √(var + eps), forward and backward",
+        "batch-normalization",
+        {"batch_norm.inv_std_backward": lambda v: 1 / (v.var + v.eps)},
+        {"batch_norm.inv_std_backward": lambda v: 1 / v.var},
+        {
+            "batch_norm.dmean": lambda v: -(v.dx_hat * v.inv_std**2).sum(axis=0),
+            "batch_norm.dx": lambda v: v.dx_hat * v.inv_std**2 + v.through_var + v.through_mean,
+        },
+    ),
+    known(
         "bn_eps_outside_root_backward",
         "eps is added outside of the root in the backward pass, inside in the forward pass",
         "inv_std = 1 / √(var + eps), the same in both passes",

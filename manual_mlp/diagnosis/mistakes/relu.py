@@ -61,6 +61,20 @@ RELU = [
         {"relu.mask": lambda v: np.ones_like(v.x)},
     ),
     known(
+        "relu_mask_leaky",
+        "the mask is that of a leaky ReLU: a part of the gradient passes where the ReLU was shut",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        *({"relu.mask": lambda v, a=a: np.where(v.x > 0, 1, a)} for a in (0.01, 0.1, 0.2)),
+    ),
+    known(
+        "relu_input_and_gradient_exchanged",
+        "upstream gradient and input are exchanged: x passes where dout > 0",
+        "dx = dout where x > 0, else 0",
+        "relu",
+        {"relu.dx": lambda v: v.x * (v.dout > 0)},
+    ),
+    known(
         "relu_mask_from_gradient",
         "the mask is taken from the upstream gradient instead of from the ReLU's input",
         "dx = dout where x > 0, else 0",

@@ -135,6 +135,26 @@ RUNNING_AVERAGE = [
         {"running_average.new_var": lambda v: v.momentum * v.running_var + (1 - v.momentum) * v.var},
     ),
     known(
+        "running_weights_alike",
+        "old average and new batch have the same weight: the two do not add up to 1",
+        "running = (1 - momentum) running + momentum batch",
+        "batch-normalization",
+        *(
+            {name: line for name, line in weighed.items() if name in places}
+            for weighed in (
+                {
+                    "running_average.new_mean": lambda v: v.momentum * (v.running_mean + v.mean),
+                    "running_average.new_var": lambda v: v.momentum * (v.running_var + v.var),
+                },
+                {
+                    "running_average.new_mean": lambda v: (1 - v.momentum) * (v.running_mean + v.mean),
+                    "running_average.new_var": lambda v: (1 - v.momentum) * (v.running_var + v.var),
+                },
+            )
+            for places in (weighed.keys(), {"running_average.new_mean"}, {"running_average.new_var"})
+        ),
+    ),
+    known(
         "running_var_plus_eps",
         "the running variance takes var + eps, so eps is added twice at test time",
         "running_var = (1 - momentum) running_var + momentum var N/(N - 1)",

@@ -83,6 +83,13 @@ SOFTMAX = [
         ),
     ),
     known(
+        "loss_of_every_class",
+        "the logarithms of all classes' probabilities are summed, not those of the right classes alone",
+        "loss = -1/N Σₙ ln p[n, yₙ]",
+        "softmax-cross-entropy",
+        {"softmax_cross_entropy.losses": lambda v: -v.log_p.sum(axis=1)},
+    ),
+    known(
         "loss_over_classes",
         "the loss is divided by the number of classes",
         "loss = -1/N Σₙ ln p[n, yₙ]",
