@@ -105,6 +105,7 @@ def environment(how: Arrangement, given: Inputs, keys: Sequence[str]) -> dict[st
         "X": given.x.T.copy() if how.x_columns else given.x,
         "Y": labels,
         "y": given.y if how.labels == "numbers" else labels,
+        "numbers": given.y,  # beside one-hot labels
         "lambda": given.l2,
         "bn": how.batch_norm,
         "depth": how.depth,

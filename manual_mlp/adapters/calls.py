@@ -166,6 +166,7 @@ def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -
     parts = [*network.parts, *others]
     bound = {p.name for part in parts for p in part.parameters()}
     functions = [part.function for part in parts_of(network.program)]
+    functions += [made.__init__ for made in network.program.classes().values()]  # type: ignore[misc]
     set_globals(network.program.namespace, functions, bound, env, network.program.made)
     owners = [part.method_of for part in parts if part.method_of]
     return env, instance_of(network, owners[-1], how, env, given) if owners else None
@@ -199,6 +200,8 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
     costs: list[float] = []
     if network.cost is not None:
         try:
+            if network.loss is not None:
+                passed["loss"] = called_part(network, network.loss, env, passed, instance)
             costs = numbers_in(called_part(network, network.cost, env, passed, instance), network)
         except Failed as failed:
             network.failures["cost"] = failed

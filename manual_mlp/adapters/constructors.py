@@ -3,20 +3,21 @@
 import ast
 import inspect
 import itertools
-import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, sizes_of
+from manual_mlp.adapters.data_sets import data_set, form_of
 from manual_mlp.adapters.layer_classes import compared_constants, layer_objects
 from manual_mlp.adapters.options import option
-from manual_mlp.adapters.program import Program
+from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.roles import Role, plain, role_of
 
 FORMS = ("all", "hidden", "width", "hidden and classes", "pairs", "everything")  # of the sizes of the layers
 MOST_GUESSES = 12  # for the parameters whose names say nothing
+SIGMA, DEVIATIONS = 0.1, ("sigma", "std", "stddev", "stdev", "scale", "weightscale")  # of the weights that it draws
 COUNTS = {"input": "D", "inputs": "D", "in": "D", "feature": "D", "features": "D"}
 COUNTS |= {"output": "K", "outputs": "K", "out": "K", "label": "K", "labels": "K"}
 
@@ -56,7 +57,9 @@ def arguments_of(
         return
     accepts = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     tree = program.defined.get(owner)
-    unknown = [p.name for p in accepts if p.default is p.empty and (count_role(p.name) is None or holds(tree, p.name))]
+    unknown = [
+        p.name for p in accepts if p.default is p.empty and (count_role(p.name) is None or form_of(tree, p.name))
+    ]
     guesses = [guessed(name, tree, env, given) for name in unknown]
     for form in (*(["layers"] if objects else []), *FORMS):
         sizes = in_form(form, sizes_of(given.parameters), objects)
@@ -105,7 +108,7 @@ def value_of(parameter: inspect.Parameter, how: Arrangement, env: Mapping[str, A
         return env[kind]
     if kind == "rng" and not optional:
         return np.random.default_rng(0)
-    if kind == "seed":
+    if kind == "seed" or (kind == "mean" and not optional):
         return 0
     if optional:
         return inspect.Parameter.empty
@@ -115,6 +118,8 @@ def value_of(parameter: inspect.Parameter, how: Arrangement, env: Mapping[str, A
 def guessed(name: str, tree: ast.AST | None, env: Mapping[str, Any], given: Inputs) -> list[Any]:
     """What a parameter whose name says nothing may be, by what the class does with it."""
     answers = {**env, "epochs": 1}
+    if "names" in words(name):
+        return [[f"class {number}" for number in range(env["K"])]]
     if tree is not None:
         for node in ast.walk(tree):
             match node:
@@ -122,11 +127,11 @@ def guessed(name: str, tree: ast.AST | None, env: Mapping[str, Any], given: Inpu
                     return [tuple(option(target_name(target), answers) for target in targets)]
         if constants := compared_constants(name, tree):
             return constants
-        if holds(tree, name):
-            return [data_of(env, given)]
+        if form := form_of(tree, name):
+            return [data_set(form, tree, env, given)]
         if any(is_listed(node, name) for node in ast.walk(tree)):
             return [SIZES]
-    return [option(name, answers)]
+    return [SIGMA if "".join(words(name)) in DEVIATIONS else option(name, answers)]
 
 
 def target_name(target: ast.expr) -> str:
@@ -134,16 +139,6 @@ def target_name(target: ast.expr) -> str:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
     return ""
-
-
-def holds(tree: ast.AST | None, name: str) -> bool:
-    """Does the class take images out of it: self.train.X?"""
-    for node in ast.walk(tree) if tree is not None else ():
-        match node:
-            case ast.Attribute(value=ast.Name(id=owner) | ast.Attribute(attr=owner), attr=attr) if owner == name:
-                if role_of(attr) in (("X", None), ("Y", None), ("y", None)):
-                    return True
-    return False
 
 
 def is_listed(node: ast.AST, name: str) -> bool:
@@ -154,10 +149,3 @@ def is_listed(node: ast.AST, name: str) -> bool:
         case ast.Call(func=ast.Name(id="len" | "enumerate" | "zip"), args=arguments):
             return any(isinstance(a, ast.Name) and a.id == name for a in arguments)
     return False
-
-
-def data_of(env: Mapping[str, Any], given: Inputs) -> types.SimpleNamespace:
-    """A set of images as an object: data.X, data.Y, data.y."""
-    names = ("X", "Y", "X_train", "Y_train", "X_val", "Y_val", "X_test", "Y_test")
-    held = {name: env[name[0]] for name in names}
-    return types.SimpleNamespace(**held, **dict.fromkeys(("y", "y_train", "y_val", "y_test"), given.y))

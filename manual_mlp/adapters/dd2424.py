@@ -31,7 +31,7 @@ from manual_mlp.adapters.dd2424_setup import (
 )
 from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
 from manual_mlp.adapters.dd2424_training import trainers, updates
-from manual_mlp.adapters.dd2424_update import rest_of, update
+from manual_mlp.adapters.dd2424_update import is_right, rest_of, update
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, can_normalize, is_normalized, networks, parts_of, plays
 from manual_mlp.adapters.program import Inspection, Program, words
@@ -39,7 +39,7 @@ from manual_mlp.adapters.reading import OUR_FAULT, absent, chosen_arrangement, i
 from manual_mlp.adapters.rest import with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.script_globals import global_names
-from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN
+from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN, SCIKIT_LEARN
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
@@ -51,7 +51,10 @@ UNNOTICED = 1e-6  # of the cost, where such a guard is small enough
 
 def known_helpers(module: str) -> dict[str, Any]:
     """softmax and the like, which the course hands out in a file of helpers."""
-    return {} if module.split(".")[0] in {*NEVER_RUN, "scipy"} else dict(COURSE_HELPERS)
+    library = module.split(".")[0]
+    if library == "sklearn":
+        return dict(SCIKIT_LEARN)
+    return {} if library in {*NEVER_RUN, "scipy"} else dict(COURSE_HELPERS)
 
 
 def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
@@ -101,6 +104,8 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
 
         report = diagnose(finished, *asked)
         report = replace(report, notes=[*report.notes, f"the update {rest.words()}"])
+    if guard.shapes and is_right(network, network.readings[batch_norm]):
+        guard.shapes.clear()
     off = abs(outcome.costs[index] - right) / abs(right) if outcome.costs else 0.0
     findings = [replace(f, remark=f.remark or (f.mistake in GUARDS and off < UNNOTICED)) for f in report.findings]
     report = replace(report, findings=[*findings, *from_the_script(network, how, given)])

@@ -27,16 +27,22 @@ CHOICES |= {"minibatches_with_replacement"}
 
 
 def trained(network: Network, part: Part, reading: Reading, given: Inputs, **options: Any) -> tuple[Any, list[Call]]:
-    """What the training function returned, and every batch that it made."""
+    """What the training function returned, and every batch that it made. Some divide by the number of whole cycles."""
+    for half_cycle in (10, 1):
+        with contextlib.suppress(Failed):
+            return trained_with(network, part, reading, given, options | {"half cycle": half_cycle})
+    raise absent("minibatches")
+
+
+def trained_with(
+    network: Network, part: Part, reading: Reading, given: Inputs, options: dict[str, Any]
+) -> tuple[Any, list[Call]]:
     env, instance = prepared(network, reading.how, given, part)
     function = part.function.__get__(instance) if part.method_of else part.function
     answers = {**env, **options}
     with listening(network, part, reading, given) as heard, with_amounts(network, part, instance, answers):
-        try:
-            keywords = step_keywords(part, env | options, {}, answers)
-            result = network.program.guard.call(part.title, function, **keywords)
-        except Failed:
-            raise absent("minibatches") from None
+        keywords = step_keywords(network.program, part, env | options, {}, answers)
+        result = network.program.guard.call(part.title, function, **keywords)
     return result, [call for call in heard.calls if len(call.x) <= options["n"]]
 
 

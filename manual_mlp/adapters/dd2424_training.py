@@ -8,6 +8,7 @@ from typing import Any
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged
 from manual_mlp.adapters.calls import value_for
+from manual_mlp.adapters.data_sets import OF_A_SET, KeyedSets, kind_of
 from manual_mlp.adapters.dd2424_listening import HELD
 from manual_mlp.adapters.guard import Shared
 from manual_mlp.adapters.options import Options, is_options, option
@@ -50,12 +51,21 @@ def trainers(program: Program) -> list[Part]:
     return [
         part
         for part in updates(program)
-        if (part.kinds() & {"X"} or any("X" in keys_of(part.tree, p.name) for p in part.parameters()))
+        if takes_images(part)
         and (
             any({"batch", "epoch", "epochs"} & set(words(p.name)) or is_options(p.name) for p in part.parameters())
             or any(is_amount(name) for name in (mentioned(part.tree) if part.tree is not None else ()))
         )
     ]
+
+
+def takes_images(part: Part) -> bool:
+    """From an argument, out of a dictionary, or from its object: self.X_train."""
+    if part.kinds() & {"X"} or any("X" in map(kind_of, keys_of(part.tree, p.name)) for p in part.parameters()):
+        return True
+    nodes = ast.walk(part.tree) if part.method_of and part.tree is not None else ()
+    attributes = [n.attr for n in nodes if isinstance(n, ast.Attribute) and name_in(n) == n.attr]
+    return any(name == "data" or kind_of(name) == "X" for name in attributes)
 
 
 def is_amount(name: str) -> bool:
@@ -87,10 +97,12 @@ def with_amounts(network: Network, part: Part, instance: Any, answers: Mapping[s
 
 
 def step_keywords(
-    part: Part, env: Mapping[str, Any], passed: Mapping[str, Any], answers: Mapping[str, Any]
+    program: Program, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any], answers: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments of a function that trains; parameters are handed over themselves, for it may change them."""
     keywords: dict[str, Any] = {}
+    if {"Y", "y"} <= part.kinds():
+        env = {**env, "y": env["numbers"]}
     for parameter in part.parameters():
         role = argument_role(parameter.name)
         if parameter.name in passed:
@@ -98,17 +110,36 @@ def step_keywords(
         elif is_options(parameter.name):
             listed = listed_options(part.tree, parameter.name)
             value = [option(name, answers) for name in listed] if listed else Options(answers)
-        elif (keys := keys_of(part.tree, parameter.name)) and "X" in keys:
-            value = {key: env[key] for key in keys if key in env}
+        elif keys := keys_of(part.tree, parameter.name):
+            images = any(kind_of(key) for key in keys)
+            value = (
+                KeyedSets({"X": env["X"], "Y": env["Y"], "y": env["numbers"]})
+                if images
+                else Options(answers, parameter.name)
+            )
+        elif not OF_A_SET.sub("", parameter.name):  # val[0], val[1], val[2]
+            value = env["X"], env["Y"], env["numbers"]
         elif (chosen := option(parameter.name, answers)) is not None and (
             role is None or role.kind not in (*HELD, "X", "Y", "y")
         ):
-            value = chosen
+            value = [chosen, chosen] if is_pair(program, parameter.name) else chosen
         else:
             value = value_for(parameter, part, env, {})
         if value is not parameter.empty:
             keywords[parameter.name] = Shared(value) if role is not None and role.kind in HELD else value
     return keywords
+
+
+def is_pair(program: Program, name: str) -> bool:
+    """Is a learning rate of this name its two bounds: eta[0], eta[1]?"""
+    role = role_of(name)
+    nodes = (node for tree in program.trees for node in ast.walk(tree) if isinstance(node, ast.Subscript))
+    places = {
+        n.slice.value
+        for n in nodes
+        if isinstance(n.slice, ast.Constant) and isinstance(n.value, ast.Name) and n.value.id == name
+    }
+    return role is not None and role.kind == "eta" and {0, 1} <= places
 
 
 def listed_options(tree: ast.AST | None, name: str) -> list[str]:

@@ -17,9 +17,11 @@ from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.reading import Reading, absent, reading_of
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.diagnosis import diagnose_update
-from manual_mlp.diagnosis.report import Report
+from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
+ONE_EPOCH = {"epochs": 1}
+WHOLE_CYCLES = {"epochs": 2, "half cycle": 1}  # for a loop that divides by their number
 COLLINEAR = 1e-6  # a step along the gradient, up to rounding
 
 
@@ -28,12 +30,24 @@ class Step(NamedTuple):
 
     after: dict[str, Array]
     rates: list[float]  # what it called its learning rate
+    batch: Inputs  # that it was made from
 
 
 def update(network: Network) -> Report:
     """The parameters after one step, with the network's own gradient, right or wrong."""
     reading = reading_of(network)
-    return judged(network, reading, network.rest or Rest(), list(steps(network, reading)))
+    report = judged(network, reading, network.rest or Rest(), list(steps(network, reading)))
+    if report.ok:
+        network.program.guard.shapes.clear()  # whatever shape the gradients have, the step brings it into order
+    return report
+
+
+def is_right(network: Network, reading: Reading) -> bool:
+    """Is there a step, and does it do with the network's gradients what it should?"""
+    try:
+        return judged(network, reading, network.rest or Rest(), list(steps(network, reading))).ok
+    except Failed:
+        return False
 
 
 def rest_of(network: Network, reading: Reading) -> Rest | None:
@@ -52,21 +66,25 @@ def rest_of(network: Network, reading: Reading) -> Rest | None:
 
 def judged(network: Network, reading: Reading, rest: Rest, made: Sequence[Step], at_any_rate: bool = True) -> Report:
     """The first step about which something can be said."""
-    how, given = reading.how, reading.given
-    found = with_rest(network, how, given, reading.outcome.gradients, rest, penalty=False)
-    if set(found) != set(given.parameters) or any(
-        found[name].size != value.size for name, value in given.parameters.items()
-    ):
-        raise absent("update")
-    gradients = {n: g.reshape(given.parameters[n].shape) for n, g in found.items()}
+    given = reading.given
     for step in made:
+        gradients = gradients_of(network, reading, rest, step.batch)
         l2 = given.l2 if rest.penalty else 0.0
         report = judged_step(step, given, gradients, l2)
         if report is None and at_any_rate:
-            report = judged_at_its_own_rate(step, given, gradients, l2)
+            report = judged_at_its_own_rate(step, given, gradients, l2) or penalized_again(step, given, gradients)
         if report is not None:
             return report
     raise absent("update")
+
+
+def gradients_of(network: Network, reading: Reading, rest: Rest, batch: Inputs) -> dict[str, Array]:
+    """The network's own for this batch, each of its parameter's shape."""
+    own = reading.outcome if batch is reading.given else computed(network, reading.how, batch)
+    found = with_rest(network, reading.how, batch, own.gradients, rest, penalty=False)
+    if set(found) != set(batch.parameters) or any(found[n].size != v.size for n, v in batch.parameters.items()):
+        raise absent("update")
+    return {name: gradient.reshape(batch.parameters[name].shape) for name, gradient in found.items()}
 
 
 def judged_step(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> Report | None:
@@ -93,6 +111,31 @@ def judged_at_its_own_rate(step: Step, given: Inputs, gradients: Mapping[str, Ar
     return report if report.findings[0].mistake is not None else None
 
 
+def penalized_again(step: Step, given: Inputs, gradients: Mapping[str, Array]) -> Report | None:
+    """The biases go along their gradient, the weights lose lambda W besides: their gradient had the penalty already."""
+    biases = {name: g for name, g in gradients.items() if name.endswith("bias") and np.abs(g).max() > 1e-9}
+    rates = [
+        float(np.vdot(g, given.parameters[n] - step.after[n].reshape(g.shape)) / np.vdot(g, g))
+        for n, g in biases.items()
+    ]
+    factors = []
+    for name, old in given.parameters.items():
+        weight = name.startswith("linear") and name.endswith("weight")
+        left = old - step.after[name].reshape(old.shape) - rates[0] * gradients[name]
+        factor = float(np.vdot(old, left) / np.vdot(old, old)) if weight else 0.0
+        if np.abs(left - factor * old).max() > COLLINEAR * np.abs(old).max():
+            return None
+        factors += [factor] if weight else []
+    penalties = [share * given.l2 for share in (1, 2, rates[0], 2 * rates[0])]
+    if not any(np.allclose(factors, penalty, rtol=1e-6, atol=1e-12) for penalty in penalties):
+        return None
+    sentence = f"the step takes {factors[0]:.4g} times the weights off besides: the gradient has the penalty already"
+    formula = "W - eta dJ/dW, the penalty in J or in the step, not in both"
+    return Report(
+        "update", [Finding("linear1.weight", sentence, "update_penalty_again", formula=formula)], list(biases)
+    )
+
+
 def measured_rate(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> float | None:
     """The factor of the gradient by which most parameters were moved, if at least half of them were moved along it."""
     rates = []
@@ -117,7 +160,7 @@ def steps(network: Network, reading: Reading) -> Iterator[Step]:
             yield from steps_of(network, part, reading)
 
 
-def steps_of(network: Network, part: Part, reading: Reading) -> Iterator[Step]:
+def steps_of(network: Network, part: Part, reading: Reading, amounts: Mapping[str, int] = ONE_EPOCH) -> Iterator[Step]:
     """The parameters after one step: as they are at the next batch, or else where the function leaves them, in what it
     returns, in its arguments, in the object. A function may fail behind its steps, over what only its script has.
     """
@@ -127,8 +170,8 @@ def steps_of(network: Network, part: Part, reading: Reading) -> Iterator[Step]:
     if not part.kinds() & {"X"} and hasattr(outcome.instance, part.name):
         instance = outcome.instance  # the gradient is in it
     passed = step_arguments(part, outcome.raw, outcome.gradients, how, given)
-    answers = {**env, "n": len(given.x), "epochs": 1}
-    keywords = step_keywords(part, env, passed, answers)
+    answers = {**env, "n": len(given.x), **amounts}
+    keywords = step_keywords(network.program, part, env, passed, answers)
     function = part.function.__get__(instance) if part.method_of else part.function
     heard, result = Heard(), None
     with contextlib.ExitStack() as stack:
@@ -140,10 +183,15 @@ def steps_of(network: Network, part: Part, reading: Reading) -> Iterator[Step]:
     shared = {name: value.value for name, value in keywords.items() if isinstance(value, Shared)}
     ends = [list(leaves(with_names(network, part, result))), list(leaves(shared))]
     ends += [leaves_held(instance, reading, given)] if instance is not None else []
-    for call in [*heard.calls[1:], None]:
+    batch, first = given, heard.calls[0] if heard.calls else None
+    if first is not None and first.y is not None and len(first.x) < len(given.x):  # n_batch was their number
+        batch = given._replace(x=first.x, y=first.y)
+    if not heard.calls and result is None and amounts is ONE_EPOCH:
+        yield from steps_of(network, part, reading, WHOLE_CYCLES)
+    for call in [*heard.calls[1:], *[None] * (amounts is ONE_EPOCH)]:
         for found in call.places if call is not None else ends:
             after = parameters_in(found, reading)
             if after is not None and any(not np.array_equal(v, given.parameters[name]) for name, v in after.items()):
-                yield Step(after, heard.rates)
+                yield Step(after, heard.rates, batch)
                 if call is not None:
                     return

@@ -135,7 +135,9 @@ def reshaped_later(network: Network) -> bool:
     """Does the file bring such gradients into shape itself, where it uses them?"""
     text = "\n".join(network.program.source.lines)
     used = [line for line in text.split("\n") if "grad" in line.lower() or "db" in line.lower()]
-    return any(word in line for line in used for word in ("reshape", "newaxis", "None]", "expand_dims", "atleast_2d"))
+    return any(
+        word in line for line in used for word in ("reshape", "newaxis", ":, None]", "expand_dims", "atleast_2d")
+    )
 
 
 def turned_later(network: Network) -> bool:

@@ -10,14 +10,18 @@ from manual_mlp.adapters.roles import role_of
 
 
 class Options(dict[str, Any]):
-    """A dictionary of hyper-parameters that has an answer under every name: GDparams["n_batch"]."""
+    """A dictionary of hyper-parameters that has an answer under every name: GDparams["n_batch"].
 
-    def __init__(self, answers: Mapping[str, Any]) -> None:
+    owner   its own name, for keys that say nothing without it: eta["min"]
+    """
+
+    def __init__(self, answers: Mapping[str, Any], owner: str = "") -> None:
         super().__init__()
-        self.answers = answers
+        self.answers, self.owner = answers, owner
 
     def __missing__(self, key: str) -> Any:
-        return option(key, self.answers)
+        value = option(key, self.answers)
+        return value if value is not None or not self.owner else option(f"{self.owner}_{key}", self.answers)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and option(key, self.answers) is not None
@@ -42,12 +46,12 @@ def option(name: str, answers: Mapping[str, Any]) -> Any:
     parts, joined = words(name), "".join(words(name))
     if "epoch" in joined:
         return answers["epochs"]
-    if "batch" in joined:
+    if "batch" in joined and "norm" not in joined:
         return answers["n"]
     if "cycle" in joined:
         return 1
     if joined in ("ns", "stepsize", "halfcycle", "nstep", "nsteps", "step"):
-        return 10
+        return answers.get("half cycle", 10)
     if "decay" in parts and not {"lambda", "weight"} & set(parts):
         return 1.0
     if joined in ("rho", "momentum", "mom"):

@@ -89,7 +89,8 @@ def plays(name: str, kinds: Iterable[str] = ()) -> str:
         return "loss"
     forward = "evaluateclassifier applynetwork forward feedforward evaluatenetwork fprop classify evaluate applynet"
     forward += " evalclassifier networkoutput runnetwork applymodel predictproba"
-    if any(word in joined for word in forward.split()):
+    applies = {"apply", "evaluate"} & set(parts) and {"network", "net", "model", "classifier"} & set(parts)
+    if applies or any(word in joined for word in forward.split()):
         return (
             "operation"
             if joined.startswith(("batchnorm", "bn", "relu", "linear")) and "pass" not in joined
@@ -115,6 +116,7 @@ class Network:
     deeper_depth: int = 0
     rest: Any = None  # what the step still does to the gradients
     readings: dict[bool, Any] = field(default_factory=dict)  # how it is called, with and without batch normalization
+    loss: Part | None = None  # whose result the cost function is given
 
     def behind(self, part: Part) -> dict[str, str]:
         """Which layer's parameters its arguments are, as far as only the calls say so."""
@@ -164,6 +166,7 @@ def networks(program: Program) -> list[Network]:
             by_part[ours] = [part for part in parts if theirs in (part.name, part.title)]
     costs = [*by_part.get("cost", []), *by_part.get("loss", [])]
     costs = [part for part in costs if "history" not in part.name.lower()] or costs
+    costs = [part for part in costs if not is_called_by(part, costs)] or costs
     forwards = by_part.get("forward") or by_part.get("predict", [])
     gradients = by_part.get("gradients", [])
     whole = [
@@ -177,16 +180,24 @@ def networks(program: Program) -> list[Network]:
     for gradient in whole or [None] * bool(costs):  # type: ignore[list-item]
         if gradient is not None and is_a_layer(gradient, whole, owners):
             continue
+        cost = nearest(gradient, costs)
+        takes_loss = cost is not None and any(plays(p.name) == "loss" for p in cost.parameters())
         found.append(
             Network(
                 program,
                 nearest(gradient, forwards),
-                nearest(gradient, costs),
+                cost,
                 gradient,
                 keys=[key for tree in program.trees for key in string_keys(tree)],
+                loss=nearest(gradient, by_part.get("loss", [])) if takes_loss else None,
             )
         )
     return found
+
+
+def is_called_by(part: Part, parts: Sequence[Part]) -> bool:
+    """Does another one hand part of its work on to it: the cost of one layer to that of the network?"""
+    return any(other is not part and part.name in names_called(other.tree) for other in parts)
 
 
 def is_helper(part: Part, parts: Sequence[Part]) -> bool:

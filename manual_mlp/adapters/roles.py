@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from manual_mlp.adapters.program import words
 
 NOISE = {"batch", "train", "trn", "training", "mini", "small", "list", "lst", "dict", "mat", "matrix", "vec", "array"}
-NOISE |= {"validation", "valid", "test", "dev"}
+NOISE |= {"validation", "valid", "test", "dev", "tr"}
 NOISE |= {"arr", "layer", "layers", "values", "val", "current", "curr", "cur", "new", "the", "all", "np", "my", "in"}
 GRADIENT = {"grad", "grads", "gradient", "gradients", "d", "del", "delta", "nabla", "dj", "dl", "l", "g", "j", "dloss"}
 
@@ -15,7 +15,7 @@ MEANINGS = {
     "X": "x xs image images data input inputs feature features xbatch xtrain trainx batchx xdata datax sample samples",
     "Y": "yonehot onehot yhot ys hot oneh target targets truth groundtruth onehoty yenc yencoded onehotlabel "
     "ytrue ytrues onehotlabels labelsonehot labelonehot yoh yhotencoded ybatch ytrain",
-    "y": "y label labels trueclass classes_of",
+    "y": "y label labels trueclass classes_of trainy valy testy",
     "P": "p ps prob probs probability probabilities pred preds prediction predictions yhat ypred softmax phat output "
     "out",
     "W": "w ws weight weights",

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters import ragged
 from manual_mlp.adapters.source import Source, execute, read_source
 from manual_mlp.adapters.swallow import Swallow
 
@@ -186,9 +187,11 @@ class Old:
 
     def install(self) -> None:
         self.numpys_own = np.__dict__["__getattr__"]  # which imports np.ma and the like when they are first used
+        self.strict = ragged.install(self.note)
         np.__dict__["__getattr__"] = self.numpy_attribute
 
     def uninstall(self) -> None:
+        np.__dict__.update(self.strict)
         np.__dict__["__getattr__"] = self.numpys_own
 
     def numpy_attribute(self, name: str) -> Any:
@@ -217,4 +220,19 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
+def shuffle(*arrays: Any, random_state: Any = None) -> Any:
+    """scikit-learn's: all along their first axis, all in the same order."""
+    order = np.random.default_rng(random_state).permutation(len(arrays[0]))
+    shuffled = [np.asarray(array)[order] for array in arrays]
+    return shuffled if len(shuffled) > 1 else shuffled[0]
+
+
+def accuracy_score(right: Any, predicted: Any) -> float:
+    return float(np.mean(np.asarray(right) == np.asarray(predicted)))
+
+
+SCIKIT_LEARN = {
+    "shuffle": shuffle,
+    "accuracy_score": accuracy_score,
+}  # of that library, what these programs compute with
 COURSE_HELPERS = {"softmax": course_softmax, "sigmoid": sigmoid, "relu": relu, "sqrt": math.sqrt}
