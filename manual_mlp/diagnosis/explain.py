@@ -213,8 +213,8 @@ class Found:
 
     chosen: Sequence[Planted]
     next_residual: float = np.inf
-    next_mistake: str | None = None
-    equals: Sequence[str] = ()
+    next_mistake: Mistake | None = None
+    equals: Sequence[Mistake] = ()
 
 
 def best_of(
@@ -224,14 +224,14 @@ def best_of(
     place = comparison.places[first]
     problem = most_telling(comparison, planted, place)
     right = [p for p in comparison.places[:first] if p not in skipped]
-    rejected: dict[str, float] = {}
+    rejected: dict[Mistake, float] = {}
     fitting: list[tuple[int, float, Planted]] = []
     for candidate in candidates:
         if place in comparison.forward and not candidate.forward:
             continue
         if any(candidate.lines.keys() & other.lines.keys() and candidate.layers == other.layers for other in planted):
             continue
-        name, trial = candidate.mistake.id, [*planted, candidate]
+        trial = [*planted, candidate]
         predicted = comparison.predicted(trial, problem)
         if any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
             continue  # a mistake that makes wrong what is right was not made
@@ -243,14 +243,14 @@ def best_of(
                 fitting.append((reach, largest(comparison, residuals, reach, skipped), candidate))
                 continue
             off = max(residuals[place] for place in comparison.places[: reach + 1])
-        rejected[name] = min(off, rejected.get(name, np.inf))
+        rejected[candidate.mistake] = min(off, rejected.get(candidate.mistake, np.inf))
     if not fitting:
         return None
     # of equals the simplest, then the first in the catalogue
     reach, _, best = max(fitting, key=lambda fit: (fit[0], -len(fit[2].lines)))
-    equals = {c.mistake.id: off for other, off, c in fitting if other == reach and c.mistake.id != best.mistake.id}
-    others = equals or {name: off for name, off in rejected.items() if name != best.mistake.id}
-    following = min(others, key=lambda name: others[name], default=None)
+    equals = dict.fromkeys(c.mistake for other, _, c in fitting if other == reach and c.mistake is not best.mistake)
+    others = {mistake: off for mistake, off in rejected.items() if mistake is not best.mistake}
+    following = None if equals else min(others, key=lambda mistake: others[mistake], default=None)
     return Found([best], others[following] if following else np.inf, following, list(equals))
 
 
@@ -329,7 +329,7 @@ def named(
     mistake = choice.mistake
     sentence = mistake.sentence
     if found.equals:
-        sentence += f" (the same numbers would come from {', '.join(found.equals)})"
+        sentence += f"; or, which gives the same numbers: {'; or: '.join(other.sentence for other in found.equals)}"
     return Finding(
         comparison.titles[place],
         sentence,
@@ -339,8 +339,8 @@ def named(
         mistake.link,
         fit,
         found.next_residual,
-        found.next_mistake,
-        tuple(found.equals),
+        found.next_mistake.sentence if found.next_mistake else "",
+        tuple(other.id for other in found.equals),
     )
 
 
