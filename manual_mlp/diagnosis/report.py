@@ -1,8 +1,8 @@
 """What a diagnosis finds, and how it says so.
 
 There are three verdicts. Wrong: numbers at usual inputs differ, or there are none. Right, with a remark: all numbers at
-usual inputs agree, and only extreme ones, such as class scores in the hundreds, come out as inf or NaN or are rounded
-away. Right: all agree. A remark is no accusation.
+usual inputs agree, and only extreme ones, such as class scores in the hundreds or gradients near 0, come out as inf
+or NaN, are rounded away or are off. Right: all agree. A remark is no accusation.
 """
 
 from collections.abc import Callable, Sequence
