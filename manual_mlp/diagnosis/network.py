@@ -20,9 +20,10 @@ from manual_mlp.checks import (
 )
 from manual_mlp.diagnosis.candidates import everywhere, possible
 from manual_mlp.diagnosis.dropout import read_masks, wrong_share
-from manual_mlp.diagnosis.explain import Comparison, InOrder, Numbers, Planted, best_of, explain
+from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
+from manual_mlp.diagnosis.explain import Comparison, InOrder, Numbers, Planted
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
-from manual_mlp.diagnosis.operations import EPS, eps_note, is_single, measured_eps, tolerance_for
+from manual_mlp.diagnosis.precision import is_single, tolerance_for
 from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2
 from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
@@ -249,18 +250,9 @@ def settled(
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
     memories = [Memory() for _ in batches]
     comparison_at = partial(comparison_of, batches, memories, observed, names, tolerance)
-    best, comparison = measured_eps(comparison_at, guesses)
-    explained = explain(comparison, candidates)
-    if explained[0] and explained[0][0].mistake is None and comparison.reach([]) == 0:
-        for guess in guesses:
-            comparison = comparison_at(guess)
-            if best_of(comparison, [], candidates, 0, set()):
-                explained, best = explain(comparison, candidates), guess
-                break
-    notes = []
-    if normalized and best != BATCH_NORM_EPS:
-        notes.append(eps_note(best))
-    return *explained, notes
+    explanation = settle(comparison_at, candidates, guesses)
+    notes = [eps_note(explanation.eps)] if normalized and explanation.eps != BATCH_NORM_EPS else []
+    return explanation.findings, explanation.agreeing, explanation.unjudged, notes
 
 
 def comparison_of(
