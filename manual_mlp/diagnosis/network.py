@@ -1,6 +1,5 @@
 """A whole network: cost and gradients beside the textbook's, strung together from the same lines."""
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,7 +27,7 @@ from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2
 from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.rounding import uncertainty
-from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
+from manual_mlp.diagnosis.strangers import Unusable, call, in_one_array, numbers, unpacked
 from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
 
 CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[Any, ...]]
@@ -109,7 +108,7 @@ def diagnose(
         except Unusable as unusable:
             broken.setdefault(unusable.finding.place, unusable.finding)
     if not callable(answer) and observed[0]:
-        broken |= shared_arrays(answer[1])
+        broken |= {finding.place: finding for finding in in_one_array(answer[1])}
     if wrong_masks := judged_masks(batches):
         broken["masks"], p = wrong_masks
         if p is None:
@@ -223,16 +222,6 @@ def answered(cost: Any, gradients: Any, batch: Batch, broken: dict[str, Finding]
         if reshaped is not None:
             broken.setdefault(name, reshaped)
     return observed
-
-
-def shared_arrays(gradients: Mapping[str, Any]) -> dict[str, Finding]:
-    """Two gradients in one array."""
-    arrays = {name: value for name, value in gradients.items() if isinstance(value, np.ndarray)}
-    for one, other in itertools.combinations(arrays, 2):
-        if np.shares_memory(arrays[one], arrays[other]):
-            sentence = f"the gradients of {one} and {other} lie in one array: whoever changes one changes both"
-            return {other: Finding(other, sentence, "shared_array", formula="an array of its own for every parameter")}
-    return {}
 
 
 def settled(

@@ -33,15 +33,8 @@ def test_mode(test_forward: Callable[..., Any], eps: float | None, in_training: 
         except Unusable as unusable:
             broken.setdefault(unusable.finding.place, unusable.finding)
         if not (np.array_equal(running[0], v.running_mean) and np.array_equal(running[1], v.running_var)):
-            broken.setdefault(
-                f"{place}: running averages",
-                Finding(
-                    f"{place}: running averages",
-                    "evaluation changes the running averages; only training may",
-                    "running_advanced_by_evaluation",
-                    link=f"{DERIVATIONS}#batch-normalization",
-                ),
-            )
+            changed = advanced_by_evaluation(f"{place}: running averages")
+            broken.setdefault(changed.place, changed)
     titles = {"out": f"{place}: out"}
     settled = settle(
         lambda guess: replace(comparison_of("batch_norm_test", trials, guess), places=["out"], titles=titles),
@@ -52,6 +45,11 @@ def test_mode(test_forward: Callable[..., Any], eps: float | None, in_training: 
     if in_training is not None and settled.agreeing and settled.eps != in_training:
         notes.append(f"test mode: {eps_note(settled.eps).split(',')[0]}; in training it is {in_training:g}")
     return Report("batch_norm", [*broken.values(), *settled.findings], settled.agreeing, settled.unjudged, notes)
+
+
+def advanced_by_evaluation(place: str) -> Finding:
+    sentence = "evaluation changes the running averages; only training may"
+    return Finding(place, sentence, "running_advanced_by_evaluation", link=f"{DERIVATIONS}#batch-normalization")
 
 
 def running_averages(advance: Callable[..., Any], momentum: float | None, seed: int) -> Report:

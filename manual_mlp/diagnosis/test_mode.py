@@ -21,6 +21,7 @@ from manual_mlp.diagnosis.network import checked_order, checked_parameters, size
 from manual_mlp.diagnosis.precision import SINGLE, size, tolerance_for
 from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
+from manual_mlp.diagnosis.running_statistics import advanced_by_evaluation
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
@@ -75,9 +76,7 @@ def diagnose_test_mode(
             name not in given_buffers or not np.array_equal(given_buffers[name], value)
             for name, value in running.items()
         ):
-            sentence = "evaluation changes the running averages; only training may"
-            link = f"{DERIVATIONS}#batch-normalization"
-            broken.append(Finding("running averages", sentence, "running_advanced_by_evaluation", link=link))
+            broken.append(advanced_by_evaluation("running averages"))
     try:
         logits, reshaped = numbers(place, answer, (len(x), len(values[names[-1].weight])))
         if again is not None and differ(logits, numbers(place, again, logits.shape)[0]):
