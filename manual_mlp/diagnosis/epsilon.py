@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from manual_mlp.diagnosis.explain import Comparison, Planted, best_of, explain
+from manual_mlp.diagnosis.comparison import Comparison, Planted
+from manual_mlp.diagnosis.explain import best_of, explain
 from manual_mlp.diagnosis.report import Finding
 from manual_mlp.layers import BATCH_NORM_EPS
 

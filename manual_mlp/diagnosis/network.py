@@ -18,9 +18,9 @@ from manual_mlp.checks import (
     checked_skips,
 )
 from manual_mlp.diagnosis.candidates import everywhere, possible
+from manual_mlp.diagnosis.comparison import Comparison, InOrder, Numbers, Planted
 from manual_mlp.diagnosis.dropout import read_masks, wrong_share
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
-from manual_mlp.diagnosis.explain import Comparison, InOrder, Numbers, Planted
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
 from manual_mlp.diagnosis.precision import is_single, tolerance_for
 from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2

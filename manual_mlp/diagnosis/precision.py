@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from manual_mlp.diagnosis.explain import Numbers
+from manual_mlp.diagnosis.comparison import Numbers
 from manual_mlp.layers import Array
 
 EXACT, SINGLE = 1e-9, 2e-4  # of a place's largest value: what float64 and float32 may round off

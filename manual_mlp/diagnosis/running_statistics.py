@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.diagnosis.comparison import Planted
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
-from manual_mlp.diagnosis.explain import Planted
 from manual_mlp.diagnosis.mistakes.running_statistics import BIASED_RUNNING_VARIANCE
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked

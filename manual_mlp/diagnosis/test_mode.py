@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_images, checked_number, checked_skips
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted
 from manual_mlp.diagnosis.dropout import Dropped
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.relu import RELU

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.diagnosis.catalogue import mistakes_of
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, lines_at
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.precision import size, tolerance_for
 from manual_mlp.diagnosis.report import Finding
 from manual_mlp.diagnosis.strangers import Unusable, numbers

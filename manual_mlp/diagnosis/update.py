@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_number
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
+from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
 from manual_mlp.diagnosis.network import checked_parameters, diagnose

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.epsilon import EPS, measured_eps
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.update_rules import RIGHT_AT_USUAL_GRADIENTS, UPDATE_RULES
 from manual_mlp.diagnosis.precision import EXACT, SINGLE
 from manual_mlp.diagnosis.report import Finding, Report
