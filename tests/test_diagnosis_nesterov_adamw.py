@@ -203,6 +203,7 @@ def test_a_mistake_of_nesterov_or_adamw_is_found_and_named(mistake, precision):
     rule, name, update, expected, *exchanges = mistake
     report = diagnose_update_rule(rule, precision(function(name, *exchanges)))
     assert [(f.place, f.mistake) for f in report.findings] == [(f"{rule}: update {update}", expected)]
+    assert report.ok == expected.endswith("eps_inside_root")
 
 
 def by_us(make):

@@ -433,6 +433,19 @@ def test_what_is_right_is_not_accused_where_rounding_is_all_there_is():
     assert report.ok, report
 
 
+@pytest.mark.parametrize(("right", "share"), [(student.cost_and_gradients, 1e-7), (single, 1e-3)], ids=["64", "32"])
+@pytest.mark.parametrize("name", ["linear1.weight", "bn1.weight"])
+def test_rounding_excuses_no_small_mistake(right, share, name):
+    """In the first layer, where the rounding of all others has come together."""
+
+    def mistaken(*batch):
+        cost, gradients = right(*batch)
+        return cost, gradients | {name: gradients[name] * gradients[name].dtype.type(1 + share)}
+
+    report = diagnose(mistaken, *case((6, 7, 7, 5, 4), batch_norm=True))
+    assert [finding.place for finding in report.findings] == [name]
+
+
 @pytest.mark.parametrize(("right", "factor"), [(student.cost_and_gradients, 1e4), (single, 150)])
 def test_what_is_wrong_for_huge_class_scores_alone_is_a_remark(right, factor):
     """float32 has no probabilities below 1e-45, float64 none below 1e-323."""

@@ -122,6 +122,17 @@ def rules(old="", new=""):
 def test_a_mistake_of_an_update_rule_is_found_and_named(rule, update, name, old, new):
     report = diagnose_update_rule(rule, rules(old, new)[rule])
     assert [(f.place, f.mistake) for f in report.findings] == [(f"{rule}: update {update}", name)]
+    assert report.ok == name.endswith("eps_inside_root")  # as CS231n's own check has it: next to nothing at 1e-8
+
+
+def test_eps_inside_the_root_hides_no_mistake_and_comes_after_it():
+    cache = "config['cache']"
+    outside, inside = (f"{root.format(cache)}, " for root in ROOTS)
+    forgets = "{k: v for k, v in config.items() if k != 'cache'}"
+    rule = rules(f"{outside}config\n", f"{inside}{forgets}\n")["rmsprop"]
+    report = diagnose_update_rule("rmsprop", rule)
+    assert [f.mistake for f in report.findings] == ["rmsprop_forgets", "rmsprop_eps_inside_root"]
+    assert not report.ok
 
 
 def by_torch(make):

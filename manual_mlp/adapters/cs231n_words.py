@@ -26,9 +26,6 @@ def in_their_words(report: Report, factor: int = 1) -> Report:
             text = re.sub(ours, theirs, text)
         return text
 
-    findings = [
-        replace(f, place=said(f.place), sentence=said(f.sentence), where=said(f.where), formula=said(f.formula))
-        for f in report.findings
-    ]
+    findings = [finding.reworded(said) for finding in report.findings]
     agreeing, unjudged, notes = (list(map(said, texts)) for texts in (report.agreeing, report.unjudged, report.notes))
     return replace(report, findings=findings, agreeing=agreeing, unjudged=unjudged, notes=notes)

@@ -3,7 +3,9 @@ textbook, in this order, and names the mistake that explains the numbers.
 
     textbook.py    the operations as tables of lines, one of which can be exchanged
     mistakes/      the known mistakes, an operation a file: which line, and what stands there instead
+    comparison.py  the numbers beside the textbook's, with mistakes planted into it
     explain.py     from wrong numbers to the mistake
+    epsilon.py     with whatever eps the program has
     report.py      what it says
 """
 

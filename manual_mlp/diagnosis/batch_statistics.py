@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_images, checked_integer
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
+from manual_mlp.diagnosis.epsilon import EPS, eps_note, measured_eps
+from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.batch_statistics import BATCH_STATISTICS
 from manual_mlp.diagnosis.network import checked_parameters
-from manual_mlp.diagnosis.operations import EPS, eps_note, measured_eps, size, tolerance_for
+from manual_mlp.diagnosis.precision import size, tolerance_for
 from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers

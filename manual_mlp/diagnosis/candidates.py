@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from manual_mlp.diagnosis.catalogue import NETWORK
-from manual_mlp.diagnosis.explain import Planted
+from manual_mlp.diagnosis.comparison import Planted
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
 from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
 from manual_mlp.diagnosis.mistakes.mistake import Mistake

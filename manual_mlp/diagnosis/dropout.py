@@ -89,7 +89,7 @@ def in_terms_of_keeping(finding: Finding) -> Finding:
     def translated(text: str) -> str:
         return text.replace("(1 - p)", "p").replace(">= p", "< p")
 
-    return replace(finding, sentence=translated(finding.sentence), formula=translated(finding.formula))
+    return finding.reworded(translated)
 
 
 def at_test_time(test_forward: Callable[..., Any], x: Array, p: float) -> Report:

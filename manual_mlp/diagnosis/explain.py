@@ -6,171 +6,19 @@ soon as the earlier mistake is planted, and is never accused.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from manual_mlp.diagnosis.comparison import Comparison, Planted, distance
 from manual_mlp.diagnosis.differences import described
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.report import Finding
-from manual_mlp.diagnosis.textbook import Line, is_forward
-from manual_mlp.layers import Array
 
 MOST_FINDINGS = 6
 MOST_PAIRS = 6000  # a second or two
 MOST_VARIANTS = 100  # of one pair
-
-Numbers = Mapping[str, Array]  # by place
-
-
-class InOrder(Mapping[str, Any]):
-    """Values by place that are computed one after the other, as far as they are asked for; those behind a line that
-    cannot be computed - shapes that do not fit, numbers that are not there - are missing.
-    """
-
-    def __init__(self, values: Iterator[tuple[str, Any]]) -> None:
-        self.values_left, self.known = values, dict[str, Any]()
-
-    def advance(self) -> bool:
-        try:
-            with np.errstate(all="ignore"):
-                place, value = next(self.values_left)
-        except (StopIteration, ValueError, IndexError, TypeError, AttributeError):
-            return False
-        self.known[place] = value
-        return True
-
-    def __getitem__(self, place: str) -> Any:
-        while place not in self.known:
-            if not self.advance():
-                raise KeyError(place)
-        return self.known[place]
-
-    def __iter__(self) -> Iterator[str]:
-        seen = 0
-        while len(self.known) > seen or self.advance():
-            yield list(self.known)[seen]
-            seen += 1
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-@dataclass(frozen=True)
-class Planted:
-    """One variant of a mistake, put somewhere."""
-
-    mistake: Mistake
-    lines: Mapping[str, Line]
-    layers: frozenset[object] | None = None  # in these layers alone, or these parameters; None: everywhere
-    where: str = ""
-
-    @property
-    def forward(self) -> bool:
-        """Whether it changes the forward pass."""
-        return any(map(is_forward, self.lines))
-
-
-def lines_at(planted: Iterable[Planted], layer: object = None) -> dict[str, Line]:
-    """The lines that stand in this layer instead of the textbook's."""
-    lines: dict[str, Line] = {}
-    for plan in planted:
-        if plan.layers is None or layer in plan.layers:
-            lines |= plan.lines
-    return lines
-
-
-Predict = Callable[[Sequence[Planted], int], Numbers]  # what the textbook with these mistakes gives for one problem
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What the user's code gave for several problems, beside what the textbook predicts.
-
-    places      in the order of computation, then of back-propagation
-    observed    of each problem, the places that it has
-    scales      of each problem and place: the size against which a difference counts
-    titles      how a place is called in the report; several may share a title
-    forward     the places of the forward pass
-    alternative numbers that are right as well, with a tolerance of their own: the derivative of the user's own,
-                wrong, forward pass
-    """
-
-    places: Sequence[str]
-    observed: Sequence[Numbers]
-    scales: Sequence[Mapping[str, float]]
-    predict: Predict
-    tolerance: float
-    titles: Mapping[str, str]
-    circumstances: Sequence[Mapping[str, float]]  # of each problem: n, l2
-    forward: frozenset[str] = frozenset()
-    alternative: Sequence[Numbers] = ()
-    alternative_tolerance: float = 1e-6
-
-    def residual(self, place: str, problem: int, predicted: Numbers) -> float:
-        """How far the prediction is off at this place; 0 where the problem does not have it."""
-        observed = self.observed[problem].get(place)
-        if observed is None:
-            return 0.0
-        scale = self.scales[problem][place]
-        off = distance(observed, predicted.get(place), scale)
-        if off > self.tolerance and self.alternative:
-            other = distance(observed, self.alternative[problem].get(place), scale)
-            if other <= self.alternative_tolerance:
-                return 0.0
-        return off
-
-    def residuals(self, planted: Sequence[Planted], problems: Iterable[int] | None = None) -> dict[str, float]:
-        """The largest of all problems, place by place."""
-        worst = dict.fromkeys(self.places, 0.0)
-        for problem in range(len(self.observed)) if problems is None else problems:
-            predicted = self.predicted(planted, problem)
-            for place in self.places:
-                worst[place] = max(worst[place], self.residual(place, problem, predicted))
-        return worst
-
-    def reach(self, planted: Sequence[Planted]) -> int:
-        """`first_wrong` of these, with nothing computed that comes after it."""
-        predicted = [self.predicted(planted, problem) for problem in range(len(self.observed))]
-        for number, place in enumerate(self.places):
-            if any(self.residual(place, problem, p) > self.tolerance for problem, p in enumerate(predicted)):
-                return number
-        return len(self.places)
-
-    def predicted(self, planted: Sequence[Planted], problem: int) -> Numbers:
-        """Nothing where the mistaken lines do not go together."""
-        try:
-            with np.errstate(all="ignore"):
-                return self.predict(planted, problem)
-        except (ValueError, IndexError, TypeError, AttributeError):
-            return {}
-
-    def first_wrong(self, residuals: Mapping[str, float], skipped: Iterable[str] = ()) -> int:
-        """Its number among the places; their count if all agree."""
-        for number, place in enumerate(self.places):
-            if residuals[place] > self.tolerance and place not in skipped:
-                return number
-        return len(self.places)
-
-
-def distance(observed: Array, predicted: Array | None, scale: float) -> float:
-    """The largest difference, relative to the scale, or to the prediction where a mistake has made it larger."""
-    if predicted is None:
-        return np.inf
-    predicted = np.asarray(predicted, dtype=np.float64)
-    if observed.shape != predicted.shape:
-        return np.inf
-    with np.errstate(invalid="ignore", over="ignore"):
-        off = float(np.abs(observed - predicted).max(initial=0.0))
-    if not np.isfinite(off):
-        finite = np.isfinite(observed)
-        if not np.array_equal(finite, np.isfinite(predicted)):
-            return np.inf
-        observed, predicted = observed[finite], predicted[finite]
-        off = float(np.abs(observed - predicted).max(initial=0.0))
-    return off / max(scale, float(np.abs(predicted).max(initial=0.0)))
 
 
 def explain(comparison: Comparison, candidates: Sequence[Planted]) -> tuple[list[Finding], list[str], list[str]]:
@@ -213,8 +61,8 @@ class Found:
 
     chosen: Sequence[Planted]
     next_residual: float = np.inf
-    next_mistake: str | None = None
-    equals: Sequence[str] = ()
+    next_mistake: Mistake | None = None
+    equals: Sequence[Mistake] = ()
 
 
 def best_of(
@@ -224,14 +72,14 @@ def best_of(
     place = comparison.places[first]
     problem = most_telling(comparison, planted, place)
     right = [p for p in comparison.places[:first] if p not in skipped]
-    rejected: dict[str, float] = {}
+    rejected: dict[Mistake, float] = {}
     fitting: list[tuple[int, float, Planted]] = []
     for candidate in candidates:
         if place in comparison.forward and not candidate.forward:
             continue
         if any(candidate.lines.keys() & other.lines.keys() and candidate.layers == other.layers for other in planted):
             continue
-        name, trial = candidate.mistake.id, [*planted, candidate]
+        trial = [*planted, candidate]
         predicted = comparison.predicted(trial, problem)
         if any(comparison.residual(p, problem, predicted) > comparison.tolerance for p in right):
             continue  # a mistake that makes wrong what is right was not made
@@ -243,14 +91,14 @@ def best_of(
                 fitting.append((reach, largest(comparison, residuals, reach, skipped), candidate))
                 continue
             off = max(residuals[place] for place in comparison.places[: reach + 1])
-        rejected[name] = min(off, rejected.get(name, np.inf))
+        rejected[candidate.mistake] = min(off, rejected.get(candidate.mistake, np.inf))
     if not fitting:
         return None
     # of equals the simplest, then the first in the catalogue
     reach, _, best = max(fitting, key=lambda fit: (fit[0], -len(fit[2].lines)))
-    equals = {c.mistake.id: off for other, off, c in fitting if other == reach and c.mistake.id != best.mistake.id}
-    others = equals or {name: off for name, off in rejected.items() if name != best.mistake.id}
-    following = min(others, key=lambda name: others[name], default=None)
+    equals = dict.fromkeys(c.mistake for other, _, c in fitting if other == reach and c.mistake is not best.mistake)
+    others = {mistake: off for mistake, off in rejected.items() if mistake is not best.mistake}
+    following = None if equals else min(others, key=lambda mistake: others[mistake], default=None)
     return Found([best], others[following] if following else np.inf, following, list(equals))
 
 
@@ -329,7 +177,7 @@ def named(
     mistake = choice.mistake
     sentence = mistake.sentence
     if found.equals:
-        sentence += f" (the same numbers would come from {', '.join(found.equals)})"
+        sentence += f"; or, which gives the same numbers: {'; or: '.join(other.sentence for other in found.equals)}"
     return Finding(
         comparison.titles[place],
         sentence,
@@ -339,8 +187,8 @@ def named(
         mistake.link,
         fit,
         found.next_residual,
-        found.next_mistake,
-        tuple(found.equals),
+        found.next_mistake.sentence if found.next_mistake else "",
+        tuple(other.id for other in found.equals),
     )
 
 

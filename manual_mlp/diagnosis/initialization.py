@@ -139,7 +139,8 @@ def wrong_std(name: str, weights: Mapping[str, Array], off: list[str], wanted: M
     others = [key for key in known if key != ranked[0]]
     relative = {key: abs(spread / std(fans[name]) - 1) for key, std in known.items()}
     nearest = min(others, key=lambda key: relative[key])
-    also = f" (or {', '.join(ranked[1:])}: the layers are too small to tell)" if len(ranked) > 1 else ""
+    also = "".join(f"; or {STDS[key][0]}" for key in ranked[1:])
+    also += " (the layers are too small to tell)" if also else ""
     return Finding(
         name,
         f"{start}: {STDS[ranked[0]][0]}{also}",
@@ -148,7 +149,7 @@ def wrong_std(name: str, weights: Mapping[str, Array], off: list[str], wanted: M
         link=link(),
         residual=relative[ranked[0]],
         next_best=relative[nearest],
-        next_mistake=nearest,
+        next_sentence=STDS[nearest][0],
     )
 
 

@@ -1,6 +1,5 @@
 """A whole network: cost and gradients beside the textbook's, strung together from the same lines."""
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,15 +18,16 @@ from manual_mlp.checks import (
     checked_skips,
 )
 from manual_mlp.diagnosis.candidates import everywhere, possible
+from manual_mlp.diagnosis.comparison import Comparison, InOrder, Numbers, Planted
 from manual_mlp.diagnosis.dropout import read_masks, wrong_share
-from manual_mlp.diagnosis.explain import Comparison, InOrder, Numbers, Planted, best_of, explain
+from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
-from manual_mlp.diagnosis.operations import EPS, eps_note, is_single, measured_eps, tolerance_for
+from manual_mlp.diagnosis.precision import is_single, tolerance_for
 from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2
 from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.rounding import uncertainty
-from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
+from manual_mlp.diagnosis.strangers import Unusable, call, in_one_array, numbers, unpacked
 from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
 
 CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[Any, ...]]
@@ -108,7 +108,7 @@ def diagnose(
         except Unusable as unusable:
             broken.setdefault(unusable.finding.place, unusable.finding)
     if not callable(answer) and observed[0]:
-        broken |= shared_arrays(answer[1])
+        broken |= {finding.place: finding for finding in in_one_array(answer[1])}
     if wrong_masks := judged_masks(batches):
         broken["masks"], p = wrong_masks
         if p is None:
@@ -224,16 +224,6 @@ def answered(cost: Any, gradients: Any, batch: Batch, broken: dict[str, Finding]
     return observed
 
 
-def shared_arrays(gradients: Mapping[str, Any]) -> dict[str, Finding]:
-    """Two gradients in one array."""
-    arrays = {name: value for name, value in gradients.items() if isinstance(value, np.ndarray)}
-    for one, other in itertools.combinations(arrays, 2):
-        if np.shares_memory(arrays[one], arrays[other]):
-            sentence = f"the gradients of {one} and {other} lie in one array: whoever changes one changes both"
-            return {other: Finding(other, sentence, "shared_array", formula="an array of its own for every parameter")}
-    return {}
-
-
 def settled(
     batches: Sequence[Batch],
     observed: Sequence[Numbers],
@@ -249,18 +239,9 @@ def settled(
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
     memories = [Memory() for _ in batches]
     comparison_at = partial(comparison_of, batches, memories, observed, names, tolerance)
-    best, comparison = measured_eps(comparison_at, guesses)
-    explained = explain(comparison, candidates)
-    if explained[0] and explained[0][0].mistake is None and comparison.reach([]) == 0:
-        for guess in guesses:
-            comparison = comparison_at(guess)
-            if best_of(comparison, [], candidates, 0, set()):
-                explained, best = explain(comparison, candidates), guess
-                break
-    notes = []
-    if normalized and best != BATCH_NORM_EPS:
-        notes.append(eps_note(best))
-    return *explained, notes
+    explanation = settle(comparison_at, candidates, guesses)
+    notes = [eps_note(explanation.eps)] if normalized and explanation.eps != BATCH_NORM_EPS else []
+    return explanation.findings, explanation.agreeing, explanation.unjudged, notes
 
 
 def comparison_of(

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_fraction, checked_images, checked_labels, checked_number, checked_skips
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
+from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
 from manual_mlp.diagnosis.network import checked_order, checked_parameters, sizes_of
 from manual_mlp.diagnosis.reference import Batch, forward_pass

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.blocks import LayerNames
+from manual_mlp.diagnosis.comparison import Planted, lines_at
 from manual_mlp.diagnosis.dropout import Dropped
-from manual_mlp.diagnosis.explain import Planted, lines_at
 from manual_mlp.diagnosis.textbook import OPERATIONS, Line, Values, compute, is_forward
 from manual_mlp.layers import Array, Labels
 

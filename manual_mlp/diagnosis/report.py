@@ -1,12 +1,12 @@
 """What a diagnosis finds, and how it says so.
 
 There are three verdicts. Wrong: numbers at usual inputs differ, or there are none. Right, with a remark: all numbers at
-usual inputs agree, and only extreme ones, such as class scores in the hundreds, come out as inf or NaN or are rounded
-away. Right: all agree. A remark is no accusation.
+usual inputs agree, and only extreme ones, such as class scores in the hundreds or gradients near 0, come out as inf
+or NaN, are rounded away or are off. Right: all agree. A remark is no accusation.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 DERIVATIONS = "docs/derivations.md"
 
@@ -23,9 +23,20 @@ class Finding:
     link: str = ""  # the page that derives it
     residual: float = float("nan")  # what the mistake leaves unexplained, relative to the place's largest value
     next_best: float = float("inf")  # the same for the best of all others that leave right what is right
-    next_mistake: str | None = None
+    next_sentence: str = ""  # that other one, in words
     equals: tuple[str, ...] = ()  # other mistakes that give the same numbers
     remark: bool = False  # at extreme inputs alone
+
+    def reworded(self, said: Callable[[str], str]) -> "Finding":
+        """The same in a course's own names."""
+        return replace(
+            self,
+            place=said(self.place),
+            sentence=said(self.sentence),
+            where=said(self.where),
+            formula=said(self.formula),
+            next_sentence=said(self.next_sentence),
+        )
 
     def __str__(self) -> str:
         lines = [f"{self.place}: {self.sentence}"]
@@ -34,8 +45,9 @@ class Finding:
         if self.formula:
             lines.append(f"    should be  {self.formula}")
         if self.mistake is not None and self.residual == self.residual:
-            best = f"; next best, {self.next_mistake}, leaves {self.next_best:.1e}" if self.next_mistake else ""
-            lines.append(f"    fit        {self.mistake} explains the numbers up to {self.residual:.1e}{best}")
+            lines.append(f"    evidence   with this mistake, the textbook gives your numbers up to {self.residual:.1e}")
+            if self.next_sentence:
+                lines.append(f"               (next best guess, off by {self.next_best:.1e}: {self.next_sentence})")
         if self.link:
             lines.append(f"    why        {self.link}")
         return "\n".join(lines)

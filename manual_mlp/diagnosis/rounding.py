@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.diagnosis.explain import Numbers, Planted
+from manual_mlp.diagnosis.comparison import Numbers, Planted
 from manual_mlp.diagnosis.mistakes.mistake import known
 from manual_mlp.diagnosis.textbook import OPERATIONS, Line
 from manual_mlp.layers import Array

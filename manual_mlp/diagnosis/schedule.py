@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from manual_mlp.checks import checked_fraction, checked_integer, checked_number
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
+from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.schedule_kinds import KINDS, Kind, KindName
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers

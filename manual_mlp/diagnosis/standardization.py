@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
+from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers

@@ -1,7 +1,8 @@
 """Calling code that may do anything: what it raises, returns and writes into is said in words."""
 
+import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,3 +73,12 @@ def numbers(place: str, value: Any, shape: tuple[int, ...]) -> tuple[Array, Find
 
 def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(length for length in shape if length != 1)
+
+
+def in_one_array(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is to be said of parameters, or gradients, that share their memory."""
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    for one, other in itertools.combinations(arrays, 2):
+        if np.shares_memory(arrays[one], arrays[other]):
+            sentence = f"{one} and {other} lie in one array: whoever changes one changes both"
+            yield Finding(other, sentence, "shared_array", formula="an array of its own for every parameter")

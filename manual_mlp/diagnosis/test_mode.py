@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_images, checked_number, checked_skips
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted
 from manual_mlp.diagnosis.dropout import Dropped
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain
+from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.relu import RELU
@@ -17,9 +18,10 @@ from manual_mlp.diagnosis.mistakes.running_statistics import BATCH_NORM_TEST
 from manual_mlp.diagnosis.mistakes.skip import SKIP
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import SCORES
 from manual_mlp.diagnosis.network import checked_order, checked_parameters, sizes_of
-from manual_mlp.diagnosis.operations import EPS, SINGLE, eps_note, size, tolerance_for
+from manual_mlp.diagnosis.precision import SINGLE, size, tolerance_for
 from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
+from manual_mlp.diagnosis.running_statistics import advanced_by_evaluation
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
@@ -74,9 +76,7 @@ def diagnose_test_mode(
             name not in given_buffers or not np.array_equal(given_buffers[name], value)
             for name, value in running.items()
         ):
-            sentence = "evaluation changes the running averages; only training may"
-            link = f"{DERIVATIONS}#batch-normalization"
-            broken.append(Finding("running averages", sentence, "running_advanced_by_evaluation", link=link))
+            broken.append(advanced_by_evaluation("running averages"))
     try:
         logits, reshaped = numbers(place, answer, (len(x), len(values[names[-1].weight])))
         if again is not None and differ(logits, numbers(place, again, logits.shape)[0]):
@@ -113,20 +113,9 @@ def diagnose_test_mode(
         if any(line.endswith((".out", ".order", "batch_norm_test.inv_std")) for line in variant)
     ]
     guesses = (eps,) if eps is not None else EPS if "bn1.weight" in values else (BATCH_NORM_EPS,)
-    best: Report | None = None
-    for guess in guesses:
-        comparison = comparison_at(guess)
-        if comparison.reach([]) == 1:
-            notes = [] if guess == BATCH_NORM_EPS else [eps_note(guess)]
-            return Report("test mode", broken, [place], notes=notes)
-    for guess in guesses:
-        findings, agreeing, unjudged = explain(comparison_at(guess), candidates)
-        report = Report("test mode", [*broken, *findings], agreeing, unjudged)
-        best = best or report
-        if findings[0].mistake is not None:
-            return report
-    assert best is not None  # there is at least one guess
-    return best
+    settled = settle(comparison_at, candidates, guesses)
+    notes = [] if settled.eps == BATCH_NORM_EPS else [eps_note(settled.eps)]
+    return Report("test mode", [*broken, *settled.findings], settled.agreeing, settled.unjudged, notes)
 
 
 def differ(one: Array, other: Array) -> bool:

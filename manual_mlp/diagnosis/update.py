@@ -1,6 +1,5 @@
 """One step of gradient descent: the parameters before and after it."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,13 +8,14 @@ from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_number
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
+from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
 from manual_mlp.diagnosis.network import checked_parameters, diagnose
 from manual_mlp.diagnosis.reference import Batch, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
-from manual_mlp.diagnosis.strangers import Unusable, numbers
+from manual_mlp.diagnosis.strangers import Unusable, in_one_array, numbers
 from manual_mlp.diagnosis.textbook import Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
@@ -91,12 +91,7 @@ def after_step(old: Mapping[str, Array], after: Mapping[str, ArrayLike]) -> tupl
                 broken.append(reshaped)
         except Unusable as unusable:
             broken.append(unusable.finding)
-    arrays = {name: value for name, value in after.items() if isinstance(value, np.ndarray)}
-    for one, other in itertools.combinations(arrays, 2):
-        if np.shares_memory(arrays[one], arrays[other]):
-            sentence = f"{one} and {other} lie in one array: an update of one moves the other"
-            broken.append(Finding(other, sentence, "shared_array", formula="an array of its own for every parameter"))
-    return new, broken
+    return new, [*broken, *in_one_array(after)]
 
 
 def comparison_of(

@@ -1,13 +1,16 @@
 """An update rule with its state beside the textbook: plain, momentum, Nesterov, RMSprop, Adam, AdamW."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from manual_mlp.diagnosis.explain import Comparison, Numbers, Planted, explain, lines_at
-from manual_mlp.diagnosis.mistakes.update_rules import UPDATE_RULES
-from manual_mlp.diagnosis.operations import EPS, EXACT, SINGLE, measured_eps
+from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
+from manual_mlp.diagnosis.epsilon import EPS, measured_eps
+from manual_mlp.diagnosis.explain import explain
+from manual_mlp.diagnosis.mistakes.update_rules import RIGHT_AT_USUAL_GRADIENTS, UPDATE_RULES
+from manual_mlp.diagnosis.precision import EXACT, SINGLE
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
 from manual_mlp.diagnosis.textbook import Line, Values, compute
@@ -124,6 +127,8 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
             note, (eps, comparison) = other, tried
     candidates = [Planted(m, variant) for m in UPDATE_RULES if m.operations == {name} for variant in m.variants]
     findings, agreeing, unjudged = explain(comparison, candidates)
+    findings = [replace(finding, remark=finding.mistake in RIGHT_AT_USUAL_GRADIENTS) for finding in findings]
+    findings.sort(key=lambda finding: finding.remark)
     notes = [note] if note else []
     notes += [f"eps is {eps:g} here, whatever config['epsilon'] says"] if given and eps != given else []
     return Report(name, [*broken, *findings], agreeing, unjudged, notes)

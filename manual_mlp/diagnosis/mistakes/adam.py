@@ -10,6 +10,7 @@ MOMENTS = (
     "t = t + 1, m = beta1 m + (1 - beta1) dw, v = beta2 v + (1 - beta2) dw², all kept as they are; "
     "w - eta m / (1 - beta1^t) / (√(v / (1 - beta2^t)) + eps)"
 )
+EPS_INSIDE_ROOT = "eps is added inside the root, where 1e-8 counts like 1e-4 outside of it: small gradients move less"
 adam = mistakes_in("adam", MOMENTS, "adam")
 adamw = mistakes_in("adamw", f"{MOMENTS} - eta decay w", "adam")
 
@@ -53,7 +54,7 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
         ),
         mistake(
             f"{rule}_eps_inside_root",
-            "eps is added inside the root; it belongs outside",
+            EPS_INSIDE_ROOT,
             {"direction": lambda v: v.m_hat / np.sqrt(v.v_hat + v.eps)},
         ),
         mistake(

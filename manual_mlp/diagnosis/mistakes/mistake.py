@@ -12,7 +12,7 @@ from manual_mlp.diagnosis.report import DERIVATIONS
 from manual_mlp.diagnosis.textbook import Line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # none is like another
 class Mistake:
     id: str
     sentence: str

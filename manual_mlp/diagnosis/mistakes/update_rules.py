@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.adam import ADAM
+from manual_mlp.diagnosis.mistakes.adam import ADAM, EPS_INSIDE_ROOT
 from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
 
 sgd = mistakes_in("sgd", "w - eta dw", "sgd-update")
@@ -12,6 +12,8 @@ rmsprop = mistakes_in(
 )
 nesterov = mistakes_in("nesterov", "v = mu v + dw, w - eta (dw + mu v), and v is kept", "momentum")
 look_ahead = mistakes_in("nesterov_look_ahead", "v = mu v - eta dw(w + mu v), w + v, and v is kept", "momentum")
+
+RIGHT_AT_USUAL_GRADIENTS = frozenset({"rmsprop_eps_inside_root", "adam_eps_inside_root", "adamw_eps_inside_root"})
 
 UPDATE_RULES = [
     sgd("sgd_ascends", "the gradient is added: the cost goes up", {"step": lambda v: -v.eta * v.gradient}),
@@ -147,7 +149,7 @@ UPDATE_RULES = [
     rmsprop("rmsprop_forgets", "the cache is not kept", {"kept_cache": lambda v: v.cache}),
     rmsprop(
         "rmsprop_eps_inside_root",
-        "eps is added inside the root; it belongs outside",
+        EPS_INSIDE_ROOT,
         {"step": lambda v: v.eta * v.gradient / np.sqrt(v.mean_square + v.eps)},
     ),
     rmsprop(

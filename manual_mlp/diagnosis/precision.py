@@ -1,0 +1,23 @@
+"""What floating point may round off."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from manual_mlp.diagnosis.comparison import Numbers
+from manual_mlp.layers import Array
+
+EXACT, SINGLE = 1e-9, 2e-4  # of a place's largest value: what float64 and float32 may round off
+
+
+def size(array: Array) -> float:
+    """The largest entry; 1 where all are 0."""
+    return float(np.abs(array).max(initial=0.0)) or 1.0
+
+
+def tolerance_for(observed: Iterable[Numbers]) -> float:
+    return SINGLE if is_single(observed) else EXACT
+
+
+def is_single(observed: Iterable[Numbers]) -> bool:
+    return any(array.dtype == np.float32 for numbers in observed for array in numbers.values())
