@@ -39,7 +39,7 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
     made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - {"x", "batch", "train"} else None
     if role is not None and role.kind == "X":
         labels = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
-        listed = [label for label in labels if label[:1] != "x" and isinstance(passed.get(label), list)]
+        listed = [label for label in labels if label != "x" and isinstance(passed.get(label), list)]
         if listed and listed == list(labels) and not isinstance(made, list | dict):
             made = passed[listed[0]]
         if isinstance(made, list | dict):

@@ -192,6 +192,7 @@ def steps_of(network: Network, part: Part, reading: Reading, amounts: Mapping[st
         for found in call.places if call is not None else ends:
             after = parameters_in(found, reading)
             if after is not None and any(not np.array_equal(v, given.parameters[name]) for name, v in after.items()):
-                yield Step(after, heard.rates, batch)
+                at_once = call is not None and call is heard.calls[1]  # not after the gradients of several calls
+                yield Step(after, heard.rates, batch if at_once else given)
                 if call is not None:
                     return
