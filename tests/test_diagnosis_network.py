@@ -431,6 +431,9 @@ def test_what_is_right_is_not_accused_where_rounding_is_all_there_is():
     batch = parameters, 0 * x[:7], y[:7], 0.0
     report = diagnose(ours(np.float32)(*batch), *batch)
     assert report.ok, report
+    assert "linear1.weight" not in report.agreeing  # any number would have done
+    assert "linear1.weight only rounding is left" in report.notes[-1]
+    assert "linear9.weight" in report.agreeing
 
 
 @pytest.mark.parametrize(("right", "share"), [(student.cost_and_gradients, 1e-7), (single, 1e-3)], ids=["64", "32"])

@@ -97,6 +97,12 @@ class Comparison:
     alternative: Sequence[Numbers] = ()
     alternative_tolerance: float = 1e-6
 
+    @property
+    def compared(self) -> set[str]:
+        """The places that are there and have a size; beside an infinite one any number is right."""
+        pairs = zip(self.observed, self.scales, strict=True)
+        return {place for observed, scales in pairs for place in observed if np.isfinite(scales[place])}
+
     def residual(self, place: str, problem: int, predicted: Numbers) -> float:
         """How far the prediction is off at this place; 0 where the problem does not have it."""
         observed = self.observed[problem].get(place)

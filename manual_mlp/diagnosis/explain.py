@@ -50,8 +50,8 @@ def explain(comparison: Comparison, candidates: Sequence[Planted]) -> tuple[list
     wrong = {finding.place for finding in findings}
     left = [p for p in places if residuals[p] > comparison.tolerance and titles[p] not in wrong]
     disagreeing = {titles[place] for place in places if untouched[place] > comparison.tolerance}
-    present = {place for observed in comparison.observed for place in observed}
-    agreeing = [titles[place] for place in places if titles[place] not in disagreeing and place in present]
+    compared = comparison.compared
+    agreeing = [titles[place] for place in places if titles[place] not in disagreeing and place in compared]
     return findings, list(dict.fromkeys(agreeing)), list(dict.fromkeys(titles[place] for place in left))
 
 

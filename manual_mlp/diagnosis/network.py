@@ -241,6 +241,11 @@ def settled(
     comparison_at = partial(comparison_of, batches, memories, observed, names, tolerance)
     explanation = settle(comparison_at, candidates, guesses)
     notes = [eps_note(explanation.eps)] if normalized and explanation.eps != BATCH_NORM_EPS else []
+    comparison = comparison_at(explanation.eps)
+    compared = {comparison.titles[place] for place in comparison.compared}
+    given = [comparison.titles[place] for place in comparison.places if any(place in answer for answer in observed)]
+    if drowned := [title for title in dict.fromkeys(given) if title not in compared]:
+        notes.append(f"of {', '.join(drowned)} only rounding is left, which says nothing; try other images, or float64")
     return explanation.findings, explanation.agreeing, explanation.unjudged, notes
 
 
