@@ -185,6 +185,15 @@ def test_ours_are_right_in_both_precisions(size, dtype):
     assert diagnose_batch_statistics(net.buffers, values.parameters, x, len(x)).ok
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_statistics_of_a_network_with_skips_and_batch_norm_behind_the_relu(told):
+    settings = {"relu_first": True, "skips": (2,)}
+    net = MLP((9, 6, 6, 4), batch_norm=True, rng=np.random.default_rng(0), dtype=np.float64, **settings)
+    x = np.random.default_rng(1).normal(size=(40, 9))
+    precise_batch_norm(net, x, 13)
+    assert diagnose_batch_statistics(net.buffers, net.parameters, x, 13, **(settings if told else {})).ok == told
+
+
 @pytest.mark.parametrize(
     ("answer", "mistake", "words"),
     [

@@ -130,6 +130,17 @@ def test_gradient_and_update_in_one_function_are_told_apart():
     assert [finding.mistake for finding in report.findings] == ["bn_dgamma_averaged"]
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_the_network_of_an_update_has_what_is_told(told):
+    settings = {"relu_first": True, "skips": (2,), "label_smoothing": 0.2}
+    parameters, x, y, _ = case((6, 7, 7, 4), batch_norm=True)
+    net = MLP((6, 7, 7, 4), batch_norm=True, rng=RNG(0), dtype=np.float64, **settings)
+    for name, value in parameters.items():
+        net.parameters[name] = value
+    after = step(parameters, net.cost_and_gradients(x, y)[1], L2)
+    assert diagnose_update(parameters, after, ETA, x=x, y=y, l2=L2, **(settings if told else {})).ok == told
+
+
 def test_two_parameters_in_one_array_are_said():
     parameters, x, y, _ = case((6, 5, 5, 4), batch_norm=True)
     gradients = student.cost_and_gradients(parameters, x, y, 0.0)[1]

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
-from manual_mlp.checks import checked_images, checked_integer
+from manual_mlp.checks import checked_images, checked_integer, checked_skips
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, measured_eps
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.batch_statistics import BATCH_STATISTICS
-from manual_mlp.diagnosis.network import checked_parameters
+from manual_mlp.diagnosis.network import checked_order, checked_parameters, sizes_of
 from manual_mlp.diagnosis.precision import size, tolerance_for
 from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import Finding, Report
@@ -40,6 +40,8 @@ def diagnose_batch_statistics(
     batch_size: int = 1000,
     *,
     buffers: Mapping[str, ArrayLike] | None = None,
+    relu_first: bool = False,
+    skips: Sequence[int] = (),
     eps: float | None = None,
 ) -> Report:
     """Are these the statistics of all images x, as `precise_batch_norm` measures them, and if not, what is wrong?
@@ -49,6 +51,7 @@ def diagnose_batch_statistics(
     parameters  by our names: linear1.weight, ..., bn1.weight, ...
     x           (N, D), of which batch_size are normalized together; for adaptive statistics batch_size is N
     buffers     the statistics before; left out, they are 0 and 1
+    relu_first, skips  as `MLP` has them
     eps         batch normalization's; None: whatever the network has, measured
     """
     values, depth = checked_parameters(parameters)
@@ -61,7 +64,8 @@ def diagnose_batch_statistics(
         width = len(values[layer.gamma])
         old |= {layer.running_mean: np.zeros(width), layer.running_var: np.ones(width)}
     old |= {name: np.array(value, np.float64) for name, value in (buffers or {}).items()}
-    network = Batch(values, x, np.zeros(len(x), int), 0.0, old)
+    order, around = checked_order(relu_first, values), checked_skips(skips, sizes_of(names, values))
+    network = Batch(values, x, np.zeros(len(x), int), 0.0, old, relu_first=order, skips=around)
     batch_size = checked_integer("batch_size", batch_size, minimum=2)
     ends = [*range(0, len(x) - 1, batch_size), len(x)]
     batches = [replace(network, x=x[a:b], y=network.y[a:b]) for a, b in itertools.pairwise(ends)]

@@ -73,26 +73,15 @@ def diagnose(
         )
     eps = None if eps is None else checked_number("eps", eps, minimum=0)
     tolerance = None if tolerance is None else checked_number("tolerance", tolerance, minimum=0)
-    parameters, depth = checked_parameters(parameters)
-    names = [layer_names(layer) for layer in range(1, depth + 1)]
-    inputs, classes = parameters[names[0].weight].shape[1], len(parameters[names[-1].weight])
-    x = checked_images(x, inputs, np.dtype(np.float64), batch_statistics=names[0].gamma in parameters)
-    batch = Batch(
-        parameters,
-        x,
-        checked_labels(y, len(x), classes),
-        checked_number("l2", l2, minimum=0),
-        relu_first=checked_order(relu_first, parameters),
-        skips=checked_skips(skips, sizes_of(names, parameters)),
-        label_smoothing=checked_fraction("label_smoothing", label_smoothing),
-    )
+    batch, names = checked_batch(parameters, x, y, l2, relu_first, skips, label_smoothing)
+    parameters = batch.parameters
     drop = None if dropout is None else checked_number("dropout", dropout, minimum=0)
     if drop is not None and not 0 < drop < 1:
         raise ValueError(f"dropout is {drop:g}; it must be between 0 and 1; leave it out where nothing is dropped")
     if drop is not None and not callable(answer):
         raise ValueError("answer is a pair; with dropout it must be a function, which returns the masks of each call")
     unpenalized = batch.l2 == 0 and drop is None and callable(answer) and ignores_l2(answer, batch)
-    batches = asked(batch, depth, penalized=not unpenalized) if callable(answer) else [batch]
+    batches = asked(batch, len(names), penalized=not unpenalized) if callable(answer) else [batch]
     broken: dict[str, Finding] = {}
     observed: list[dict[str, Array]] = []
     parts = ("cost", "gradients") if drop is None else ("cost", "gradients", "masks")
@@ -157,6 +146,32 @@ def checked_order(relu_first: bool, parameters: Mapping[str, Array]) -> bool:
             "relu_first is True, but parameters has no batch normalization, such as bn1.weight; leave it out"
         )
     return relu_first
+
+
+def checked_batch(
+    parameters: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    y: ArrayLike,
+    l2: float,
+    relu_first: bool,
+    skips: Sequence[int],
+    label_smoothing: float,
+) -> tuple[Batch, list[LayerNames]]:
+    """The network and what it is trained on, in float64, and the names of its layers."""
+    values, depth = checked_parameters(parameters)
+    names = [layer_names(layer) for layer in range(1, depth + 1)]
+    sizes = sizes_of(names, values)
+    x = checked_images(x, sizes[0], np.dtype(np.float64), batch_statistics=names[0].gamma in values)
+    batch = Batch(
+        values,
+        x,
+        checked_labels(y, len(x), sizes[-1]),
+        checked_number("l2", l2, minimum=0),
+        relu_first=checked_order(relu_first, values),
+        skips=checked_skips(skips, sizes),
+        label_smoothing=checked_fraction("label_smoothing", label_smoothing),
+    )
+    return batch, names
 
 
 def checked_parameters(parameters: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], int]:

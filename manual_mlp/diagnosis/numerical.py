@@ -7,12 +7,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manual_mlp.blocks import layer_names
-from manual_mlp.checks import checked_fraction, checked_images, checked_labels, checked_number, checked_skips
+from manual_mlp.checks import checked_number
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
-from manual_mlp.diagnosis.network import checked_order, checked_parameters, sizes_of
+from manual_mlp.diagnosis.network import checked_batch
 from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, numbers
@@ -44,13 +43,12 @@ def diagnose_numerical_gradients(
     buffers     bn1.running_mean, bn1.running_var, ...: tell a check in test mode; left out, they are 0 and 1
     relu_first, skips, label_smoothing  as `MLP` has them
     """
-    values, depth = checked_parameters(parameters)
-    names = [layer_names(layer) for layer in range(1, depth + 1)]
-    x = checked_images(
-        x, values["linear1.weight"].shape[1], np.dtype(np.float64), batch_statistics="bn1.weight" in values
+    training, names = checked_batch(parameters, x, y, l2, relu_first, skips, label_smoothing)
+    training = replace(
+        training, buffers={name: np.asarray(value, np.float64) for name, value in (buffers or {}).items()}
     )
-    y = checked_labels(y, len(x), len(values[names[-1].weight]))
-    h, l2 = checked_number("h", h, minimum=0), checked_number("l2", l2, minimum=0)
+    values = training.parameters
+    h = checked_number("h", h, minimum=0)
     if unknown := set(gradients) - set(values):
         raise ValueError(f"gradients has {sorted(unknown)}, which are no parameters; these are {', '.join(values)}")
     if not gradients or h == 0:
@@ -60,16 +58,6 @@ def diagnose_numerical_gradients(
         raise ValueError(
             f"gradients has {entries} entries, each of which costs two passes; check a smaller network, with ten inputs"
         )
-    training = Batch(
-        values,
-        x,
-        y,
-        l2,
-        {name: np.asarray(value, np.float64) for name, value in (buffers or {}).items()},
-        relu_first=checked_order(relu_first, values),
-        skips=checked_skips(skips, sizes_of(names, values)),
-        label_smoothing=checked_fraction("label_smoothing", label_smoothing),
-    )
     broken: list[Finding] = []
     observed: dict[str, Array] = {}
     for name, gradient in gradients.items():

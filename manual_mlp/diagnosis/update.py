@@ -6,14 +6,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_number
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
-from manual_mlp.diagnosis.network import checked_parameters, diagnose
-from manual_mlp.diagnosis.reference import Batch, forward_pass, gradients_of
+from manual_mlp.diagnosis.network import checked_batch, checked_parameters, diagnose
+from manual_mlp.diagnosis.reference import forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, in_one_array, numbers
 from manual_mlp.diagnosis.textbook import Values, compute
@@ -33,6 +32,9 @@ def diagnose_update(
     y: ArrayLike | None = None,
     l2: float = 0.0,
     weight_decay: float | None = None,
+    relu_first: bool = False,
+    skips: Sequence[int] = (),
+    label_smoothing: float = 0.0,
     eps: float = BATCH_NORM_EPS,
 ) -> Report:
     """Is after = before - eta (gradients + 2 l2 W), and if not, what is wrong?
@@ -41,6 +43,7 @@ def diagnose_update(
     gradients      those of the loss; the penalty is the update's part. Give l2 = 0 where they contain it already.
     x, y           instead of gradients, where gradient and update are one function: the images and labels of the step.
                    What the step says about the gradient, (before - after) / eta, is then diagnosed as well.
+    relu_first, skips, label_smoothing, eps  what the network of x and y has, as in `diagnose`
     weight_decay   if given, the step is the first of AdamW, of the gradients as they are: with eps 1e-8
     """
     old, depth = checked_parameters(before)
@@ -55,8 +58,7 @@ def diagnose_update(
     if gradients is None:
         if x is None or y is None:
             raise ValueError("gradients are missing; give them, or x and y of the step")
-        names = [layer_names(layer) for layer in range(1, depth + 1)]
-        batch = Batch(old, np.asarray(x, np.float64), np.asarray(y), 0.0)
+        batch, names = checked_batch(before, x, y, 0.0, relu_first, skips, label_smoothing)
         gradients = dict(gradients_of(forward_pass(batch, names, (), eps), names))
     loss = {name: np.asarray(gradients[name], np.float64) for name in old}
     new, broken = after_step(old, after)
@@ -72,7 +74,18 @@ def diagnose_update(
     ):
         recovered = {name: (old[name] - new[name]) / eta for name in old}
         cost = forward_pass(replace(batch, l2=l2), names, (), eps).cost
-        inner = diagnose((cost, recovered), old, x, y, l2, eps=eps, tolerance=recovered_tolerance(comparison))
+        inner = diagnose(
+            (cost, recovered),
+            old,
+            x,
+            y,
+            l2,
+            relu_first=relu_first,
+            skips=skips,
+            label_smoothing=label_smoothing,
+            eps=eps,
+            tolerance=recovered_tolerance(comparison),
+        )
         if inner.findings and inner.findings[0].mistake is not None:
             return Report("update", inner.findings, inner.agreeing, inner.unjudged, inner.notes)
     return Report("update", [*broken, *findings], agreeing, unjudged)
