@@ -220,7 +220,8 @@ def plot(file: Path, curve: Curve, title: str, spacing: Spacing) -> None:
     accuracy.plot(etas, [100 * point.validation_accuracy for point in curve.points], "k.-", linewidth=1, markersize=4)
     accuracy.set_ylabel("validation accuracy in %")
     loss.plot(etas, [point.batch_loss for point in curve.points], "k.-", linewidth=1, markersize=4)
-    loss.set_ylabel(f"loss, mean of {curve.points[0].step} batches")
+    batches = curve.points[0].step
+    loss.set_ylabel(f"loss, mean of {batches} batches" if batches > 1 else "loss of a batch")
     loss.set_xlabel("learning rate eta")
     if spacing == "exponential":
         loss.set_xscale("log")

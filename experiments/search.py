@@ -218,7 +218,7 @@ def main(settings: Settings) -> None:
             rng=np.random.default_rng(settings.seed),
             results=trainings.results,
         )
-    title = f"{settings.run} on {data.name}: {settings.seeds} seeds for each value"
+    title = f"{settings.run} on {data.name}: {settings.seeds} seed{'s' * (settings.seeds > 1)} for each value"
     with run_folder.new_folder(parent, f"{settings.run}_{settings.over}_{data.slug}_seed{settings.seed}") as folder:
         config = {**dataclasses.asdict(settings), **dataclasses.asdict(run), settings.over: None}
         run_folder.write_json(folder / "config.json", run_folder.provenance(json_ready(config), data))

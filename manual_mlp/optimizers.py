@@ -81,7 +81,7 @@ class Optimizer(ABC):
 
     def __init__(self, parameters: NamedArrays) -> None:
         if not isinstance(parameters, NamedArrays):
-            raise ValueError(f"parameters is a {type(parameters).__name__}; it must be the parameters of a network")
+            raise ValueError(f"parameters is a {type(parameters).__name__}; it must be a network's: net.parameters")
         self.parameters = parameters
         self.state: dict[str, NDArray[Any]] = {}
 

@@ -68,5 +68,5 @@ def done(step: int, updates: int) -> float:
 def checked_range(eta_min: float, eta_max: float) -> tuple[float, float]:
     eta_min, eta_max = checked_number("eta_min", eta_min, minimum=0), checked_number("eta_max", eta_max, minimum=0)
     if eta_min > eta_max:
-        raise ValueError(f"eta_min is {eta_min}, above eta_max, {eta_max}; it must be at most eta_max")
+        raise ValueError(f"eta_min is {eta_min}, above eta_max, {eta_max}; lower the one or raise the other")
     return eta_min, eta_max

@@ -98,9 +98,10 @@ def train(
     """Minibatch training for `updates` updates, eta taken from learning_rate(update number).
 
     A record is taken before the first update, after every `record_every` updates and after the last.
-    `rng` draws the order of the images. `augment(batch, generator)` changes a batch, which it may overwrite, before the
-    network sees it. It and dropout draw from streams of their own, which `noise_seed` and the update number decide, so
-    that neither changes what the other or the order would be.
+    `optimizer` is `sgd_update`, or one made for this network, such as AdamW(net.parameters). `rng` draws the order of
+    the images. `augment(batch, generator)` changes a batch, which it may overwrite, before the network sees it. It and
+    dropout draw from streams of their own, which `noise_seed` and the update number decide, so that neither changes
+    what the other or the order would be.
 
     `on_update(step, eta, batch loss)` and `on_record(record)` let a caller show progress.
 

@@ -287,7 +287,7 @@ BAD = {
     "batch: big-endian": (lambda: augmented(big_endian(X)), "batch is a ndarray of >f8"),
     "augment: a seed": (lambda: augmented(stream=0), "rng is 0"),
     # optimizers
-    "optimizer: a network": (lambda: Adam(mlp()), "parameters is a MLP; it must be the parameters of a network"),
+    "optimizer: a network": (lambda: Adam(mlp()), "parameters is a MLP; it must be a network's: net.parameters"),
     "optimizer: a dictionary": (lambda: Momentum(dict(mlp().parameters)), "parameters is a dict"),
     "optimizer: of another network": (
         lambda: AdamW(mlp().parameters)(mlp().parameters, mlp().parameters, 0.1),

@@ -384,7 +384,7 @@ def test_where_a_schedule_ends():
     np.testing.assert_allclose(ours, keras, rtol=1e-12)
     assert ours[T] == 0.01 < ours[T - 1]
     torchs = rates_of_torch(torch.optim.lr_scheduler.OneCycleLR, T, max_lr=0.3, total_steps=T, cycle_momentum=False)
-    ours = [one_cycle(step, T, 0.3) for step in range(T + 1)]
+    ours = [one_cycle(step, T, 0.3, eta_min=0.01) for step in range(T + 1)]
     assert torchs[0] == pytest.approx(0.3 / 25, rel=1e-12)
     assert torchs[T - 1] == pytest.approx(0.3 / 250000, rel=1e-9)
-    assert ours[0] == ours[T] == 0 < ours[T - 1]
+    assert ours[0] == ours[T] == 0.01 < ours[T - 1]

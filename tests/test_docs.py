@@ -68,6 +68,16 @@ def quotes():
             yield match[2], match[1], [line.strip() for line in lines if line.strip()]
 
 
+def test_the_examples_of_how_to_use_it_run_one_after_the_other(capsys):
+    namespace = {}
+    section = (ROOT / "README.md").read_text().partition("\n## Use it\n")[2]
+    for example in blocks(section, "python"):
+        exec(example, namespace)
+    agreement, accuracy = capsys.readouterr().out.strip().rsplit("\n", 1)
+    assert "agree" in agreement
+    assert 0 <= float(accuracy) <= 1
+
+
 def test_every_python_block_is_a_quote_or_is_run():
     headers = [block.splitlines()[0] for block in blocks(DERIVATIONS, "python")]
     assert all(re.fullmatch(r"# \S+ in \S+\.py|# checked: .+", header) for header in headers)

@@ -52,7 +52,7 @@ def test_numpy_integers_do_not_overflow():
     [
         ((-1, 500, 1e-5, 1e-1), "^step is -1; it must be an integer of at least 0"),
         ((0, 0, 1e-5, 1e-1), "^step_size is 0; it must be an integer of at least 1"),
-        ((0, 500, 0.2, 0.1), "eta_min is 0.2, above eta_max, 0.1; it must be at most eta_max"),
+        ((0, 500, 0.2, 0.1), "eta_min is 0.2, above eta_max, 0.1; lower the one or raise the other"),
         ((0, 500, -0.2, 0.1), "eta_min is -0.2"),
         ((0, 500, 0.1, np.inf), "eta_max is inf"),
         ((1.5, 500, 0.1, 0.2), "step is 1.5"),
