@@ -424,7 +424,7 @@ MORE_MISTAKES = [  # the same kinds again, in larger programs
         "0.9 * layer.var_av + 0.9 * var",
         "running averages",
         "running_var",
-        "wrong",
+        "same weight",
     ),
     (
         "first_time.py",
