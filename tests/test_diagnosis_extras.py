@@ -134,7 +134,7 @@ def settings_of(settings, sizes):
     return settings | ({"skips": skips_of(sizes)} if "skips" in settings else {})
 
 
-@pytest.mark.parametrize("sizes", [WIDE, DEEP], ids=str)
+@pytest.mark.parametrize("sizes", [WIDE, pytest.param(DEEP, marks=pytest.mark.thorough)], ids=str)
 @pytest.mark.parametrize(
     ("bn", "settings", "p", "mistake"),
     [pytest.param(*case, id=f"{case[-1][0]}-{number}") for number, case in enumerate(MISTAKES)],

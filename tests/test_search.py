@@ -264,7 +264,8 @@ def lines_of(file):
     return file.read_text().rpartition("\n")[0].splitlines() if file.exists() else []
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("times", [1, 3])
 def test_a_search_that_is_killed_loses_and_repeats_nothing(run_here, images, tmp_path, times):
     """kill -9 at random moments, after the first training of each process; the last brings the search to its end."""
     settings = ("--values", "40", "40", "--seeds", "3")  # far more than are made between a start and its kill

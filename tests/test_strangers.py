@@ -167,9 +167,15 @@ def test_every_stranger_is_expected():
         assert {path.name for path in (STRANGERS / convention).glob("*.py")} == set(files)
 
 
+EVERY = [(convention, file, titles) for convention, files in CORRECT.items() for file, titles in files.items()]
+
+
 @pytest.mark.parametrize(
     ("convention", "file", "titles"),
-    [(convention, file, titles) for convention, files in CORRECT.items() for file, titles in files.items()],
+    [
+        pytest.param(*stranger, marks=[pytest.mark.thorough] if number % 3 else [], id=f"{stranger[0]}-{stranger[1]}")
+        for number, stranger in enumerate(EVERY)
+    ],
 )
 def test_a_correct_program_is_all_right(inspected, convention, file, titles):
     checks, last = inspected(file, convention)
@@ -655,6 +661,7 @@ def test_batch_normalization_without_gamma_and_beta_is_not_passed_over(inspected
     assert "Net.batch_normalize" in checks["network with batch norm"]["text"]
 
 
+@pytest.mark.thorough
 def test_a_constructor_that_cannot_be_called_is_no_mistake(inspected):
     text = (STRANGERS / "dd2424" / "step_finishes.py").read_text().replace("trainX, trainY,", "trainX, secret, trainY,")
     text = text.replace("self.trainX, self.trainY =", "self.secret = secret + 1\n        self.trainX, self.trainY =", 1)

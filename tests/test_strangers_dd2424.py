@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough
 STRANGERS = Path(__file__).parent / "strangers" / "dd2424"
 
 
