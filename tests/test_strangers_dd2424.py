@@ -241,3 +241,27 @@ def test_the_inputs_of_the_first_layer_in_another_are_named(inspected):
     checks, _ = inspected("student.py", "dd2424", program("two_layers", lines=lines), only="initialization")
     assert "linear2.weight" in checks["initialization"]["first"]
     assert "inputs of the first layer" in checks["initialization"]["first"]
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "said"),
+    [
+        ("np.where", "np.where", ""),
+        ("np.where(self.z > 0, g, 0)", "g * 1.0", "not masked"),
+        ("2 * lam * self.W", "lam * self.W", "factor 2 is missing"),
+    ],
+    ids=["right", "mask", "penalty"],
+)
+def test_a_layer_that_asks_for_more_than_its_sizes_is_made_by_its_network(inspected, source, instead, said):
+    text = program("layers_with_generator", lines={source: instead})
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == ("WRONG" if said else "all right")
+    assert said in (checks["network"]["first"] or "")
+
+
+def test_a_layer_that_cannot_be_made_from_here_is_no_mistake(inspected):
+    lines = {"(self, sizes):": "(self, stages):"}
+    lines["        generator, last = np.random.default_rng(5), len(sizes) - 2\n"] = "        self.stages = stages\n"
+    lines["        self.stages = [Stage(*sizes[i : i + 2], generator, i < last) for i in range(last + 1)]\n"] = ""
+    checks, _ = inspected("student.py", "dd2424", program("layers_with_generator", lines=lines), only="network")
+    assert checks["network"]["verdict"] == "not run"

@@ -3,9 +3,10 @@
 import ast
 import inspect
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import parts_of, plays
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.roles import role_of
@@ -43,10 +44,19 @@ def layer_classes(program: Program, network_class: str) -> dict[str, type]:
 
 
 def layer_objects(program: Program, network_class: str, sizes: Sequence[int], batch_norm: bool) -> list[Any]:
-    """Linear, batch norm, ReLU, ..., linear, softmax: of the file's own classes; [] where it has no linear layer."""
+    """Linear, batch norm, ReLU, ..., linear, softmax: of the file's own classes; [] where it has no linear layer, or
+    one that its sizes alone do not make: its network knows what else belongs there.
+    """
     made = layer_classes(program, network_class)
     if "linear" not in made or (batch_norm and "batch_norm" not in made):
         return []
+    try:
+        return stacked(program, made, sizes, batch_norm)
+    except Failed:
+        return []
+
+
+def stacked(program: Program, made: Mapping[str, type], sizes: Sequence[int], batch_norm: bool) -> list[Any]:
     layers = []
     for number, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
         layers.append(sized(program, made["linear"], (fan_in, width)))
