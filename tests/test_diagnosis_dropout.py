@@ -25,6 +25,12 @@ FORWARD = [
     ("dropout_never_applied", "masks", "(rng.random(h.shape) >= P) / (1 - P)", "np.ones(h.shape)"),
     ("dropout_wrong_share", "masks", "P = 0.3", "P = 0.5"),
 ]
+DRAW = "rng.random(h.shape)"
+SHARED = [
+    ("dropout_shared_draw", "every image has the same mask", "rng.random((1, h.shape[1])) + 0 * h"),
+    ("dropout_shared_draw", "all units of an image", "rng.random((len(h), 1)) + 0 * h"),
+    ("dropout_same_mask", "every call has the same mask", "np.random.default_rng(i).random(h.shape)"),
+]
 BACKWARD = [
     ("dropout_gradient_not_masked", "g = g * masks[i - 2]", "pass"),
     ("dropout_gradient_not_masked", "g = g * masks[i - 2]", "g = g / (1 - P)"),
@@ -63,6 +69,37 @@ BY_DEFAULT = [
 def test_a_mistake_of_the_forward_pass_is_found_and_named(name, place, old, new, sizes, batch_norm):
     report = diagnose(with_mistake(old, new)["cost_and_gradients"], *case(sizes, batch_norm), dropout=P)
     assert [(finding.place, finding.mistake) for finding in report.findings] == [(place, name)]
+
+
+@pytest.mark.parametrize(("sizes", "batch_norm"), BY_DEFAULT)
+@pytest.mark.parametrize(("name", "words", "new"), SHARED, ids=["images", "units", "calls"])
+def test_masks_that_are_no_independent_draws_are_named(name, words, new, sizes, batch_norm):
+    report = diagnose(with_mistake(DRAW, new)["cost_and_gradients"], *case(sizes, batch_norm), dropout=P)
+    assert [(finding.place, finding.mistake) for finding in report.findings] == [("masks", name)]
+    assert words in report.findings[0].sentence
+
+
+def test_a_seed_that_is_set_for_a_check_is_no_mistake():
+    again = with_mistake(DRAW, "np.random.default_rng(i).random(h.shape)")["cost_and_gradients"]
+    assert diagnose(again, *case((6, 7, 5, 4), True), dropout=P).ok
+
+
+def test_masks_of_many_images_and_units_may_be_diagnosed():
+    parameters, _, _, l2 = case((6, 7, 5, 4), False)
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(2000, 6)), rng.integers(0, 4, 2000)
+    right = with_mistake(DRAW, DRAW)["cost_and_gradients"]
+    assert diagnose(right, parameters, x, y, l2, dropout=P).ok
+
+
+def test_layers_that_share_a_mask_are_named():
+    source = SOURCE.replace("    for i in range(1, k):", "    seed = rng.integers(2**31)\n    for i in range(1, k):")
+    source = source.replace(DRAW, "np.random.default_rng(seed).random(h.shape)")
+    namespace = {}
+    exec(compile(source, "<student>", "exec"), namespace)
+    report = diagnose(namespace["cost_and_gradients"], *case((12, 8, 8, 5), False), dropout=P)
+    assert [finding.mistake for finding in report.findings] == ["dropout_same_mask"]
+    assert "layers 1 and 2 drop alike" in report.findings[0].sentence
 
 
 @pytest.mark.parametrize(("sizes", "batch_norm"), BY_DEFAULT)

@@ -154,6 +154,8 @@ def test_a_planted_mistake_is_found_and_named(bn, settings, p, mistake, sizes):
 
 
 def by_mlp(dtype, **extras):
+    rng = np.random.default_rng(1)
+
     def cost_and_gradients(parameters, x, y, l2):
         sizes = [
             x.shape[1],
@@ -162,7 +164,7 @@ def by_mlp(dtype, **extras):
         net = MLP(sizes, batch_norm="bn1.weight" in parameters, rng=np.random.default_rng(0), dtype=dtype, **extras)
         for name, value in parameters.items():
             net.parameters[name] = value
-        masks = net.dropout_masks(len(x), np.random.default_rng(1))
+        masks = net.dropout_masks(len(x), rng)
         answer = net.cost_and_gradients(x, y, l2, masks)
         return (*answer, masks) if masks else answer
 

@@ -353,6 +353,16 @@ def test_a_right_first_step_of_adamw_is_never_accused(sizes, dtype):
     assert report.ok, report
 
 
+@pytest.mark.parametrize("decay", [WEIGHT_DECAY, -WEIGHT_DECAY], ids=["right", "wrong sign"])
+def test_the_first_step_of_adamw_may_decay_after_it(decay):
+    old, gradients = network(SIZES[0])
+    new = {name: value - ETA * direction(gradients[name]) for name, value in old.items()}
+    new = {name: value * (1 - ETA * decay * is_weight(name)) for name, value in new.items()}
+    report = diagnose_update(old, new, ETA, gradients=gradients, weight_decay=WEIGHT_DECAY)
+    assert report.ok == (decay > 0)
+    assert report.notes == ["the weights decay after the step instead of before it"] or decay < 0
+
+
 def test_without_its_gradients_the_step_of_adamw_is_not_judged():
     old, _ = network(SIZES[0])
     with pytest.raises(ValueError, match="weight_decay is given; give the gradients that AdamW is given too"):

@@ -594,6 +594,25 @@ DROPOUT = {  # in both meanings of p
 }
 
 
+@pytest.mark.parametrize(
+    ("draw", "name", "words"),
+    [
+        ("rng.random((1, x.shape[1])) + 0 * x", "dropout_shared_draw", "every image has the same mask"),
+        ("rng.random((len(x), 1)) + 0 * x", "dropout_shared_draw", "all units of an image"),
+        ("np.random.default_rng(0).random(x.shape)", "dropout_same_mask", "every call has the same mask"),
+    ],
+    ids=["images", "units", "calls"],
+)
+def test_masks_that_are_no_independent_draws_are_named(draw, name, words):
+    def forward(x, p, rng):
+        mask = (eval(draw, {"np": np}, {"rng": rng, "x": x}) >= p) / (1 - p)
+        return x * mask, mask
+
+    report = diagnose_operation("dropout", forward=forward, backward=lambda dout, mask: dout * mask)
+    assert [(finding.place, finding.mistake) for finding in report.findings] == [("dropout forward: mask", name)]
+    assert words in report.findings[0].sentence
+
+
 @pytest.mark.parametrize("p", [0.3, 0.8])
 @pytest.mark.parametrize("meaning", DROPOUT)
 @pytest.mark.parametrize(

@@ -130,6 +130,34 @@ def test_gradient_and_update_in_one_function_are_told_apart():
     assert [finding.mistake for finding in report.findings] == ["bn_dgamma_averaged"]
 
 
+def test_a_penalty_without_its_two_is_not_one_on_the_biases():
+    parameters, x, y, _ = case((6, 7, 5, 4), batch_norm=True)
+    gradients = student.cost_and_gradients(parameters, x, y, 0.0)[1]
+    report = diagnose_update(parameters, step(parameters, gradients, L2 / 2), ETA, gradients=gradients, l2=L2)
+    assert report.findings[0].equals == ()
+    everything = {name: parameters[name] - ETA * (g + L2 * parameters[name]) for name, g in gradients.items()}
+    report = diagnose_update(parameters, everything, ETA, gradients=gradients, l2=L2)
+    assert {f.mistake for f in report.findings} == {"update_penalty_without_two", "update_penalty_on_others"}
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "words"),
+    [
+        (lambda g: {n: v for n, v in g.items() if n != "bn1.bias"}, {}, r"gradients\['bn1.bias'\] is missing"),
+        (lambda g: [*g.values()], {}, "gradients are a list; they must be a dictionary"),
+        (lambda g: {**g, "bn1.bias": "a"}, {}, r"gradients\['bn1.bias'\]: it is a str"),
+        (lambda g: {**g, "bn1.bias": np.ones(99)}, {}, r"gradients\['bn1.bias'\] has shape \(99,\)"),
+        (lambda g: g, {"x": np.ones((3, 6)), "y": [0, 1, 2]}, "gradients are given, and x or y as well"),
+    ],
+    ids=["one missing", "list", "words", "shape", "x and y as well"],
+)
+def test_gradients_of_an_update_that_say_nothing_are_refused_in_words(change, more, words):
+    parameters, x, y, _ = case((6, 7, 5, 4), batch_norm=True)
+    gradients = student.cost_and_gradients(parameters, x, y, 0.0)[1]
+    with pytest.raises(ValueError, match=words):
+        diagnose_update(parameters, step(parameters, gradients, L2), ETA, gradients=change(gradients), l2=L2, **more)
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_the_network_of_an_update_has_what_is_told(told):
     settings = {"relu_first": True, "skips": (2,), "label_smoothing": 0.2}

@@ -183,6 +183,42 @@ def test_a_right_update_rule_is_never_accused(name, rule):
     assert len(report.agreeing) == 5
 
 
+def momentum_of(kept, stepped, key="velocity"):
+    """kept: the next velocity, of mu v, dw and eta; stepped: the step, of the velocity and eta."""
+
+    def rule(w, dw, config):
+        v = kept(config["momentum"] * config.get(key, 0 * w), dw, config["learning_rate"])
+        return w + stepped(v, config["learning_rate"]), {**config, key: v}
+
+    return rule
+
+
+OWN = "its velocity begins at 0, whatever config['velocity'] says"
+FORMS = {
+    "torch's": (
+        momentum_of(lambda v, g, _: v + g, lambda v, eta: -eta * v),
+        "it is v = mu v + dw, w -= eta v, as in torch",
+    ),
+    "eta in it": (momentum_of(lambda v, g, eta: v + eta * g, lambda v, _: -v), "it is v = mu v + eta dw, w -= v"),
+    "negative": (momentum_of(lambda v, g, _: v - g, lambda v, eta: eta * v), "it is v = mu v - dw, w += eta v"),
+    "its own key": (momentum_of(lambda v, g, _: v + g, lambda v, eta: -eta * v, "buffer"), OWN),
+    "torch": (by_torch(lambda p, c: torch.optim.SGD(p, c["learning_rate"], momentum=c["momentum"])), OWN),
+}
+
+
+@pytest.mark.parametrize(("rule", "note"), FORMS.values(), ids=FORMS)
+def test_every_form_of_momentum_is_right_and_said(rule, note):
+    report = diagnose_update_rule("sgd_momentum", rule)
+    assert report.ok, report
+    assert report.notes == [note]
+
+
+def test_a_mistake_in_another_form_of_momentum_has_its_name():
+    ascends = momentum_of(lambda v, g, _: v - g, lambda v, eta: -eta * v, "buffer")
+    report = diagnose_update_rule("sgd_momentum", ascends)
+    assert [finding.mistake for finding in report.findings] == ["momentum_sign"]
+
+
 @pytest.mark.parametrize("name", ["rmsprop", "adam"])
 def test_an_epsilon_of_its_own_is_no_mistake(name):
     report = diagnose_update_rule(name, rules_with_their_own_epsilon()[name])

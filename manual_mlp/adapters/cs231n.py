@@ -1,6 +1,7 @@
 """CS231n's operations (layers.py): weights (in, out), a bn_param that the function updates, p that keeps or drops."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose_operation
+from manual_mlp.diagnosis.dropout import shared_draw
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
@@ -264,17 +266,8 @@ def kept_units(program: Program, name: str, seed: int) -> Array:
 
 def shared_draws(program: Program, name: str) -> Finding | None:
     """Are units kept or dropped together? A few seeds, for where one draw decides about everything."""
-    masks = [kept_units(program, name, seed) for seed in range(5, 25)]
-    if all(mask.all() for mask in masks) or not any(mask.any() for mask in masks):
-        return None
-    images = all((mask == mask[:1]).all() for mask in masks)
-    units = all((mask == mask[:, :1]).all() for mask in masks)
-    said = {(True, True): "one number decides about the whole batch", (True, False): "every image has the same mask"}
-    said |= {(False, True): "all units of an image are kept or dropped together"}
-    if not (sentence := said.get((images, units))):
-        return None
-    sentence += ": draw as many numbers as x has"
-    return Finding("dropout forward: mask", sentence, "dropout_shared_draw", formula="np.random.rand(*x.shape)")
+    finding = shared_draw("dropout forward: mask", [[kept_units(program, name, seed)] for seed in range(5, 25)])
+    return finding and replace(finding, formula="np.random.rand(*x.shape)")
 
 
 def softmax(program: Program, names: Sequence[str]) -> Report:

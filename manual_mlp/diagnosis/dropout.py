@@ -3,6 +3,7 @@
 Masks are not predicted but read off: what is 0 was dropped. The rest is then judged with this mask.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import Array
 
 MOST_SIGMAS = 6.0  # of the sampling error of a share
+BY_CHANCE = math.log(1e-10)  # a right mask is accused less often
 CLOSE = 0.05  # how well a share must be known to tell what it is instead
 LINK = f"{DERIVATIONS}#dropout"
 
@@ -44,6 +46,48 @@ def wrong_share(place: str, kept: float, total: int, p: float) -> Finding | None
 def below(limit: float) -> float:
     """The share of a standard normal distribution that lies below a limit."""
     return (1 + math.erf(limit / math.sqrt(2))) / 2
+
+
+def shared_draw(place: str, calls: Sequence[Sequence[Array]]) -> Finding | None:
+    """A finding where units are kept or dropped together that should be drawn one by one: those of an image, of a
+    batch, of two layers, of two calls. `calls` has what the masks of every layer kept, 1 or 0, call by call.
+    """
+    kept = sum(float(mask.sum()) for masks in calls for mask in masks)
+    share = kept / sum(mask.size for masks in calls for mask in masks)
+    if share in (0, 1):  # nothing is drawn
+        return None
+    for of_a_layer in zip(*calls, strict=True):
+        images = all((mask == mask[:1]).all() for mask in of_a_layer)
+        units = all((mask == mask[:, :1]).all() for mask in of_a_layer)
+        shapes = [mask.shape for mask in of_a_layer]
+        by_chance = [sum(w * alike(n, share) for n, w in (shape[::step] for shape in shapes)) for step in (1, -1)]
+        sentence = ""
+        if images and by_chance[0] < BY_CHANCE:
+            sentence = "one number decides about the whole batch" if units else "every image has the same mask"
+        elif units and by_chance[1] < BY_CHANCE:
+            sentence = "all units of an image are kept or dropped together"
+        if sentence:
+            sentence += ": draw as many numbers as x has"
+            return Finding(place, sentence, "dropout_shared_draw", formula="mask = rng.random(x.shape) >= p", link=LINK)
+    for (one, masks), (other, others) in itertools.combinations_with_replacement(enumerate(calls), 2):
+        for (layer, mask), (above, same) in itertools.product(enumerate(masks, 1), enumerate(others, 1)):
+            size = min(mask.size, same.size)
+            if (one, layer) >= (other, above) or size * alike(2, share) > BY_CHANCE:
+                continue
+            if (mask.ravel()[:size] == same.ravel()[:size]).all():
+                again = one != other  # right where the seed is set for a gradient check
+                sentence = "every call has the same mask" if again else f"layers {layer} and {above} drop alike"
+                sentence += ": a seed that is set in the function draws the same numbers again"
+                sentence += "; for a check that is right, in training set it once, outside" if again else ""
+                formula = "mask = rng.random(x.shape) >= p"
+                return Finding(place, sentence, "dropout_same_mask", formula=formula, link=LINK, remark=again)
+    return None
+
+
+def alike(count: int, share: float) -> float:
+    """The logarithm of the probability that `count` units are all kept or all dropped, drawn one by one."""
+    likelier, other = max(share, 1 - share), min(share, 1 - share)
+    return count * math.log(likelier) + math.log1p((other / likelier) ** count)
 
 
 class Dropped(NamedTuple):

@@ -19,7 +19,7 @@ from manual_mlp.checks import (
 )
 from manual_mlp.diagnosis.candidates import everywhere, possible
 from manual_mlp.diagnosis.comparison import Comparison, InOrder, Numbers, Planted
-from manual_mlp.diagnosis.dropout import read_masks, wrong_share
+from manual_mlp.diagnosis.dropout import read_masks, shared_draw, wrong_share
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
 from manual_mlp.diagnosis.precision import is_single, tolerance_for
@@ -113,12 +113,14 @@ def diagnose(
 
 
 def judged_masks(batches: Sequence[Batch]) -> tuple[Finding, float | None] | None:
-    """What is wrong with how much the masks keep, and the p by which the rest can be judged all the same, if any."""
+    """What is wrong with what the masks keep, and the p by which the rest can be judged all the same, if any."""
     drops = [batch.dropout for batch in batches if batch.dropout]
     kept = [mask for drop in drops for mask in drop.kept]
     if not kept:
         return None
     p = drops[0].p
+    if finding := shared_draw("masks", [drop.kept for drop in drops]):
+        return finding, p
     finding = wrong_share("masks", sum(mask.sum() for mask in kept), sum(mask.size for mask in kept), p)
     if finding is None:
         return None

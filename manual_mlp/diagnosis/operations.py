@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.diagnosis.comparison import Numbers
-from manual_mlp.diagnosis.dropout import at_test_time, called_with_keep, in_meaning_of_p, wrong_share
+from manual_mlp.diagnosis.dropout import at_test_time, called_with_keep, in_meaning_of_p, shared_draw, wrong_share
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.running_statistics import running_averages, test_mode
@@ -180,7 +180,10 @@ def measure_masks(trials: Sequence[Trial], broken: dict[str, Finding]) -> None:
         trial.v.kept = (out != 0).astype(np.float64) if out.shape == trial.v.x.shape else np.ones_like(trial.v.x)
         kept, total = kept + int(trial.v.kept.sum()), total + trial.v.kept.size
     p, place = trials[0].v.p, "dropout forward: mask"
-    finding = wrong_share(place, kept, total, p) if any(trial.observed for trial in trials) else None
+    masks = [[trial.v.kept] for trial in trials if "out" in trial.observed]
+    if not masks:
+        return
+    finding = shared_draw(place, masks) or wrong_share(place, kept, total, p)
     if finding is None:
         return
     broken[place] = finding

@@ -15,11 +15,14 @@ from manual_mlp.diagnosis.network import checked_batch, checked_parameters, diag
 from manual_mlp.diagnosis.reference import forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, in_one_array, numbers
-from manual_mlp.diagnosis.textbook import Values, compute
+from manual_mlp.diagnosis.textbook import Line, Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
 EXACT = 1e-7  # of a parameter's largest step; what the step and before - after round off comes on top
 ADAM_EPS = 1e-8
+AFTER_THE_STEP: dict[str, Line] = {
+    "adamw_update.decay": lambda v: v.eta * v.weight_decay * (v.value - v.eta * v.direction)
+}
 
 
 def diagnose_update(
@@ -55,14 +58,21 @@ def diagnose_update(
         if gradients is None or l2:
             raise ValueError("weight_decay is given; give the gradients that AdamW is given too, and no l2")
     fused = gradients is None
+    if not fused and (x is not None or y is not None):
+        raise ValueError("gradients are given, and x or y as well; give the gradients, or x and y that they come from")
     if gradients is None:
         if x is None or y is None:
             raise ValueError("gradients are missing; give them, or x and y of the step")
         batch, names = checked_batch(before, x, y, 0.0, relu_first, skips, label_smoothing)
         gradients = dict(gradients_of(forward_pass(batch, names, (), eps), names))
-    loss = {name: np.asarray(gradients[name], np.float64) for name in old}
+    loss = checked_gradients(old, gradients)
     new, broken = after_step(old, after)
     comparison = comparison_of(old, new, loss, eta, l2, weight_decay)
+    note = ""
+    if weight_decay is not None:
+        after_the_step = comparison_of(old, new, loss, eta, l2, weight_decay, AFTER_THE_STEP)
+        if right(after_the_step) > right(comparison):
+            note, comparison = "the weights decay after the step instead of before it", after_the_step
     known = UPDATE if weight_decay is None else ADAMW_UPDATE
     findings, agreeing, unjudged = explain(comparison, everywhere(old, depth, known))
     if (
@@ -88,7 +98,31 @@ def diagnose_update(
         )
         if inner.findings and inner.findings[0].mistake is not None:
             return Report("update", inner.findings, inner.agreeing, inner.unjudged, inner.notes)
-    return Report("update", [*broken, *findings], agreeing, unjudged)
+    return Report("update", [*broken, *findings], agreeing, unjudged, [note] if note else [])
+
+
+def checked_gradients(old: Mapping[str, Array], gradients: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    if not isinstance(gradients, Mapping):
+        raise ValueError(
+            f"gradients are a {type(gradients).__name__}; they must be a dictionary by the parameters' names"
+        )
+    checked: dict[str, Array] = {}
+    for name, value in old.items():
+        if name not in gradients:
+            raise ValueError(f"gradients[{name!r}] is missing; every parameter needs its gradient")
+        try:
+            gradient, _ = numbers(name, gradients[name], value.shape)
+        except Unusable as unusable:
+            raise ValueError(f"gradients[{name!r}]: {unusable}") from None
+        if gradient.shape != value.shape:
+            raise ValueError(f"gradients[{name!r}] has shape {gradient.shape}; it must be {value.shape}")
+        checked[name] = gradient.astype(np.float64)
+    return checked
+
+
+def right(comparison: Comparison) -> int:
+    """How many parameters are."""
+    return sum(off <= comparison.tolerance for off in comparison.residuals([]).values())
 
 
 def after_step(old: Mapping[str, Array], after: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], list[Finding]]:
@@ -114,13 +148,14 @@ def comparison_of(
     eta: float,
     l2: float,
     weight_decay: float | None,
+    form: Mapping[str, Line] | None = None,
 ) -> Comparison:
     operation, decay = "update" if weight_decay is None else "adamw_update", weight_decay or 0.0
 
     def predict(planted: Sequence[Planted], _: int) -> Numbers:
         steps = {}
         for name, value in old.items():
-            lines = lines_at(planted, name)
+            lines = {**(form or {}), **lines_at(planted, name)}
             weight = name.startswith("linear") and name.endswith(".weight")
             v = Values(value=value, gradient=loss[name], eta=eta, l2=l2 if weight else 0.0, weight_l2=l2)
             if name.startswith("bn"):

@@ -51,6 +51,14 @@ FORMS: dict[str, dict[str, dict[str, Line]]] = {  # what is as right as the text
         },
     },
 }
+STARTS: dict[str, dict[str, float]] = {  # every right form is the textbook's that begins with this times the velocity
+    "sgd_momentum": {
+        "it is v = mu v + dw, w -= eta v, as in torch": -MOMENTUM["learning_rate"],
+        "it is v = mu v + eta dw, w -= v": -1.0,
+        "it is v = mu v - dw, w += eta v": MOMENTUM["learning_rate"],
+        "its velocity begins at 0, whatever config['velocity'] says": 0.0,
+    }
+}
 
 
 def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
@@ -60,6 +68,8 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
     rule   (w, dw, config) -> next w, config, as in CS231n's optim.py. config holds learning_rate, momentum, decay_rate,
            beta1, beta2, epsilon, weight_decay and, for Adam, t = 0 at first; whatever the rule puts in there comes back
            in the next step. Momentum finds a velocity in it, Nesterov one of zeros, the other states begin at 0.
+
+    "sgd_momentum" may keep its velocity with eta or without it, with either sign, in config["velocity"] or elsewhere.
 
     "nesterov" is given the gradient at w, which is its look-ahead point, in torch's form as in CS231n's. Sutskever's
     form keeps the other point: for "nesterov_look_ahead" dw is a function that gives the gradient at any point.
@@ -93,10 +103,12 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
             break
         broken += [reshaped] if reshaped is not None and not broken else []
 
-    def predict(planted: Sequence[Planted], form: Mapping[str, Line], eps: float | None = None) -> Numbers:
+    def predict(
+        planted: Sequence[Planted], form: Mapping[str, Line], eps: float | None = None, start: float = 1.0
+    ) -> Numbers:
         lines = {**form, **lines_at(planted)}
         state = {key: np.zeros(SHAPE) if key != "t" else 0 for key in STATES[name]}
-        state |= {"velocity": velocity} if "velocity" in state else {}
+        state |= {"velocity": start * velocity} if "velocity" in state else {}
         settings = {THEIR_NAMES.get(key, key): value for key, value in SETTINGS[name].items() if key != "t"}
         settings |= {"eps": eps} if eps is not None else {}
         steps = {}
@@ -112,11 +124,12 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
     given = SETTINGS[name].get("epsilon")
     guesses = list(dict.fromkeys((given, *EPS))) if given else (0.0,)
 
-    def measured(form: Mapping[str, Line]) -> tuple[float, Comparison]:
+    def measured(form: Mapping[str, Line], start: float = 1.0) -> tuple[float, Comparison]:
         def comparison_at(eps: float) -> Comparison:
-            return Comparison(
-                list(scales), [observed], [scales], lambda plan, _: predict(plan, form, eps), tolerance, titles, [{}]
-            )
+            def predicted(planted: Sequence[Planted], _: int) -> Numbers:
+                return predict(planted, form, eps, start)
+
+            return Comparison(list(scales), [observed], [scales], predicted, tolerance, titles, [{}])
 
         return measured_eps(comparison_at, guesses)
 
@@ -126,12 +139,23 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
         if right_until((tried := measured(form))[1]) > right_until(comparison):
             note, (eps, comparison) = other, tried
     candidates = [Planted(m, variant) for m in UPDATE_RULES if m.operations == {name} for variant in m.variants]
-    findings, agreeing, unjudged = explain(comparison, candidates)
+    explanations = [(note, explain(comparison, candidates))]
+    explanations += [
+        (other, explain(measured({}, start)[1], candidates))
+        for other, start in STARTS.get(name, {}).items()
+        if explanations[0][1][0]
+    ]
+    note, (findings, agreeing, unjudged) = min(explanations, key=lambda told: difficulty(told[1][0]))
     findings = [replace(finding, remark=finding.mistake in RIGHT_AT_USUAL_GRADIENTS) for finding in findings]
     findings.sort(key=lambda finding: finding.remark)
     notes = [note] if note else []
     notes += [f"eps is {eps:g} here, whatever config['epsilon'] says"] if given and eps != given else []
     return Report(name, [*broken, *findings], agreeing, unjudged, notes)
+
+
+def difficulty(findings: Sequence[Finding]) -> tuple[bool, int]:
+    """Of two ways to read a rule, that one is meant which leaves less to explain."""
+    return any(finding.mistake is None for finding in findings), len(findings)
 
 
 def right_until(comparison: Comparison) -> int:

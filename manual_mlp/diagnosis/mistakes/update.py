@@ -108,7 +108,7 @@ UPDATE = [
         "b -= eta db, without a penalty",
         "sgd-update",
         {"update.penalty": lambda v: 2 * v.weight_l2 * v.value},
-        {"update.penalty": lambda v: v.weight_l2 * v.value},
+        {"update.penalty": lambda v: (2 * v.l2 or v.weight_l2) * v.value},
     ),
 ]
 

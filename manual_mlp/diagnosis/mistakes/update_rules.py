@@ -43,7 +43,6 @@ UPDATE_RULES = [
     momentum(
         "momentum_eta_outside",
         "the learning rate multiplies the whole velocity, the old one as well, instead of the gradient alone",
-        {"moved": lambda v: v.mu * v.velocity - v.gradient, "step": lambda v: -v.eta * v.moved},
         {"moved": lambda v: v.eta * (v.mu * v.velocity - v.gradient)},
     ),
     momentum(
