@@ -171,6 +171,12 @@ def test_letters_that_are_not_utf_8_are_a_fault_and_declared_ones_are_not(tmp_pa
     assert code_of(path) == ("# -*- coding: latin-1 -*-\n" + swedish, [])
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_limit_is_above_0(file, capsys, seconds):
+    assert main([str(file(RELU)), "--convention", "cs231n", f"--seconds={seconds}"]) == 2
+    assert "it must be a number above 0" in capsys.readouterr().err
+
+
 def test_a_function_that_cannot_be_mapped_is_exit_code_2(file, capsys):
     assert main([str(file(RELU)), "--convention", "cs231n", "--functions", "rely_forward=relu_forward"]) == 2
     assert "did you mean relu_forward?" in capsys.readouterr().err

@@ -475,6 +475,7 @@ def test_numbers_in_single_precision_that_do_not_say_so_are_described_as_such():
         ({"cost": 1.0}, {}, "answer is a dict"),
         (student.cost_and_gradients, {"eps": "small"}, "eps is 'small'"),
         (student.cost_and_gradients, {"tolerance": -1}, "tolerance is -1"),
+        (student.cost_and_gradients, {"tolerance": 0}, "tolerance is 0; it must be a finite number of at least 2"),
     ],
 )
 def test_what_is_no_answer_and_no_setting_is_refused(answer, settings, words):

@@ -45,6 +45,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 def main(given: list[str] | None = None) -> int:
     settings = arguments(given)
     try:
+        if not 0 < settings.seconds < float("inf"):
+            raise ValueError(f"--seconds is {settings.seconds:g}; it must be a number above 0")
         mapped = dict(pair_of(pair) for pair in settings.functions)
         check_mapped(settings.convention, mapped)
         code_of(settings.file)

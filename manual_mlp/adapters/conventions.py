@@ -34,9 +34,9 @@ def check_mapped(convention: str, functions: Mapping[str, str]) -> None:
     for ours, theirs in functions.items():
         if ours not in MAPPED[convention]:
             near = difflib.get_close_matches(ours, MAPPED[convention], n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
+            meant = f"; did you mean {near[0]}?" if near else "."
             raise ValueError(
-                f"--functions {ours}={theirs}: {ours} is no name of {COURSES[convention]}'s here; {meant}"
+                f"--functions {ours}={theirs}: {ours} is no name of {COURSES[convention]}'s here{meant} "
                 f"The names are {', '.join(MAPPED[convention])}"
             )
 

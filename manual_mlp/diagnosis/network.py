@@ -20,7 +20,7 @@ from manual_mlp.checks import (
 from manual_mlp.diagnosis.candidates import everywhere, possible
 from manual_mlp.diagnosis.comparison import Comparison, InOrder, Numbers, Planted
 from manual_mlp.diagnosis.dropout import read_masks, shared_draw, wrong_share
-from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
+from manual_mlp.diagnosis.epsilon import EPS, TINY, eps_note, settle
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
 from manual_mlp.diagnosis.precision import is_single, tolerance_for
 from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2
@@ -72,7 +72,7 @@ def diagnose(
             " or the pair (cost, gradients)"
         )
     eps = None if eps is None else checked_number("eps", eps, minimum=0)
-    tolerance = None if tolerance is None else checked_number("tolerance", tolerance, minimum=0)
+    tolerance = None if tolerance is None else checked_number("tolerance", tolerance, minimum=TINY)
     batch, names = checked_batch(parameters, x, y, l2, relu_first, skips, label_smoothing)
     parameters = batch.parameters
     drop = None if dropout is None else checked_number("dropout", dropout, minimum=0)
