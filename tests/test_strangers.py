@@ -142,6 +142,10 @@ CORRECT = {
             "network",
             "initialization",
         },
+        "layers_with_generator.py": {
+            "network",
+            "initialization",
+        },
         "layer_dictionaries.py": {
             "network",
             "initialization",
