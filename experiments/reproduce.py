@@ -73,7 +73,6 @@ PAIRED = (
     "once, after training. A paired difference compares trainings of the same seed: the same order of the images, and "
     "the same first weights where the two networks have the same shape."
 )
-FILLED = {True: "black", False: "white"}
 FEWEST = (5, 3)  # seeds and search seeds of a document that speaks for the project
 
 
@@ -206,7 +205,8 @@ def plot_claims(panels: list[tuple[str, Sequence[Claim]]]) -> Figure:
                 [100 * one for one in claim.differences], [place] * len(claim.differences), "|", color="tab:orange"
             )
             axes.plot([100 * low, 100 * high], [place, place], "k-", linewidth=1)
-            axes.plot(100 * mean(claim.differences), place, "ko", markerfacecolor=FILLED[claim.holds == "yes"])
+            color = "black" if claim.holds == "yes" else "white"
+            axes.plot(100 * mean(claim.differences), place, "ko", markerfacecolor=color)
         axes.set_yticks(range(len(claims)), [claim.what for claim in reversed(claims)])
         axes.set_ylim(-0.6, len(claims) - 0.4)
         axes.axvline(0, color="0.5", linewidth=1)

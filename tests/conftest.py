@@ -160,6 +160,15 @@ def make_case() -> Callable[..., Case]:
 STRANGERS = Path(__file__).parent / "strangers"
 
 
+def dd2424_program(file, lines=()):
+    """The text of a stranger's file, with other lines in it."""
+    text = (STRANGERS / "dd2424" / f"{file}.py").read_text()
+    for source, instead in dict(lines).items():
+        assert source in text
+        text = text.replace(source, instead)
+    return text
+
+
 @pytest.fixture
 def inspected(tmp_path):
     """The checks of a program, by title, and what is said about the file; in this process."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from test_diagnosis_schedules import by_torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -359,17 +360,6 @@ def test_what_a_new_layer_starts_with():
     assert (net.parameters["linear1.bias"] == 0).all()
 
 
-def rates_of_torch(scheduler, steps, **settings):
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
-    schedule, rates = scheduler(optimizer, **settings), []
-    for step in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        if step < steps - 1:
-            schedule.step()
-    return rates
-
-
 @backs(
     "cosine decay over T updates has its end at",
     "one cycle of T updates has its end at",
@@ -377,13 +367,13 @@ def rates_of_torch(scheduler, steps, **settings):
 )
 def test_where_a_schedule_ends():
     T = 20
-    torchs = rates_of_torch(torch.optim.lr_scheduler.CosineAnnealingLR, T + 1, T_max=T, eta_min=0.01)
+    torchs = by_torch(torch.optim.lr_scheduler.CosineAnnealingLR, T + 1, eta=0.3, T_max=T, eta_min=0.01)
     ours = [cosine_decay(step, T, 0.3, 0.01) for step in range(T + 1)]
     keras = [0.3 * ((1 - 0.01 / 0.3) * 0.5 * (1 + np.cos(np.pi * step / T)) + 0.01 / 0.3) for step in range(T + 1)]
     np.testing.assert_allclose(ours, torchs, rtol=1e-12)
     np.testing.assert_allclose(ours, keras, rtol=1e-12)
     assert ours[T] == 0.01 < ours[T - 1]
-    torchs = rates_of_torch(torch.optim.lr_scheduler.OneCycleLR, T, max_lr=0.3, total_steps=T, cycle_momentum=False)
+    torchs = by_torch(torch.optim.lr_scheduler.OneCycleLR, T, max_lr=0.3, total_steps=T, cycle_momentum=False)
     ours = [one_cycle(step, T, 0.3, eta_min=0.01) for step in range(T + 1)]
     assert torchs[0] == pytest.approx(0.3 / 25, rel=1e-12)
     assert torchs[T - 1] == pytest.approx(0.3 / 250000, rel=1e-9)

@@ -1,21 +1,11 @@
 """Programs in DD2424's conventions that want more than their functions called: what is a choice, what was not seen."""
 
 import sys
-from pathlib import Path
 
 import pytest
+from conftest import dd2424_program as program
 
 pytestmark = pytest.mark.thorough
-STRANGERS = Path(__file__).parent / "strangers" / "dd2424"
-
-
-def program(file, **replacements):
-    """The text of a stranger's file, with other lines in it."""
-    text = (STRANGERS / f"{file}.py").read_text()
-    for source, instead in replacements.get("lines", {}).items():
-        assert source in text
-        text = text.replace(source, instead)
-    return text
 
 
 def test_a_network_that_always_normalizes_is_not_asked_for_another_mode(inspected):

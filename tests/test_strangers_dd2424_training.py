@@ -1,20 +1,9 @@
 """Programs in DD2424's conventions around their networks: the data that they are given, their steps, old NumPy."""
 
-from pathlib import Path
-
 import pytest
+from conftest import dd2424_program as program
 
 pytestmark = pytest.mark.thorough
-STRANGERS = Path(__file__).parent / "strangers" / "dd2424"
-
-
-def program(file, lines=()):
-    """The text of a stranger's file, with other lines in it."""
-    text = (STRANGERS / f"{file}.py").read_text()
-    for source, instead in dict(lines).items():
-        assert source in text
-        text = text.replace(source, instead)
-    return text
 
 
 def verdicts(checks):

@@ -19,6 +19,7 @@ MOST_SIGMAS = 6.0  # of the sampling error of a share
 BY_CHANCE = math.log(1e-10)  # a right mask is accused less often
 CLOSE = 0.05  # how well a share must be known to tell what it is instead
 LINK = f"{DERIVATIONS}#dropout"
+DRAWN = "mask = rng.random(x.shape) >= p"
 
 
 def wrong_share(place: str, kept: float, total: int, p: float) -> Finding | None:
@@ -68,7 +69,7 @@ def shared_draw(place: str, calls: Sequence[Sequence[Array]]) -> Finding | None:
             sentence = "all units of an image are kept or dropped together"
         if sentence:
             sentence += ": draw as many numbers as x has"
-            return Finding(place, sentence, "dropout_shared_draw", formula="mask = rng.random(x.shape) >= p", link=LINK)
+            return Finding(place, sentence, "dropout_shared_draw", formula=DRAWN, link=LINK)
     for (one, masks), (other, others) in itertools.combinations_with_replacement(enumerate(calls), 2):
         for (layer, mask), (above, same) in itertools.product(enumerate(masks, 1), enumerate(others, 1)):
             size = min(mask.size, same.size)
@@ -79,8 +80,7 @@ def shared_draw(place: str, calls: Sequence[Sequence[Array]]) -> Finding | None:
                 sentence = "every call has the same mask" if again else f"layers {layer} and {above} drop alike"
                 sentence += ": a seed that is set in the function draws the same numbers again"
                 sentence += "; for a check that is right, in training set it once, outside" if again else ""
-                formula = "mask = rng.random(x.shape) >= p"
-                return Finding(place, sentence, "dropout_same_mask", formula=formula, link=LINK, remark=again)
+                return Finding(place, sentence, "dropout_same_mask", formula=DRAWN, link=LINK, remark=again)
     return None
 
 
