@@ -114,10 +114,13 @@ def averages_of_training(network: Network, part: Part) -> Report:
 
 
 def scores_of(call: Call, reading: Reading) -> Array:
-    """The first layer's, with the parameters as they were at this batch: a loop may have a learning rate of its own."""
+    """What the first batch normalization is given, with the parameters as they were at this batch: a loop may have a
+    learning rate of its own.
+    """
     held = [found for place in call.places if (found := parameters_in(place, reading)) is not None]
     parameters = held[0] if held else reading.given.parameters
-    return np.asarray(call.x @ parameters["linear1.weight"].T + parameters["linear1.bias"])
+    scores = np.asarray(call.x @ parameters["linear1.weight"].T + parameters["linear1.bias"])
+    return np.maximum(scores, 0) if reading.given.relu_first else scores
 
 
 def averages_in(network: Network, part: Part, result: Any) -> dict[str, Array]:

@@ -324,10 +324,12 @@ def batch_statistics(given: Inputs) -> dict[str, list[Array]]:
     h, found = given.x, {"mean": [], "var": []}  # type: ignore[var-annotated]
     for layer in range(1, len(sizes_of(given.parameters)) - 1):
         s = h @ given.parameters[f"linear{layer}.weight"].T + given.parameters[f"linear{layer}.bias"]
+        s = np.maximum(s, 0) if given.relu_first else s
         found["mean"].append(s.mean(axis=0))
         found["var"].append(s.var(axis=0))
         normalized = (s - s.mean(axis=0)) / s.std(axis=0)
-        h = np.maximum(given.parameters[f"bn{layer}.weight"] * normalized + given.parameters[f"bn{layer}.bias"], 0)
+        h = given.parameters[f"bn{layer}.weight"] * normalized + given.parameters[f"bn{layer}.bias"]
+        h = h if given.relu_first else np.maximum(h, 0)
     return found
 
 

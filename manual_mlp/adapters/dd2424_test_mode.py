@@ -85,7 +85,8 @@ def test_mode(network: Network) -> Report:
         raise absent("test mode")
     scores = np.asarray(found, dtype=np.float64)
     scores = scores if len(scores) == len(given.x) else scores.T
-    return diagnose_test_mode(scores, as_computed(how, given).parameters, buffers, given.x)
+    parameters = as_computed(how, given).parameters
+    return diagnose_test_mode(scores, parameters, buffers, given.x, relu_first=given.relu_first)
 
 
 def in_their_layout(
@@ -125,7 +126,9 @@ def trained(network: Network, part: Part, env: Mapping[str, Any], instance: Any,
 
 
 def running_averages(network: Network) -> Report:
-    """One step of the averages that an object keeps: W1 is the identity, so that x itself is normalized first."""
+    """One step of the averages that an object keeps: W1 is the identity, so that x itself is normalized first, or where
+    a ReLU comes before that, x + b1 > 0, whose mean is larger by b1 at every step.
+    """
     reading = reading_of(network, batch_norm=True)
     part = network.forward
     if part is None or not part.method_of or running_arguments(part):
@@ -139,13 +142,14 @@ def running_averages(network: Network) -> Report:
         first = {kind: places[0] for kind, places in running_slots(instance).items() if places}
         if len(first) < 2:
             raise absent("running averages")
-        for kind, value in (("mean", mean), ("var", var)):
+        above = given.parameters["linear1.bias"]
+        for kind, value in (("mean", mean + above), ("var", var)):
             if np.size(first[kind].value) != value.size:
                 raise absent("running averages")
             first[kind].put(value.reshape(np.shape(first[kind].value)))
         trained(network, part, env, instance, first=False)
         after = {kind: places[0].value for kind, places in running_slots(instance).items()}
-        return np.array(after["mean"]).reshape(-1), np.array(after["var"]).reshape(-1)
+        return np.array(after["mean"]).reshape(-1) - above, np.array(after["var"]).reshape(-1)
 
     before = np.full(6, 0.5)
     x = np.random.default_rng(6).normal(size=(9, 6))
@@ -169,7 +173,7 @@ def guarded(advance: Any) -> Any:
 
 
 def identity_first(reading: Reading, x: Array) -> Inputs:
-    """Our reading's network for images of x's width, whose first layer passes them on."""
+    """Our reading's network for images of x's width, whose first layer passes them on, above 0 if a ReLU follows."""
     rng, width = np.random.default_rng(8), x.shape[1]
     sizes = [width, width, *sizes_of(reading.given.parameters)[2:]]
     parameters: dict[str, Array] = {}
@@ -178,4 +182,6 @@ def identity_first(reading: Reading, x: Array) -> Inputs:
         parameters[f"linear{layer}.bias"] = np.zeros(out)
         if layer < len(sizes) - 1:
             parameters |= {f"bn{layer}.weight": np.ones(out), f"bn{layer}.bias": np.zeros(out)}
-    return Inputs(parameters, x, np.arange(len(x)) % sizes[-1], 0.0)
+    if reading.given.relu_first:
+        parameters["linear1.bias"] = np.full(width, 1 - x.min())
+    return reading.given._replace(parameters=parameters, x=x, y=np.arange(len(x)) % sizes[-1], l2=0.0)

@@ -46,12 +46,26 @@ def reading_of(network: Network, batch_norm: bool | None = None) -> Reading:
     raise absent("the network")
 
 
+def in_its_order(how: Arrangement, given: Inputs, outcome: Outcome) -> Inputs:
+    """With batch normalization behind the ReLU, if it is there that the network has our probabilities."""
+    if not how.batch_norm or outcome.P is None:
+        return given
+    usual, other = (as_computed(how, given._replace(relu_first=relu_first)) for relu_first in (False, True))
+    behind = not has_probabilities(outcome, usual) and has_probabilities(outcome, other)
+    return given._replace(relu_first=behind)
+
+
+def has_probabilities(outcome: Outcome, given: Inputs) -> bool:
+    p, _, _ = reference(given)
+    return outcome.P is not None and outcome.P.shape == p.shape and np.allclose(outcome.P, p, rtol=1e-3, atol=1e-4)
+
+
 def agreement(outcome: Outcome, given: Inputs, network: Network) -> float:
     """How much agrees; a little for whatever came out at all."""
     p, cost, gradients = reference(given)
     score = 0.0
     if outcome.P is not None and outcome.P.shape == p.shape:
-        score += 0.5 + 2 * np.allclose(outcome.P, p, rtol=1e-3, atol=1e-4)
+        score += 0.5 + 2 * has_probabilities(outcome, given)
     if outcome.costs:
         score += 0.5 + 2 * any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
     for name, right in gradients.items():
@@ -94,6 +108,7 @@ def chosen_arrangement(network: Network, batch_norm: bool, affine: bool = True) 
         except Failed as failed:
             outcome = Outcome(None, [], {})
             network.failures = {"gradients": failed, "cost": failed}
+        given = in_its_order(how, given, outcome)
         score = agreement(outcome, as_computed(how, given), network)
         could = not any(is_ours(failed) for failed in network.failures.values()) and bool(
             outcome.costs or outcome.gradients

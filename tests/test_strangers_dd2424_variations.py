@@ -1,0 +1,173 @@
+"""Programs in DD2424's conventions whose network is not quite the course's, and right: what it has is measured."""
+
+import pytest
+from conftest import dd2424_program as program
+
+pytestmark = pytest.mark.thorough
+
+RELU_FIRST = {
+    "always_normalized": {
+        's = net["W"][0] @ X + net["b"][0]': 's = np.maximum(0, net["W"][0] @ X + net["b"][0])',
+        'np.maximum(0, net["gamma"][0] * s_hat + net["beta"][0])': 'net["gamma"][0] * s_hat + net["beta"][0]',
+        '(net["W"][1].T @ G) * (h > 0)': 'net["W"][1].T @ G',
+        "G = G - G.mean(axis=1, keepdims=True) - s_hat * (G * s_hat).mean(axis=1, keepdims=True)": (
+            "G = (s > 0) * (G - G.mean(axis=1, keepdims=True) - s_hat * (G * s_hat).mean(axis=1, keepdims=True))"
+        ),
+    },
+    "running_averages_kept": {
+        "s = self.W[i] @ self.h[-1] + self.b[i]": "s = np.maximum(0, self.W[i] @ self.h[-1] + self.b[i])",
+        "np.maximum(0, self.gamma[i] * shat + self.beta[i])": "self.gamma[i] * shat + self.beta[i]",
+        "(self.W[-1].T @ G) * (self.h[-1] > 0)": "self.W[-1].T @ G",
+        "(self.W[i].T @ G) * (self.h[i] > 0)": "self.W[i].T @ G",
+        "            gW[i] = G @": "            G = G * (self.s[i] > 0)\n            gW[i] = G @",
+    },
+}
+
+
+def relu_first(name, lines=()):
+    return program(name, lines=RELU_FIRST[name] | dict(lines))
+
+
+@pytest.mark.parametrize("name", RELU_FIRST)
+def test_batch_normalization_behind_the_relu_is_judged_as_such(inspected, name):
+    usual, _ = inspected(f"{name}.py", "dd2424")
+    checks, _ = inspected("student.py", "dd2424", relu_first(name))
+    assert {title: check["verdict"] for title, check in checks.items()} == dict.fromkeys(usual, "all right")
+    assert "batch norm stands behind the ReLU here" in checks["network with batch norm"]["text"]
+
+
+NEW_SHARE = "self.v_av[i] = self.alpha * self.v_av[i] + (1 - self.alpha) * v"
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "instead", "title", "place", "said"),
+    [
+        (
+            "running_averages_kept",
+            "(G - G.mean(axis=1, keepdims=True) -",
+            "(G -",
+            "network with batch norm",
+            "linear2.bias",
+            "goes through the mean is dropped",
+        ),
+        (
+            "running_averages_kept",
+            "G = G * (self.s[i] > 0)",
+            "pass",
+            "network with batch norm",
+            "linear",
+            "not masked",
+        ),
+        (
+            "running_averages_kept",
+            "mu, v = self.mu_av[i], self.v_av[i]",
+            "mu, v = self.mu_av[i], self.v_av[i] ** 2",
+            "test mode",
+            "logits",
+            "",
+        ),
+        (
+            "running_averages_kept",
+            NEW_SHARE,
+            "self.v_av[i] = (1 - self.alpha) * self.v_av[i] + self.alpha * v",
+            "running averages",
+            "running_var",
+            "each other's weight",
+        ),
+        (
+            "always_normalized",
+            "alpha * v_av[0] + (1 - alpha) *",
+            "(1 - alpha) * v_av[0] + alpha *",
+            "running averages of train",
+            "running_var",
+            "each other's weight",
+        ),
+        (
+            "always_normalized",
+            "net[kind][layer] - eta * gradient",
+            "net[kind][layer] + eta * gradient",
+            "update",
+            "linear1.weight",
+            "added instead of subtracted",
+        ),
+        (
+            "always_normalized",
+            "np.log((Y * P).sum(axis=0)).mean()",
+            "np.log((Y * P).sum(axis=0)).sum()",
+            "network with batch norm",
+            "cost",
+            "summed over the batch",
+        ),
+        (
+            "always_normalized",
+            "+ lam * ((net",
+            "+ lam / 2 * ((net",
+            "network with batch norm",
+            "cost",
+            "factor 1/2",
+        ),
+    ],
+)
+def test_a_mistake_in_such_a_network_is_named_in_its_place(inspected, name, source, instead, title, place, said):
+    checks, _ = inspected("student.py", "dd2424", relu_first(name, {source: instead}), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert place in checks[title]["first"]
+    assert said in checks[title]["first"]
+    assert "behind the ReLU instead" not in checks[title]["text"]
+
+
+ALL, ANOTHER_SHARE = "0.9 * Y + 0.1 / len(Y)", "0.95 * Y + 0.0125"
+OTHERS = "0.9 * Y + 0.1 / (len(Y) - 1) * (1 - Y)"
+
+
+def smoothed(in_loss, in_gradient):
+    """always_normalized with these targets."""
+    return {
+        "-np.log((Y * P).sum(axis=0)).mean()": f"-(({in_loss}) * np.log(P)).sum(axis=0).mean()",
+        "(P - Y) / n": f"(P - ({in_gradient})) / n",
+    }
+
+
+@pytest.mark.parametrize("order", ["in front", "behind"])
+@pytest.mark.parametrize("target", [ALL, OTHERS, ANOTHER_SHARE], ids=["all", "others", "another share"])
+def test_smoothed_labels_are_measured(inspected, target, order):
+    lines = smoothed(target, target)
+    text = relu_first("always_normalized", lines) if order == "behind" else program("always_normalized", lines=lines)
+    checks, _ = inspected("student.py", "dd2424", text, only="network with batch norm")
+    assert checks["network with batch norm"]["verdict"] == "all right"
+    assert "labels are smoothed here" in checks["network with batch norm"]["text"]
+    assert ("behind the ReLU" in checks["network with batch norm"]["text"]) == (order == "behind")
+
+
+def test_a_network_without_batch_norm_has_its_share_measured_exactly(inspected):
+    lines = {"np.log(p[y[i], i])": "(0.876543 * np.log(p[y[i], i]) + 0.123457 / K * np.log(p[:, i]).sum())"}
+    checks, _ = inspected("student.py", "dd2424", program("two_layers", lines=lines), only="network")
+    assert "smoothed in the loss but not in its gradient" in checks["network"]["first"]
+
+
+@pytest.mark.parametrize(
+    ("in_loss", "in_gradient", "source", "instead", "said"),
+    [
+        (ALL, "Y", "np", "np", "smoothed in the loss but not in its gradient"),
+        (ALL, ALL, "np.log(P)", "np.log(P + 1e-8)", "inside the logarithm"),
+        (ALL, ALL, "+ lam * ((net", "+ lam / 2 * ((net", "factor 1/2"),
+        (ALL, ALL, '(net["W"][1].T @ G) * (h > 0)', 'net["W"][1].T @ G', "not masked"),
+    ],
+    ids=["gradient", "logarithm", "penalty", "mask"],
+)
+def test_a_mistake_beside_smoothed_labels_is_named(inspected, in_loss, in_gradient, source, instead, said):
+    text = program("always_normalized", lines=smoothed(in_loss, in_gradient) | {source: instead})
+    title = "network with batch norm"
+    checks, _ = inspected("student.py", "dd2424", text, only=title)
+    assert said in checks[title]["text"]
+
+
+@pytest.mark.parametrize(
+    "loss", ["(0.9 * Y * P).sum(axis=0)", "(Y * P).sum(axis=0) ** 0.9", "(0.9 * Y * P + 0.025 * P).sum(axis=0)"]
+)
+def test_another_wrong_loss_is_no_smoothing(inspected, loss):
+    title = "network with batch norm"
+    text = program("always_normalized", lines={"(Y * P).sum(axis=0)": loss})
+    checks, _ = inspected("student.py", "dd2424", text, only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert "smoothed" not in checks[title]["text"]
