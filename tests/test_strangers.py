@@ -44,6 +44,7 @@ CORRECT = {
         },
         "layers_by_size.py": {"network", "update", "minibatches Model.fit"},
         "optional_weights.py": {"network", "initialization"},
+        "dropout_rate.py": {"network", "update", "minibatches train", "initialization"},
         "step_finishes.py": {"network", "update", "initialization"},
         "named_by_callers.py": {"network", "update"},
         "first_time.py": {"network with batch norm", "test mode", "running averages", "initialization"},

@@ -171,3 +171,55 @@ def test_another_wrong_loss_is_no_smoothing(inspected, loss):
     checks, _ = inspected("student.py", "dd2424", text, only=title)
     assert checks[title]["verdict"] == "WRONG"
     assert "smoothed" not in checks[title]["text"]
+
+
+KEPT = "(rng.random(s.shape) >= p_drop) / (1 - p_drop)"
+DROPOUT = {
+    "the share that stays": {"p_drop=0.3": "keep_prob=0.7", KEPT: "(rng.random(s.shape) < keep_prob) / keep_prob"},
+    "called the other one": {"p_drop=0.3": "dropout=0.7", KEPT: "(rng.random(s.shape) < dropout) / dropout"},
+    "a global": {", p_drop=0.3": "", "(11)\n": "(11)\np_drop = 0.3\n"},
+    "a switch": {"p_drop=0.3": "*, use_dropout=True", KEPT: "(1 if not use_dropout else rng.random(s.shape) * 2 // 1)"},
+}
+
+
+@pytest.mark.parametrize("lines", DROPOUT.values(), ids=DROPOUT)
+@pytest.mark.parametrize("mask", ["right", "missing"])
+def test_dropout_is_switched_off_wherever_it_is_said(inspected, lines, mask):
+    lines = lines if mask == "right" else lines | {"(W[layer].T @ G) * gates[layer - 1]": "W[layer].T @ G"}
+    checks, last = inspected("student.py", "dd2424", program("dropout_rate", lines=lines))
+    wrong = {title for title, check in checks.items() if check["verdict"] != "all right"}
+    assert wrong == ({"network"} if mask == "missing" else set())
+    assert "not masked" in checks["network"]["first"] or mask == "right"
+    assert "dropout was switched off" in checks["network"]["text"]
+    assert "dropout" in last["aspects"]
+
+
+NUMBER_IN_THE_FORMULA = {", p_drop=0.3": "", KEPT: "(rng.random(s.shape) >= 0.3) / 0.7"}
+HANDED_ON = {
+    "compute_gradients(X, Y, W, b, lam)": "compute_gradients(X, Y, W, b, lam, p_drop=0.0)",
+    "P, inputs, gates = forward(X, W, b)": "P, inputs, gates = forward(X, W, b, p_drop)",
+    "Y[:, batch], W, b, lam)": "Y[:, batch], W, b, lam, 0.3)",
+}
+
+
+def test_what_is_drawn_and_cannot_be_switched_off_accuses_nobody(inspected):
+    checks, _ = inspected("student.py", "dd2424", program("dropout_rate", lines=NUMBER_IN_THE_FORMULA))
+    assert checks["network"]["verdict"] == "not run"
+    assert "draws at random, as dropout does" in checks["network"]["first"]
+    others = {check["verdict"] for title, check in checks.items() if title != "network"}
+    assert others == {"all right"}
+    assert "update" not in checks
+
+
+@pytest.mark.parametrize("step", ["W[layer] - eta", "W[layer] + eta"])
+def test_a_step_that_drops_is_not_compared(inspected, step):
+    text = program("dropout_rate", lines=HANDED_ON | {"W[layer] - eta": step})
+    checks, last = inspected("student.py", "dd2424", text)
+    assert {check["verdict"] for check in checks.values()} == {"all right"}
+    assert "update" not in checks
+    assert "update" in last["aspects"]
+
+
+def test_a_wrong_step_beside_dropout_that_is_off_is_named(inspected):
+    checks, _ = inspected("student.py", "dd2424", program("dropout_rate", lines={"W[layer] - eta": "W[layer] + eta"}))
+    assert "added instead of subtracted" in checks["update"]["first"]

@@ -34,6 +34,7 @@ class Arrangement:
     first: int = 1  # the number of the first layer in W1, W2
     flag: bool = False  # what stands under a key of a `params` dictionary whose meaning is not known
     affine: bool = True  # batch normalization has a gamma and a beta
+    drop: float = 0.0  # what switches dropout off: 1 where its rate is the share of units that stay
 
     def words(self) -> str:
         weights = "(in, out)" if self.turned else "(out, in)"
@@ -119,6 +120,8 @@ def environment(how: Arrangement, given: Inputs, keys: Sequence[str]) -> dict[st
         "m": sizes_of(given.parameters)[1] if how.depth > 1 else classes,
         "trains": True,
         "tests": False,
+        "keep": 1.0,
+        "drop": how.drop,
         "eps": 1e-6,
         "eta": ETA,
     }

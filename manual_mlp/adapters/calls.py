@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, environment, sizes_of
+from manual_mlp.adapters.dropout_switch import switch_off
 from manual_mlp.adapters.gradients import gradients_in
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import instance_of
@@ -167,6 +168,8 @@ def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -
     bound = {p.name for part in parts for p in part.parameters()}
     functions = [part.function for part in parts_of(network.program)]
     functions += [made.__init__ for made in network.program.classes().values()]  # type: ignore[misc]
+    for function in functions:
+        switch_off(function, env)
     set_globals(network.program.namespace, functions, bound, env, network.program.made)
     owners = [part.method_of for part in parts if part.method_of]
     return env, instance_of(network, owners[-1], how, env, given) if owners else None

@@ -55,7 +55,7 @@ def outcomes(program: Program, convention: Any, finished: Iterable[str] = ()) ->
         "faults": [fault for _, fault in program.source.faults] + program.old_names_used(),
         "notes": program.all_notes(),
         "stopped": stopped or ("" if inspections else convention.nothing_found(program)),
-        "aspects": convention.aspects(inspections)
+        "aspects": convention.aspects(program, inspections)
         if hasattr(convention, "aspects")
         else program.left_over(function for inspection in inspections for function in inspection.functions),
     }

@@ -29,7 +29,7 @@ from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
 from manual_mlp.adapters.dd2424_training import trainers, updates
 from manual_mlp.adapters.dd2424_update import update
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.parts import Network, Part, can_normalize, is_normalized, networks, parts_of, plays
+from manual_mlp.adapters.parts import Network, Part, can_normalize, drops, is_normalized, networks, parts_of, plays
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN, SCIKIT_LEARN
 from manual_mlp.diagnosis.report import Finding, Report
@@ -97,11 +97,12 @@ ASPECTS = (
 )
 
 
-def aspects(inspections: Sequence[Inspection]) -> list[str]:
-    """What would be looked at if it were there."""
+def aspects(program: Program, inspections: Sequence[Inspection]) -> list[str]:
+    """What would be looked at if it were there; dropout, if it is there."""
+    dropout = ["dropout"] * drops(program)
     if any("batch norm" in inspection.title for inspection in inspections):
-        return list(ASPECTS)
-    return [aspect for aspect in ASPECTS if aspect not in ("test mode", "running averages")]
+        return [*ASPECTS, *dropout]
+    return [aspect for aspect in ASPECTS if aspect not in ("test mode", "running averages")] + dropout
 
 
 def normalizer(program: Program) -> Part | None:

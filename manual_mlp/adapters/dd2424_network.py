@@ -13,8 +13,8 @@ from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
 from manual_mlp.adapters.dd2424_update import is_right, rest_of
 from manual_mlp.adapters.dd2424_variations import variation_notes, variations
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.parts import Network, Part, can_normalize
-from manual_mlp.adapters.reading import OUR_FAULT, Reading, absent, chosen_arrangement, is_ours
+from manual_mlp.adapters.parts import Network, Part, can_normalize, drops
+from manual_mlp.adapters.reading import OUR_FAULT, Reading, absent, chosen_arrangement, draws, is_ours
 from manual_mlp.adapters.rest import Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.script_globals import global_names
@@ -48,6 +48,10 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
         raise Failed(deeper.function, "uncallable", f"{sentence} {deeper.function} {deeper.sentence}")
     if normalizes(network, how, given, outcome) is not how.batch_norm:
         raise Failed("the network", "absent", "has no such mode")
+    network.draws = draws(network, network.readings[batch_norm])
+    if network.draws:
+        sentence = "draws at random, as dropout does: asked again, it gives other numbers, so they cannot be compared."
+        raise Failed("the network", "uncallable", f"{sentence} Give it an argument such as keep=1.0 to switch that off")
     lacking = {"cost": not outcome.costs, "gradients": not outcome.gradients}
     report, given = judged(network, network.readings[batch_norm], lacking)
     reading = network.readings[batch_norm] = Reading(how, given, computed(network, how, given), score)
@@ -226,6 +230,8 @@ def with_what_failed(
         and not (lacking["gradients"] and finding.mistake == "unfilled" and finding.place != "cost")
     ]
     notes = [*report.notes, f"read as: {how.words()}"]
+    if drops(network.program):
+        notes.append("dropout was switched off; what it does is not looked at")
     if network.cost is not None and is_loss_alone(network.cost):
         notes.append(f"{network.cost.title} is the loss alone; the penalty was added to it, and its own code not seen")
     agreed = not lacking["cost"] and "cost" in report.agreeing

@@ -8,6 +8,7 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, sizes_of
 from manual_mlp.adapters.constructors import constructor_arguments, method_arguments
+from manual_mlp.adapters.dropout_switch import switched
 from manual_mlp.adapters.guard import Failed, copied
 from manual_mlp.adapters.layer_classes import add_layers
 from manual_mlp.adapters.parts import Network
@@ -156,11 +157,13 @@ def put_values(instance: Any, how: Arrangement, env: Mapping[str, Any], given: I
 
 
 def put_settings(owner: Any, env: Mapping[str, Any], depth: int = 0) -> None:
-    """lambda and eta, wherever the object and its layers keep them."""
+    """lambda, eta and what switches dropout off, wherever the object and its layers keep them."""
     for name, old in list(vars(owner).items()):
         role = role_of(name)
         if role is not None and role.kind in ("lambda", "eta") and isinstance(old, int | float):
             setattr(owner, name, env[role.kind])
+        if (off := switched(name, old, env)) is not old:
+            setattr(owner, name, off)
         if {"batch", "size"} <= set(words(name)) and type(old) is int:
             setattr(owner, name, env["n"])
         for inner in old if isinstance(old, list | tuple) else ():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from manual_mlp.adapters.dropout_switch import SWITCHES
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.roles import Role, argument_role, role_of, roles_at_calls, string_keys
@@ -117,6 +118,7 @@ class Network:
     rest: Any = None  # what the step still does to the gradients
     readings: dict[bool, Any] = field(default_factory=dict)  # how it is called, with and without batch normalization
     loss: Part | None = None  # whose result the cost function is given
+    draws: bool = False  # asked again, it gives other numbers
 
     def behind(self, part: Part) -> dict[str, str]:
         """Which layer's parameters its arguments are, as far as only the calls say so."""
@@ -299,6 +301,12 @@ def can_normalize(network: Network) -> tuple[bool, bool]:
         "gamma" in text.lower() and ("in" in words(text)) for tree in trees for text in mentioned(tree)
     )
     return mentions, mentions and not conditional
+
+
+def drops(program: Program) -> bool:
+    """Is there dropout, by the names in the file?"""
+    names = (name for tree in program.trees for name in mentioned(tree))
+    return any((role := role_of(name)) and role.kind in SWITCHES for name in names)
 
 
 def mentioned(tree: ast.AST) -> Iterator[str]:

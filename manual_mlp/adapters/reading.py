@@ -9,7 +9,7 @@ import numpy as np
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arrangements, as_computed, problem, reference
 from manual_mlp.adapters.calls import Outcome, computed
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.parts import Network
+from manual_mlp.adapters.parts import Network, drops
 from manual_mlp.layers import Array
 
 MOST_USUAL = 150  # arrangements after which the rare ones are only tried if none of these could be called
@@ -124,13 +124,25 @@ def chosen_arrangement(network: Network, batch_norm: bool, affine: bool = True) 
             if could and cost_settles(network, outcome, as_computed(how, given)):
                 break
     assert best is not None
-    other = replace(best.how, flag=not best.how.flag)  # what stands under keys of unknown meaning
-    if best.how.container in ("named", "numbered", "single"):
+    others = [replace(best.how, drop=1.0)] if drops(network.program) else []
+    if best.how.container in ("named", "numbered", "single"):  # what stands under keys of unknown meaning
+        others.append(replace(best.how, flag=not best.how.flag))
+    for other in others:
         with contextlib.suppress(Failed):
             outcome = computed(network, other, best.given)
             if (score := agreement(outcome, as_computed(other, best.given), network)) > best.score + 1e-9:
                 return Reading(other, best.given, outcome, score)
     return best
+
+
+def draws(network: Network, reading: Reading) -> bool:
+    """Do equal calls give other numbers?"""
+    again = computed(network, reading.how, reading.given)
+    before = reading.outcome
+    return before.costs != again.costs or any(
+        name not in again.gradients or not np.array_equal(value, again.gradients[name], equal_nan=True)
+        for name, value in before.gradients.items()
+    )
 
 
 def reads_every_layer(network: Network, how: Arrangement, given: Inputs) -> bool:

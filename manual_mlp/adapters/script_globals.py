@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.dropout_switch import SWITCHES, switched
 from manual_mlp.adapters.roles import Role, role_of
 
 PARAMETERS = ("W", "b", "gamma", "beta", "params")
@@ -62,8 +63,10 @@ def set_globals(
                 role.kind == "depth" and name.lower() in ("k", "l")
             ):
                 namespace[name] = value
+        elif role.kind in SWITCHES and name in namespace:
+            namespace[name] = switched(name, there, env)
         elif (role.kind in ("D", "K", "m") and isinstance(there, int)) or (
-            name not in namespace and role.kind in ("n", "D", "K", "m", "eps", "eta")
+            name not in namespace and role.kind in ("n", "D", "K", "m", "eps", "eta", *SWITCHES)
         ):
             namespace[name] = value
     for name, held in list(namespace.items()):
