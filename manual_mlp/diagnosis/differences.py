@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from manual_mlp.layers import Array
 
@@ -118,18 +119,24 @@ def transposed(wrong: Sequence[Pair], tolerance: float) -> str:
 def part(wrong: Sequence[Pair], tolerance: float) -> str:
     """Whole rows or columns that are wrong while the others are right."""
     for axis, name in ((1, "rows"), (0, "columns")):
-        shares = []
+        wrong_lines = []
         for observed, expected, scale, _ in wrong:
             off = np.abs(observed - expected) > tolerance * scale
             lines = off.any(axis=axis) if off.ndim == 2 else off
             if off.ndim == 0 or lines.all():
                 break
-            shares.append(np.flatnonzero(lines))
+            wrong_lines.append(lines)
         else:
-            first = ", ".join(map(str, shares[0][:5]))
-            what = name if wrong[0][0].ndim == 2 else "entries"
-            return f"only some {what} are wrong, such as {first}"
+            what, lines = name if wrong[0][0].ndim == 2 else "entries", wrong_lines[0]
+            if lines.mean() > 0.5:
+                return f"all {what} are wrong but {some(~lines)}"
+            return f"only some {what} are wrong, such as {some(lines)}"
     return ""
+
+
+def some(chosen: ArrayLike) -> str:
+    first = [str(number) for number in np.flatnonzero(chosen)[:6]]
+    return ", ".join([*first[:5], "..."] if len(first) > 5 else first)
 
 
 def circumstance(pairs: Sequence[Pair], tolerance: float) -> str:
