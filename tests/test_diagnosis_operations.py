@@ -620,7 +620,7 @@ def test_masks_that_are_no_independent_draws_are_named(draw, name, words):
     [
         ("", "", None),
         ("out = x * mask", "out = x * mask * mask", "dropout_scaled_twice"),
-        ("return dout * mask", "return dout * (mask > 0)", "dropout_not_scaled"),
+        ("return dout * mask", "return dout * (mask > 0)", "dropout_gradient_not_scaled"),
         ("    return x\n", "    return x / 2\n", "dropout_scaled_at_test_time"),
     ],
     ids=["right", "twice", "backward", "test time"],
