@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.mistakes.mistake import exchanged, known
 from manual_mlp.diagnosis.textbook import Line
 
 BATCH_NORM_DX = "dx = inv_std (dx̂ - meanₙ(dx̂) - x̂ meanₙ(dx̂ x̂)), dx̂ = gamma dout"
@@ -326,5 +326,13 @@ BATCH_NORM_BACKWARD = [
         "batch-normalization",
         {"batch_norm.inv_std_backward": lambda v: 1 / np.sqrt(v.var)},
         {"batch_norm.dvar": lambda v: -0.5 * (v.dx_hat * v.centered).sum(axis=0) * v.var**-1.5},
+    ),
+    known(
+        "bn_backward_in_forward_order",
+        "the backward pass goes through batch normalization and ReLU in the order of the forward pass",
+        "backward in the reverse order: what comes last in the forward pass is gone through first",
+        "behind-the-relu",
+        {"layer.order_backward": exchanged("batch_norm", "relu")},
+        network=True,
     ),
 ]
