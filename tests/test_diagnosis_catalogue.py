@@ -16,6 +16,7 @@ from manual_mlp.diagnosis.catalogue import CATALOGUE
 PLANTED = {
     *(name for _, _, name, _, _ in operations.MISTAKES),
     *(name for _, name, _, _ in operations.WITH_CONSTANTS),
+    *(name for name, _ in operations.SHORT_FORM),
     *(name for name, *_ in batch_statistics.MISTAKES),
     *(name for _, name, _, _ in network.MISTAKES),
     *(name for name, *_ in network.SEVERAL_LINES),

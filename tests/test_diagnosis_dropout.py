@@ -10,6 +10,7 @@ from test_diagnosis_network import ARCHITECTURES, case, places
 from test_diagnosis_program import class_scores
 
 from manual_mlp import diagnose, diagnose_test_mode
+from manual_mlp.diagnosis.dropout import shared_draw
 
 SOURCE = inspect.getsource(student_dropout)
 P = student_dropout.P
@@ -34,8 +35,9 @@ SHARED = [
 BACKWARD = [
     ("dropout_gradient_not_masked", "g = g * masks[i - 2]", "pass"),
     ("dropout_gradient_not_masked", "g = g * masks[i - 2]", "g = g / (1 - P)"),
-    ("dropout_not_scaled", "g = g * masks[i - 2]", "g = g * (masks[i - 2] > 0)"),
-    ("dropout_scaled_twice", "g = g * masks[i - 2]", "g = g * masks[i - 2] / (1 - P)"),
+    ("dropout_gradient_not_scaled", "g = g * masks[i - 2]", "g = g * (masks[i - 2] > 0)"),
+    ("dropout_gradient_scaled_otherwise", "g = g * masks[i - 2]", "g = g * masks[i - 2] / (1 - P)"),
+    ("dropout_gradient_scaled_otherwise", "g = g * masks[i - 2]", "g = g * (masks[i - 2] > 0) / P"),
     ("weight_gradient_before_dropout", "g.T @ inputs[i - 1]", "g.T @ (active[i - 2] if i > 1 else x)"),
     ("relu_not_masked", "g = g * (normed[i - 2] > 0)", "pass"),
     ("penalty_gradient_without_two", "+ 2 * l2 * W", "+ l2 * W"),
@@ -100,6 +102,15 @@ def test_layers_that_share_a_mask_are_named():
     report = diagnose(namespace["cost_and_gradients"], *case((12, 8, 8, 5), False), dropout=P)
     assert [finding.mistake for finding in report.findings] == ["dropout_same_mask"]
     assert "layers 1 and 2 drop alike" in report.findings[0].sentence
+
+
+@pytest.mark.parametrize(("calls", "layers", "accused"), [(2, 1, True), (4, 8, False)])
+def test_the_more_masks_are_compared_the_longer_two_must_be_alike(calls, layers, accused):
+    """34 units, half of them kept, are alike by chance once in 1.7e10 pairs of masks; 32 masks make 496 pairs."""
+    draws = np.random.default_rng(2).permuted(np.tile([0.0, 1.0], (calls, layers, 17)), axis=2)
+    draws[1, 0] = draws[0, 0]
+    finding = shared_draw("masks", list(draws.reshape(calls, layers, 2, 17)))
+    assert (finding is not None) == accused
 
 
 @pytest.mark.parametrize(("sizes", "batch_norm"), BY_DEFAULT)

@@ -112,7 +112,18 @@ ORDER = [
         ("if bn and RELU_FIRST:\n                g,", "if False:\n                g,"),
         ("if bn and not RELU_FIRST:\n                g,", "if bn:\n                g,"),
     ),
+    ("relu_mask_behind_batch_norm", ("g * signs[i - 1]", "g * (sums[i - 1][0] > 0)")),
+    (
+        "bn_backward_in_forward_order",
+        ("if bn and RELU_FIRST:\n                g,", "if False:\n                g,"),
+        ("if bn and not RELU_FIRST:\n                g,", "if bn:\n                g,"),
+    ),
 ]
+IN_FORWARD_ORDER = (
+    "bn_backward_in_forward_order",
+    ("if bn and RELU_FIRST:\n                g,", "if bn:\n                g,"),
+    ("if bn and not RELU_FIRST:\n                g,", "if False:\n                g,"),
+)
 
 
 def skips_of(sizes):
@@ -125,6 +136,7 @@ MISTAKES = [  # (batch norm, its settings, dropout's p, mistake)
     *((False, {"skips": True}, 0.3, mistake) for mistake in SKIP_AND_DROPOUT),
     *((False, {"label_smoothing": 0.2}, 0.0, mistake) for mistake in SMOOTHING),
     *((True, {"relu_first": True}, 0.0, mistake) for mistake in ORDER),
+    (True, {}, 0.0, IN_FORWARD_ORDER),
     *((True, {"relu_first": True, "skips": True, "label_smoothing": 0.2}, 0.0, mistake) for mistake in USUAL),
 ]
 

@@ -45,6 +45,7 @@ def adamw(w, dw, config):
 """
 TORCHS = 'w - config["learning_rate"] * (dw + config["momentum"] * v)'
 CS231NS = 'w - config["momentum"] * old + (1 + config["momentum"]) * v'
+M_CORRECTION = ' / (1 - beta1 ** config["t"])'
 DECAY = 'eta * config["weight_decay"] * w'
 L2 = 'def adamw(w, dw, config):\n    dw = dw + config["weight_decay"] * w\n'
 
@@ -150,11 +151,12 @@ MISTAKES = [
     ("adamw", "adamw", 2, "adamw_keeps_corrected", "m_hat = config", 'm_hat = config["m"] = config'),
     ("adamw", "adamw", 1, "adamw_t_from_0", 'config["t"] += 1\n', 't = config["t"]\n'),
     ("adamw", "adamw", 2, "adamw_t_not_advanced", 'config["t"] += 1\n', 'config["t"] = 1\n'),
-    ("adamw", "adamw", 1, "adamw_not_corrected", ' / (1 - beta1 ** config["t"])', ""),
+    ("adamw", "adamw", 1, "adamw_not_corrected", M_CORRECTION, ""),
     ("adamw", "adamw", 2, "adamw_corrected_by_a_product", "beta1 ** config", "beta1 * config"),
     ("adamw", "adamw", 1, "adamw_root_missing", "np.sqrt(v_hat)", "v_hat"),
     ("adamw", "adamw", 2, "adamw_betas_exchanged", "def adamw", "@exchanged\ndef adamw"),
     ("adamw", "adamw", 1, "adamw_not_averaged", "(1 - beta1) * dw", "dw"),
+    ("adamw", "adamw", 2, "adamw_neither_averaged_nor_corrected", "(1 - beta1) * dw", "dw", M_CORRECTION, ""),
     ("adamw", "adamw", 1, "adamw_not_squared", "dw**2", "dw"),
     ("adamw", "adamw", 2, "adamw_forgets", "    step = m_hat", '    config.pop("m")\n    step = m_hat'),
     ("adamw", "adamw", 1, "adamw_ascends", "w - eta * step", "w + eta * step"),
@@ -310,7 +312,7 @@ UPDATES = [
         "gamma and beta of every layer",
         lambda p, g: {n: v - ETA * WEIGHT_DECAY * p[n] * n.startswith("bn") for n, v in adamw_step(p, g).items()},
     ),
-    ("adamw_update_without_decay", "all weights", lambda p, g: adamw_step(p, g, 0.0)),
+    ("adamw_update_decay_missing", "all weights", lambda p, g: adamw_step(p, g, 0.0)),
     ("adamw_update_decay_not_times_eta", "all weights", lambda p, g: adamw_step(p, g, WEIGHT_DECAY)),
     (
         "adamw_update_decay_in_gradient",

@@ -72,6 +72,8 @@ BACKWARD = [
     ("penalty_missing_in_gradient", " + 2 * l2 * W", " + 2 * l2 * W * (i > 1)"),
     ("penalty_gradient_without_two", " + 2 * l2 * W", " + l2 * W"),
     ("penalty_over_n", " + 2 * l2 * W", " + 2 * l2 * W / n"),
+    ("penalty_l2_squared", " + 2 * l2 * W", " + 2 * l2**2 * W"),
+    ("penalty_hard_coded", " + 2 * l2 * W", " + 2 * 0.03 * W"),
     ("penalty_sign", " + 2 * l2 * W", " - 2 * l2 * W"),
     ("penalty_on_gradient", "g @ X[i - 1].T + 2 * l2 * W", "(1 + 2 * l2) * (g @ X[i - 1].T)"),
     (
@@ -272,6 +274,8 @@ SEVERAL_LINES = [  # (the mistake's name, the sizes, what stands where)
         for sizes in ARCHITECTURES
         for name, *replacements in [
             ("penalty_missing", ("return loss + reg", "return loss"), (" + 2 * l2 * W", "")),
+            ("penalty_l2_squared", ("reg += l2 *", "reg += l2**2 *"), (" + 2 * l2 * W", " + 2 * l2**2 * W")),
+            ("penalty_hard_coded", ("reg += l2 *", "reg += 0.03 *"), (" + 2 * l2 * W", " + 2 * 0.03 * W")),
             ("penalty_half", ("reg += l2 *", "reg += 0.5 * l2 *"), (" + 2 * l2 * W", " + l2 * W")),
             (
                 "penalty_on_everything",
@@ -531,10 +535,29 @@ def test_one_number_is_not_called_proportional():
             "only some rows are wrong, such as 0",
         ),
         ("g @ X[i - 1].T", "np.tanh(g @ X[i - 1].T)", "none of the known mistakes"),
-        ("return loss + reg", "return loss + reg + 0.25", "it is 0.25 too large, whatever the batch"),
+        ("return loss + reg", "return loss + reg + 0.25", "it is 0.25 too large, whatever batch and l2"),
+        (
+            "return loss + reg",
+            "return loss + reg + 0.25 * (l2 > 0)",
+            "only when l2 > 0; it is 0.25 too large",
+        ),
+        ("reg += l2 *", "reg += 0.05 *", "only when n differs from 5 or l2 differs from 0.05"),
         ("d = s - mu", "d = s - 0.5 * mu", "it must be 0, but for rounding"),
     ],
-    ids=["factor", "sign", "-n", "3 n", "l2", "batch size", "rows", "nothing", "constant", "zero"],
+    ids=[
+        "factor",
+        "sign",
+        "-n",
+        "3 n",
+        "l2",
+        "batch size",
+        "rows",
+        "nothing",
+        "constant",
+        "at times",
+        "fixed l2",
+        "zero",
+    ],
 )
 def test_what_nothing_explains_is_described_honestly(old, new, words):
     report = diagnose(with_mistake((old, new)), *case((6, 7, 5, 4), batch_norm=True))

@@ -559,6 +559,47 @@ def test_float32_is_right_within_its_own_tolerance(operation):
     assert report.ok, report
 
 
+SHORT_FORM = [  # dx in one line, of gamma, s = 1 / std, dout, x̂, dgamma, dbeta, N
+    (None, "gamma * s / N * (N * dout - dbeta - x_hat * dgamma)"),
+    ("bn_bracket_not_averaged", "gamma * s * (N * dout - dbeta - x_hat * dgamma)"),
+    ("bn_bracket_not_averaged", "gamma * s / (N - 1) * (N * dout - dbeta - x_hat * dgamma)"),
+    ("bn_gamma_missing_in_dx", "s / N * (N * dout - dbeta - x_hat * dgamma)"),
+    ("bn_gamma_twice", "gamma**2 * s / N * (N * dout - dbeta - x_hat * dgamma)"),
+    ("bn_gamma_twice", "gamma * s / N * (N * dout - dbeta - x_hat * gamma * dgamma)"),
+    ("bn_inv_std_missing_in_dx", "gamma / N * (N * dout - dbeta - x_hat * dgamma)"),
+    ("bn_multiplied_by_std", "gamma / s / N * (N * dout - dbeta - x_hat * dgamma)"),
+    ("bn_variance_for_std_backward", "gamma * s**2 / N * (N * dout - dbeta - x_hat * dgamma)"),
+    ("bn_direct_term_averaged", "gamma * s / N * (dout - dbeta - x_hat * dgamma)"),
+    ("bn_mean_constant", "gamma * s / N * (N * dout - x_hat * dgamma)"),
+    ("bn_variance_constant", "gamma * s / N * (N * dout - dbeta)"),
+    ("bn_variance_term_half", "gamma * s / N * (N * dout - dbeta - dgamma)"),
+    ("bn_variance_term_half", "gamma * s / N * (N * dout - dbeta - x_hat)"),
+    ("bn_variance_term_power", "gamma * s / N * (N * dout - dbeta - x_hat * s**2 * dgamma)"),
+    ("bn_eps_missing_backward", "gamma / np.sqrt(x.var(axis=0)) / N * (N * dout - dbeta - x_hat * dgamma)"),
+    (
+        "bn_eps_outside_root_backward",
+        "gamma / (np.sqrt(x.var(axis=0)) + EPS) / N * (N * dout - dbeta - x_hat * dgamma)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "dx"), SHORT_FORM, ids=[f"{m[0]}-{i}" for i, m in enumerate(SHORT_FORM)])
+def test_a_mistake_in_the_short_form_of_batch_norms_gradient_is_named(name, dx):
+    def forward(x, gamma, beta):
+        s = 1 / np.sqrt(x.var(axis=0) + layers.BATCH_NORM_EPS)
+        x_hat = (x - x.mean(axis=0)) * s
+        return gamma * x_hat + beta, (x, x_hat, gamma, s)
+
+    def backward(dout, cache):
+        x, x_hat, gamma, s = cache
+        dgamma, dbeta = (dout * x_hat).sum(axis=0), dout.sum(axis=0)
+        values = {"x": x, "x_hat": x_hat, "gamma": gamma, "s": s, "dout": dout, "dgamma": dgamma, "dbeta": dbeta}
+        return eval(dx, {"np": np, "EPS": layers.BATCH_NORM_EPS}, values | {"N": len(x)}), dgamma, dbeta
+
+    report = diagnose_operation("batch_norm", forward, backward)
+    assert [(f.place, f.mistake) for f in report.findings] == ([("batch_norm backward: dx", name)] if name else [])
+
+
 def consistent(x, gamma, beta):
     """A wrong forward pass: one scale for all features."""
     centered = x - x.mean(axis=0)
@@ -620,7 +661,7 @@ def test_masks_that_are_no_independent_draws_are_named(draw, name, words):
     [
         ("", "", None),
         ("out = x * mask", "out = x * mask * mask", "dropout_scaled_twice"),
-        ("return dout * mask", "return dout * (mask > 0)", "dropout_not_scaled"),
+        ("return dout * mask", "return dout * (mask > 0)", "dropout_gradient_not_scaled"),
         ("    return x\n", "    return x / 2\n", "dropout_scaled_at_test_time"),
     ],
     ids=["right", "twice", "backward", "test time"],

@@ -256,6 +256,7 @@ SCHEDULES = [
     ("schedule_descent_offset", halves(rising, lambda t, c, n: falling(t - n, c, n), top_falls=True)),
     ("schedule_descent_offset", halves(rising, lambda t, _, n: falling(t, 0, n))),
     ("schedule_falls_to_zero", halves(rising, lambda t, c, n: HIGH - (t - (2 * c + 1) * n) / n * HIGH)),
+    ("schedule_whole_division", halves(lambda t, c, n: LOW + (t - 2 * c * n) // n * (HIGH - LOW), lambda *_: HIGH)),
     ("schedule_rises_from_zero", halves(lambda t, c, n: (t - 2 * c * n) / n * HIGH, falling)),
 ]
 

@@ -22,6 +22,11 @@ def scheduled(height):
     return LOW + height * (HIGH - LOW)
 
 
+def to_zero(rate):
+    """The same height, but over 0 instead of over eta_min."""
+    return (rate - LOW) / (HIGH - LOW) * HIGH
+
+
 def linear(t, T):
     return scheduled(1 - t / T)
 
@@ -158,6 +163,9 @@ OWN = [
     ("one-cycle", "one_cycle_in_the_middle", lambda t, T: one(t, T, 0.5)),
     ("one-cycle", "one_cycle_fall_offset", lambda t, T: one(t, T) if t / T < 0.3 else cosine(t, T)),
     ("one-cycle", "one_cycle_stays", lambda t, T: one(t, T) if t / T < 0.3 else HIGH),
+    ("one-cycle", "one_cycle_fall_offset", lambda t, T: one(t, T) if t / T < 0.3 else cosine(min(t / 0.7, T), T)),
+    ("one-cycle", "one_cycle_falls_to_zero", lambda t, T: one(t, T) if t / T < 0.3 else to_zero(one(t, T))),
+    ("one-cycle", "one_cycle_rises_from_zero", lambda t, T: one(t, T) if t / T >= 0.3 else to_zero(one(t, T))),
     (
         "one-cycle",
         "one_cycle_other_start",
@@ -239,6 +247,96 @@ def test_a_mistake_is_named_in_a_function_whose_arguments_say_nothing():
     cycles = diagnose_schedule(lambda a, b, c, d: cyclical_learning_rate(d + 1, b, a, c), **CYCLES)
     assert decay.findings[0].mistake == "linear_decay_one_early"
     assert cycles.findings[0].mistake == "schedule_one_early"
+
+
+# Functions whose arguments have defaults of their own
+
+
+def warmed_up(t, warmup, T, peak, low):
+    """warmup: how many updates."""
+    return low + (1 + cos(pi * (1 - t / warmup if t < warmup else (t - warmup) / (T - warmup)))) / 2 * (peak - low)
+
+
+OWN_DEFAULTS = {
+    # (what is told, whether the rates begin one update early) -> a function
+    "power": (
+        "linear",
+        lambda e: lambda step, base_lr=HIGH, power=1.0: LOW + (1 - (step + e) / 60) ** power * (base_lr - LOW),
+    ),
+    "a base alone": (
+        "cosine",
+        lambda e: lambda t, total=60, base_lr=HIGH: scheduled((1 + cos(pi * (t + e) / total)) / 2 * base_lr / HIGH),
+    ),
+    "updates of a warm-up": (
+        "one-cycle",
+        lambda e: lambda step, warmup=18, total=60, peak=HIGH, low=LOW: warmed_up(step + e, warmup, total, peak, low),
+    ),
+    "updates of a warm-up that have no default": (
+        "one-cycle",
+        lambda e: lambda step, warmup_steps, total, peak, low: warmed_up(step + e, warmup_steps, total, peak, low),
+    ),
+    "cycles": ("cyclical", lambda e: lambda t, lo=LOW, hi=HIGH, half_cycle=20: triangle(t + e, half_cycle, lo, hi)),
+    "cycles of another length": (
+        "cyclical",
+        lambda e: lambda t, eta_min=1.0, eta_max=2.0, n_s=500: triangle(t + e, n_s, eta_min, eta_max),
+    ),
+    "by keyword": (
+        "cyclical",
+        lambda e: lambda t, *, n_s, eta_min, eta_max=HIGH: triangle(t + e, n_s, eta_min, eta_max),
+    ),
+    "no argument without a default": ("cyclical", lambda e: lambda x=0, n_s=20: triangle(x + e, n_s, LOW, HIGH)),
+}
+
+
+def triangle(t, n_s, low, high):
+    return low + (1 - abs(t % (2 * n_s) / n_s - 1)) * (high - low)
+
+
+@pytest.mark.parametrize("measured", [False, True], ids=["told", "measured"])
+@pytest.mark.parametrize(("kind", "make"), OWN_DEFAULTS.values(), ids=OWN_DEFAULTS)
+def test_right_defaults_of_a_function_are_not_overridden(kind, make, measured):
+    length = {"step_size": 20} if kind == "cyclical" else {"updates": 60}
+    told = {**length, "eta_min": LOW, "eta_max": HIGH, "kind": None if measured else kind}
+    assert diagnose_schedule(make(0), **told).ok
+    report = diagnose_schedule(make(1), **told)
+    assert report.findings[0].mistake.endswith("_one_early"), report
+
+
+def test_a_default_with_a_strange_name_that_differs_from_what_is_told_is_no_mistake():
+    def right(t, half=500, lo=1e-5, hi=1e-1, amount=7):
+        return triangle(t, amount, lo, hi) if half == 500 else 0.0
+
+    assert diagnose_schedule(right, **CYCLES).ok
+    report = diagnose_schedule(lambda t, height=0.9: triangle(t, 20, LOW, HIGH) * height ** (1 + t), **CYCLES)
+    assert report.findings[0].mistake is None
+    assert "it is called with its own height = 0.9" in report.notes
+
+
+def test_what_a_partial_function_has_been_given_stays():
+    report = diagnose_schedule(partial(triangle, n_s=40, low=LOW, high=HIGH), **CYCLES)
+    assert report.findings[0].mistake == "schedule_twice_as_long"
+
+
+def test_names_that_are_plain_are_believed():
+    report = diagnose_schedule(lambda t, n_s, eta_min, eta_max: triangle(t, n_s, eta_max, eta_min), **CYCLES)
+    assert "schedule_bounds_exchanged" in (report.findings[0].mistake, *report.findings[0].equals)
+
+
+def test_arguments_for_which_there_is_nothing_are_said():
+    report = diagnose_schedule(lambda t, a, b, c, d, e: t + a + b + c + d + e, **CYCLES)
+    assert "it has more arguments than can be given to it" in str(report)
+
+
+def test_a_warm_up_of_whole_updates_is_right():
+    """0.3 of 117 updates are 35.1."""
+    report = diagnose_schedule([warmed_up(t, 35, 117, HIGH, LOW) for t in range(117)], **told("one-cycle", 117))
+    assert report.ok, report
+    assert report.notes == ["the warm-up takes whole updates, rounded down"]
+
+
+def test_where_most_rates_are_wrong_the_right_ones_are_said():
+    wrong = [triangle(t, 20, LOW, HIGH) ** (1 if t < 3 else 1.1) for t in range(121)]
+    assert "all entries are wrong but 0, 1, 2" in str(diagnose_schedule(wrong, **CYCLES))
 
 
 # Annealed cycles

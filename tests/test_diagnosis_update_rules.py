@@ -16,6 +16,10 @@ M = "config['beta1'] * config['m'] + (1 - config['beta1']) * dx"
 V = "config['beta2'] * config['v'] + (1 - config['beta2']) * dx ** 2"
 M_HAT = "config['m'] / (1 - config['beta1'] ** config['t'])"
 V_HAT = "config['v'] / (1 - config['beta2'] ** config['t'])"
+M_PILED_UP, V_PILED_UP = "config['beta1'] * config['m'] + dx", "config['beta2'] * config['v'] + dx ** 2"
+REST = f"config['m'] = {M}\n    config['v'] = {V}\n    mb = {M_HAT}\n    vb = {V_HAT}"
+REST_OF_NEITHER = "mb = config['m'] = {}\n    vb = config['v'] = {}"
+NEITHER = "adam_neither_averaged_nor_corrected"
 ADAM_STEP = "return x - config['learning_rate'] * mb /"
 
 MISTAKES = [
@@ -37,6 +41,8 @@ MISTAKES = [
         "next_w = w - config['momentum'] * config['velocity'] + (1 + config['momentum']) * v",
     ),
     ("rmsprop", 1, "rmsprop_not_averaged", "(1 - config['decay_rate']) * dx", "dx"),
+    ("rmsprop", 1, "rmsprop_starts_above_0", "('cache', np.zeros_like(x))", "('cache', np.ones_like(x))"),
+    ("rmsprop", 1, "rmsprop_starts_above_0", "('cache', np.zeros_like(x))", "('cache', dx**2)"),
     (
         "rmsprop",
         1,
@@ -92,6 +98,16 @@ MISTAKES = [
     ),
     ("adam", 1, "adam_betas_exchanged", f"vb = {V_HAT}", f"vb = {V_HAT.replace('beta2', 'beta1')}"),
     ("adam", 1, "adam_not_averaged", M, "config['beta1'] * config['m'] + dx"),
+    ("adam", 1, "adam_not_averaged", f"{M}\n    config['v'] = {V}", f"{M_PILED_UP}\n    config['v'] = {V_PILED_UP}"),
+    (
+        "adam",
+        2,
+        NEITHER,
+        f"{M}\n    config['v'] = {V}\n    mb = {M_HAT}",
+        f"{M_PILED_UP}\n    config['v'] = {V}\n    mb = config['m']",
+    ),
+    ("adam", 1, NEITHER, REST, REST_OF_NEITHER.format(M_PILED_UP, V)),
+    ("adam", 1, NEITHER, REST, REST_OF_NEITHER.format(M, V_PILED_UP)),
     ("adam", 1, "adam_not_squared", V, V.replace(" ** 2", "")),
     ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('m')\n    {ADAM_STEP}"),
     ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('v')\n    {ADAM_STEP}"),

@@ -14,14 +14,12 @@ from manual_mlp.adapters.reading import absent, reading_of
 from manual_mlp.adapters.roles import returned_names, role_of
 from manual_mlp.diagnosis import diagnose_schedule
 from manual_mlp.diagnosis.report import Report
-from manual_mlp.diagnosis.schedule import meaning
 
 STEP_SIZE, ETA_MIN, ETA_MAX = 20, 1e-5, 1e-1
 KNOWN = dict.fromkeys(("etamin", "mineta", "minlr", "lrmin", "lowerlr", "baselr"), ETA_MIN)
 KNOWN |= dict.fromkeys(("etamax", "maxeta", "maxlr", "lrmax", "upperlr"), ETA_MAX)
 KNOWN |= dict.fromkeys(("ns", "stepsize"), STEP_SIZE)
 UPDATES = ("t", "step", "iter", "iteration", "updates", "updatestep", "timestep")
-NAMED = ("step", "n_s", "eta_min", "eta_max")
 
 
 def schedule(program: Program, part: Part, network: Network | None) -> Report:
@@ -32,10 +30,6 @@ def schedule(program: Program, part: Part, network: Network | None) -> Report:
         return rate_in(program.guard.call(part.title, function, *values, **named), part)
 
     signature = inspect.signature(function)
-    if any(name not in NAMED for name in map(meaning, signature.parameters)):  # their order is tried
-        signature = signature.replace(
-            parameters=[p.replace(name=f"argument{number}") for number, p in enumerate(signature.parameters.values())]
-        )
     theirs.__signature__ = signature  # type: ignore[attr-defined]
     by_name = named_schedule(part, theirs)
     report = diagnose_schedule(by_name or theirs, step_size=STEP_SIZE, eta_min=ETA_MIN, eta_max=ETA_MAX)

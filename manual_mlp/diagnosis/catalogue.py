@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from manual_mlp.diagnosis.mistakes.batch_norm import BATCH_NORM
 from manual_mlp.diagnosis.mistakes.batch_norm_backward import BATCH_NORM_BACKWARD
+from manual_mlp.diagnosis.mistakes.batch_norm_parameters import BATCH_NORM_PARAMETERS
 from manual_mlp.diagnosis.mistakes.batch_statistics import BATCH_STATISTICS
 from manual_mlp.diagnosis.mistakes.decays import DECAYS
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK, DROPOUT_TEST
@@ -21,7 +22,7 @@ from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
 from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
 from manual_mlp.diagnosis.mistakes.update_rules import UPDATE_RULES
 
-NETWORK = [*LINEAR, *RELU, *BATCH_NORM, *BATCH_NORM_BACKWARD, *SOFTMAX, *SCORES, *L2_PENALTY]
+NETWORK = [*LINEAR, *RELU, *BATCH_NORM, *BATCH_NORM_PARAMETERS, *BATCH_NORM_BACKWARD, *SOFTMAX, *SCORES, *L2_PENALTY]
 CATALOGUE = [
     *NETWORK,
     *BATCH_NORM_TEST,

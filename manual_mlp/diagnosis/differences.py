@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from manual_mlp.layers import Array
 
@@ -15,14 +16,15 @@ def described(here: Sequence[Pair], everywhere: Sequence[Pair], tolerance: float
     circumstances, of all problems.
     """
     start = "wrong, and none of the known mistakes explains the numbers"
-    remarks = [circumstance(everywhere, tolerance)]
+    when = circumstance(everywhere, tolerance)
+    remarks = [when]
     wrong = [pair for pair in here if not close(*pair[:3], tolerance)]
     remarks += [
         shape(wrong)
         or not_finite(wrong)
         or rounded(wrong)
         or not_zero(wrong)
-        or number(wrong)
+        or number(wrong, at_all_times=not when)
         or factor(wrong, tolerance)
         or transposed(wrong, tolerance)
         or part(wrong, tolerance)
@@ -64,13 +66,14 @@ def not_zero(wrong: Sequence[Pair]) -> str:
     return ""
 
 
-def number(wrong: Sequence[Pair]) -> str:
+def number(wrong: Sequence[Pair], at_all_times: bool) -> str:
     """Of one number, a constant difference; and no factor, unless it is the same for all problems."""
     if any(observed.ndim for observed, *_ in wrong) or len(wrong) < 2:
         return ""
     more = [float(observed - expected) for observed, expected, *_ in wrong]
     if np.ptp(more) <= 1e-6 * max(np.abs(more)):
-        return f"it is {abs(more[0]):.6g} too {'large' if more[0] > 0 else 'small'}, whatever the batch"
+        too = f"it is {abs(more[0]):.6g} too {'large' if more[0] > 0 else 'small'}"
+        return f"{too}, whatever batch and l2" if at_all_times else too
     return ""
 
 
@@ -118,18 +121,24 @@ def transposed(wrong: Sequence[Pair], tolerance: float) -> str:
 def part(wrong: Sequence[Pair], tolerance: float) -> str:
     """Whole rows or columns that are wrong while the others are right."""
     for axis, name in ((1, "rows"), (0, "columns")):
-        shares = []
+        wrong_lines = []
         for observed, expected, scale, _ in wrong:
             off = np.abs(observed - expected) > tolerance * scale
             lines = off.any(axis=axis) if off.ndim == 2 else off
             if off.ndim == 0 or lines.all():
                 break
-            shares.append(np.flatnonzero(lines))
+            wrong_lines.append(lines)
         else:
-            first = ", ".join(map(str, shares[0][:5]))
-            what = name if wrong[0][0].ndim == 2 else "entries"
-            return f"only some {what} are wrong, such as {first}"
+            what, lines = name if wrong[0][0].ndim == 2 else "entries", wrong_lines[0]
+            if lines.mean() > 0.5:
+                return f"all {what} are wrong but {some(~lines)}"
+            return f"only some {what} are wrong, such as {some(lines)}"
     return ""
+
+
+def some(chosen: ArrayLike) -> str:
+    first = [str(number) for number in np.flatnonzero(chosen)[:6]]
+    return ", ".join([*first[:5], "..."] if len(first) > 5 else first)
 
 
 def circumstance(pairs: Sequence[Pair], tolerance: float) -> str:
@@ -140,8 +149,11 @@ def circumstance(pairs: Sequence[Pair], tolerance: float) -> str:
         return ""
     if all(at.get("l2", 0) == 0 for at in right) and all(at.get("l2", 0) > 0 for at in wrong):
         return "only when l2 > 0"
-    sizes = {at.get("n") for at in right}
-    if len(sizes) == 1 and all(at.get("n") not in sizes for at in wrong):
-        (n,) = sizes
-        return f"only when n differs from {n:g}"
+    telling = []  # two that changed together in what was asked are named both
+    for name in ("n", "l2"):
+        values = {at.get(name) for at in right}
+        if len(values) == 1 and all(at.get(name) not in values for at in wrong):
+            telling += [f"{name} differs from {value:g}" for value in values if value is not None]
+    if telling:
+        return f"only when {' or '.join(telling)}"
     return "not for every batch"

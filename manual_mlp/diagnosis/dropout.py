@@ -16,7 +16,7 @@ from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import Array
 
 MOST_SIGMAS = 6.0  # of the sampling error of a share
-BY_CHANCE = math.log(1e-10)  # a right mask is accused less often
+BY_CHANCE = math.log(1e-9)  # right masks are accused less often, all comparisons of them taken together
 CLOSE = 0.05  # how well a share must be known to tell what it is instead
 LINK = f"{DERIVATIONS}#dropout"
 DRAWN = "mask = rng.random(x.shape) >= p"
@@ -57,15 +57,16 @@ def shared_draw(place: str, calls: Sequence[Sequence[Array]]) -> Finding | None:
     share = kept / sum(mask.size for masks in calls for mask in masks)
     if share in (0, 1):  # nothing is drawn
         return None
+    limit = BY_CHANCE - math.log(2 * len(calls[0]) + math.comb(len(calls) * len(calls[0]), 2))  # of so many comparisons
     for of_a_layer in zip(*calls, strict=True):
         images = all((mask == mask[:1]).all() for mask in of_a_layer)
         units = all((mask == mask[:, :1]).all() for mask in of_a_layer)
         shapes = [mask.shape for mask in of_a_layer]
         by_chance = [sum(w * alike(n, share) for n, w in (shape[::step] for shape in shapes)) for step in (1, -1)]
         sentence = ""
-        if images and by_chance[0] < BY_CHANCE:
+        if images and by_chance[0] < limit:
             sentence = "one number decides about the whole batch" if units else "every image has the same mask"
-        elif units and by_chance[1] < BY_CHANCE:
+        elif units and by_chance[1] < limit:
             sentence = "all units of an image are kept or dropped together"
         if sentence:
             sentence += ": draw as many numbers as x has"
@@ -73,7 +74,7 @@ def shared_draw(place: str, calls: Sequence[Sequence[Array]]) -> Finding | None:
     for (one, masks), (other, others) in itertools.combinations_with_replacement(enumerate(calls), 2):
         for (layer, mask), (above, same) in itertools.product(enumerate(masks, 1), enumerate(others, 1)):
             size = min(mask.size, same.size)
-            if (one, layer) >= (other, above) or size * alike(2, share) > BY_CHANCE:
+            if (one, layer) >= (other, above) or size * alike(2, share) > limit:
                 continue
             if (mask.ravel()[:size] == same.ravel()[:size]).all():
                 again = one != other  # right where the seed is set for a gradient check

@@ -19,6 +19,7 @@ from manual_mlp.diagnosis.report import Finding
 MOST_FINDINGS = 6
 MOST_PAIRS = 6000  # a second or two
 MOST_VARIANTS = 100  # of one pair
+NEAR = 10  # tolerances: another mistake that is no further off might be meant as well
 
 
 def explain(comparison: Comparison, candidates: Sequence[Planted]) -> tuple[list[Finding], list[str], list[str]]:
@@ -97,7 +98,8 @@ def best_of(
     # of equals the simplest, then the first in the catalogue
     reach, _, best = max(fitting, key=lambda fit: (fit[0], -len(fit[2].lines)))
     equals = dict.fromkeys(c.mistake for other, _, c in fitting if other == reach and c.mistake is not best.mistake)
-    others = {mistake: off for mistake, off in rejected.items() if mistake is not best.mistake}
+    near = NEAR * comparison.tolerance
+    others = {mistake: off for mistake, off in rejected.items() if mistake is not best.mistake and off <= near}
     following = None if equals else min(others, key=lambda mistake: others[mistake], default=None)
     return Found([best], others[following] if following else np.inf, following, list(equals))
 

@@ -136,9 +136,6 @@ def wrong_std(name: str, weights: Mapping[str, Array], off: list[str], wanted: M
     start = f"the standard deviation is {spread:.4g}, it must be {wanted[name]:.4g}"
     if not ranked:
         return finding(name, f"{start}; none of the known slips", None, wanted[name])
-    others = [key for key in known if key != ranked[0]]
-    relative = {key: abs(spread / std(fans[name]) - 1) for key, std in known.items()}
-    nearest = min(others, key=lambda key: relative[key])
     also = "".join(f"; or {STDS[key][0]}" for key in ranked[1:])
     also += " (the layers are too small to tell)" if also else ""
     return Finding(
@@ -147,9 +144,7 @@ def wrong_std(name: str, weights: Mapping[str, Array], off: list[str], wanted: M
         ranked[0],
         formula=f"N(0, std²) with std = {wanted[name]:.4g}",
         link=link(),
-        residual=relative[ranked[0]],
-        next_best=relative[nearest],
-        next_sentence=STDS[nearest][0],
+        residual=abs(spread / known[ranked[0]](fans[name]) - 1),
     )
 
 

@@ -22,6 +22,7 @@ from manual_mlp.diagnosis.comparison import Comparison, InOrder, Numbers, Plante
 from manual_mlp.diagnosis.dropout import read_masks, shared_draw, wrong_share
 from manual_mlp.diagnosis.epsilon import EPS, TINY, eps_note, settle
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
+from manual_mlp.diagnosis.own_penalty import with_own_l2
 from manual_mlp.diagnosis.precision import is_single, tolerance_for
 from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2
 from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
@@ -105,7 +106,7 @@ def diagnose(
         batches = [replace(b, dropout=b.dropout and b.dropout._replace(p=p)) for b in batches]
     findings, agreeing, unjudged, notes = settled(batches, observed, names, eps, tolerance)
     findings = [replace(finding, remark=finding.mistake in RIGHT_AT_USUAL_SCORES) for finding in findings]
-    if unpenalized:
+    if unpenalized and not any(finding.mistake == "penalty_hard_coded" for finding in findings):
         notes.append("it has no penalty: l2 changes nothing, and is 0 here")
     order = {title: number for number, title in enumerate(titles_of(names, parameters).values())}
     findings = sorted([*broken.values(), *findings], key=lambda f: (f.remark, order.get(f.place, -1)))
@@ -252,6 +253,7 @@ def settled(
     if tolerance is None:
         tolerance = tolerance_for(observed)
     normalized = names[0].gamma in batches[0].parameters
+    batches = with_own_l2(batches, observed, names)
     candidates = everywhere(possible(batches), len(names), normalized, batches[0].skips)
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
     memories = [Memory() for _ in batches]

@@ -26,6 +26,7 @@ class Batch:
     relu_first: bool = False
     skips: tuple[int, ...] = ()
     label_smoothing: float = 0.0
+    own_l2: float = np.nan  # that of a program which does not heed the l2 it is given
 
 
 class Memory:
@@ -95,7 +96,7 @@ def forward_pass(
 
 def penalty(batch: Batch, layer: LayerNames, lines: Mapping[str, Line]) -> Values:
     p, zero = batch.parameters, np.zeros(1)
-    v = Values(W=p[layer.weight], b=p[layer.bias], l2=batch.l2, n=len(batch.x))
+    v = Values(W=p[layer.weight], b=p[layer.bias], l2=batch.l2, own_l2=batch.own_l2, n=len(batch.x))
     v.gamma, v.beta = p.get(layer.gamma, zero), p.get(layer.beta, zero)
     return compute("l2_penalty", "forward", v, lines)
 
@@ -174,7 +175,8 @@ def gradients_of(
 def layer_backward(forward: Values, dout: Array, lines: Mapping[str, Line]) -> Values:
     """Every operation of one layer with its gradients, and `.dx`; what the forward pass computed stays as it is."""
     v = Values(**vars(forward))
-    for operation in reversed(v.order):
+    order = lines["layer.order_backward"](v) if "layer.order_backward" in lines else v.order
+    for operation in reversed(order):
         values = Values(**vars(getattr(v, operation)) | {"dout": dout, "layer": v})
         setattr(v, operation, compute(operation, "backward", values, lines))
         dout = values.dx

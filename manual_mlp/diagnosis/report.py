@@ -22,7 +22,7 @@ class Finding:
     formula: str = ""  # what should stand there
     link: str = ""  # the page that derives it
     residual: float = float("nan")  # what the mistake leaves unexplained, relative to the place's largest value
-    next_best: float = float("inf")  # the same for the best of all others that leave right what is right
+    next_best: float = float("inf")  # the same for the best of all others that leave right what is right, if it is near
     next_sentence: str = ""  # that other one, in words
     equals: tuple[str, ...] = ()  # other mistakes that give the same numbers
     remark: bool = False  # at extreme inputs alone

@@ -1,9 +1,9 @@
 """A learning-rate schedule beside the one that is meant: cycles, linear decay, cosine decay, one cycle."""
 
-import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.schedule_kinds import KINDS, Kind, KindName
+from manual_mlp.diagnosis.schedule_readings import Reading, readings
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.diagnosis.textbook import Line, Values, compute
+from manual_mlp.layers import Array
 
 Steps = NDArray[np.int64]
 Rates = NDArray[np.floating]
@@ -23,15 +25,7 @@ Rates = NDArray[np.floating]
 EXACT = 1e-6  # of eta_max; float32 is enough for a learning rate
 MOST_ASKED = 400  # updates; of a longer schedule a function is asked for the ends, the turns and some between
 MOST_PAIRED = 20  # ways to call it that are searched for two mistakes at once
-NAMES = {  # what an argument is, by a part of its name
-    "updates": ("updates", "total", "t_max", "tmax", "max_iter", "max_step", "num_step", "n_steps", "horizon"),
-    "warmup": ("warm", "pct"),
-    "annealing": ("anneal",),
-    "n_s": ("n_s", "ns", "step_size", "stepsize", "half"),
-    "eta_min": ("min", "base", "low"),
-    "eta_max": ("max", "high", "peak"),
-    "step": ("t", "step", "iter", "i", "update", "k", "epoch"),
-}
+MOST_READ = 200  # ways to call it that are tried
 
 
 def diagnose_schedule(
@@ -50,7 +44,8 @@ def diagnose_schedule(
     """Is this the learning rate that is meant, and if not, what is wrong with it?
 
     schedule    a function of the update number, and of what else stands here in any order where it has such arguments;
-                or a list with the learning rate of one update after the other. A function may count from 1.
+                or a list with the learning rate of one update after the other. A function may count from 1. Defaults
+                of its own that are right are left alone.
     kind        "cyclical", "linear", "cosine" or "one-cycle", as in schedules.py; None: cycles where a step_size is
                 given, with updates that one of the others which fits
     step_size   n_s, half a cycle
@@ -78,16 +73,17 @@ def diagnose_schedule(
     failures: list[Finding] = []
     for one in meant:
         try:
-            trials += trials_of(one, schedule, given, epoch, cycles)
+            for trial in trials_of(one, schedule, given, epoch, cycles):
+                if trial.right:
+                    notes = [*trial.notes, *([f"it is {trial.kind.title}"] if len(meant) > 1 else [])]
+                    return Report("schedule", agreeing=["schedule"], notes=notes)
+                if not trial.called.reading.guessed:
+                    trials.append(trial)
         except Unusable as unusable:
             failures.append(unusable.finding)
     if not trials:
         return Report("schedule", failures[:1])
-    for trial in trials:
-        if trial.right:
-            notes = [*trial.notes, *([f"it is {trial.kind.title}"] if len(meant) > 1 else [])]
-            return Report("schedule", agreeing=["schedule"], notes=notes)
-    trials.sort(key=lambda trial: (bool(np.ptp(trial.etas) == 0), bool(trial.notes)))  # the plainest first
+    trials.sort(key=lambda trial: (bool(np.ptp(trial.called.etas) == 0), bool(trial.notes)))  # the plainest first
     named = next((trial for trial in trials if trial.one_mistake), None)
     if named is not None:
         return named.report()
@@ -110,25 +106,34 @@ def names_of_kinds(kind: KindName | None, given: Mapping[str, Any]) -> list[Kind
 
 
 @dataclass(frozen=True)
+class Called:
+    """The learning rates of these updates, counted from 0; of a function, how it was called for them."""
+
+    steps: Steps
+    etas: Rates
+    reading: Reading
+    first: int  # what the function calls the first update
+
+
+@dataclass(frozen=True)
 class Trial:
     """One way to read the learning rates: the kind, the form in which it is written, how the function was called."""
 
     kind: Kind
     form: Mapping[str, Line]
-    steps: Steps
-    etas: Rates
+    called: Called
     values: Mapping[str, Any]
     notes: Sequence[str]
 
     def predict(self, planted: Sequence[Planted], _: int) -> Numbers:
-        v = Values(step=self.steps, **self.values)
+        v = Values(step=self.called.steps, **self.values)
         lines = {**self.form, **lines_at(planted)}
         return {"eta": np.asarray(compute(self.kind.operation, "forward", v, lines).eta, np.float64)}
 
     @property
     def comparison(self) -> Comparison:
         scales, titles = [{"eta": self.values["eta_max"]}], {"eta": "schedule"}
-        return Comparison(["eta"], [{"eta": self.etas}], scales, self.predict, EXACT, titles, [{}])
+        return Comparison(["eta"], [{"eta": self.called.etas}], scales, self.predict, EXACT, titles, [{}])
 
     @property
     def candidates(self) -> list[Planted]:
@@ -149,9 +154,11 @@ class Trial:
     def report(self) -> Report:
         findings, agreeing, _ = explain(self.comparison, self.candidates)
         right = self.comparison.predicted([], 0)["eta"]
-        first = int(np.flatnonzero(~(np.abs(self.etas - right) <= EXACT * self.values["eta_max"]))[0])
-        where = f"from update {self.steps[first]} on, where eta is {self.etas[first]:.6g}"
-        return Report("schedule", [replace(f, where=where) for f in findings], agreeing, notes=self.notes)
+        steps, etas = self.called.steps, self.called.etas
+        first = int(np.flatnonzero(~(np.abs(etas - right) <= EXACT * self.values["eta_max"]))[0])
+        where = f"from update {steps[first]} on, where eta is {etas[first]:.6g}"
+        notes = [*self.notes, *filter(None, [self.called.reading.note])]
+        return Report("schedule", [replace(f, where=where) for f in findings], agreeing, notes=notes)
 
 
 def trials_of(
@@ -163,11 +170,12 @@ def trials_of(
 ) -> Iterator[Trial]:
     values = {name: given[name] for name in kind.arguments if name in given}
     count = 2 * cycles * values["n_s"] + 1 if "n_s" in values else values["updates"]
-    for note, steps, etas in arrangements(schedule, asked(count, values), values):
-        for measured in annealings(steps, etas, values):
+    for called in calls(schedule, asked(count, values), values):
+        counted = "the function counts updates from 1" if called.first else ""
+        for measured in annealings(called.steps, called.etas, values):
             for form_note, form in kind.forms.items():
-                notes = [said for said in (note, annealing_note(measured), form_note) if said]
-                trial = Trial(kind, form, steps, etas, {**values, **measured, **epoch}, notes)
+                notes = [said for said in (counted, annealing_note(measured), form_note) if said]
+                trial = Trial(kind, form, called, {**values, **measured, **epoch}, notes)
                 if trial.comparison.predicted([], 0):  # not without the updates of an epoch that it is made of
                     yield trial
 
@@ -200,60 +208,37 @@ def annealing_note(measured: Mapping[str, float]) -> str:
     return f"from cycle to cycle it is annealed by {annealing:.4g}" if annealing != 1 else ""
 
 
-def arrangements(
-    schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: Mapping[str, Any]
-) -> Iterator[tuple[str, Steps, Rates]]:
+def calls(schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: Mapping[str, Any]) -> Iterator[Called]:
     """The learning rates under every way to call the function: first as its argument names say, counted from 0."""
     if not callable(schedule):
         etas, _ = numbers("schedule", schedule, (np.size(schedule),))
         if etas.ndim != 1 or len(etas) < 2:
             raise Unusable("schedule", "wrong_shape", f"its shape is {etas.shape}; it must be (T,), a rate an update")
         etas = etas[: int(steps[-1]) + 2]
-        yield "", np.arange(len(etas)), etas
+        yield Called(np.arange(len(etas)), etas, Reading((), {}), 0)
         return
     failure: Unusable | None = None
     worked = False
-    for order in orders(schedule, list(values)):
+    for reading in itertools.islice(readings(schedule, list(values)), MOST_READ):
         for first in (0, 1):
             try:
-                rates = [
-                    numbers("schedule", call("schedule", schedule, *arguments(order, step + first, values)), ())[0]
-                    for step in steps.tolist()
-                ]
+                rates = [rate(schedule, *reading.arguments(step + first, values)) for step in steps.tolist()]
             except Unusable as unusable:
                 failure = failure or unusable
                 continue
-            worked = True
-            yield ("the function counts updates from 1" if first else ""), steps, np.array(rates, np.float64)
-    if not worked and failure is not None:
-        raise failure
+            worked = worked or not reading.guessed
+            yield Called(steps, np.array(rates, np.float64), reading, first)
+    if not worked:
+        raise failure or too_many_arguments(values)
 
 
-def arguments(order: Sequence[str], step: int, values: Mapping[str, Any]) -> list[Any]:
-    return [step if what == "step" else values[what] for what in order]
+def rate(schedule: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Array:
+    return numbers("schedule", call("schedule", partial(schedule, **named), *arguments), ())[0]
 
 
-def orders(schedule: Callable[..., Any], known: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """What each argument may be: as the names say, then every permutation."""
-    try:
-        parameters = list(inspect.signature(schedule).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    count = min(max(1, len(positional)), 1 + len(known))
-    meanings = tuple(meaning(p.name) for p in positional[:count])
-    seen = set()
-    if "step" in meanings and len(set(meanings)) == count and set(meanings) <= {"step", *known}:
-        seen.add(meanings)
-        yield meanings
-    for order in itertools.permutations(("step", *known), count):
-        if "step" in order and order not in seen:
-            yield order
-
-
-def meaning(name: str) -> str:
-    name = name.lower()
-    for what, parts in NAMES.items():
-        if any(name == part or (len(part) > 2 and part in name) for part in parts):
-            return what
-    return name
+def too_many_arguments(values: Mapping[str, Any]) -> Unusable:
+    known = ", ".join(values)
+    sentence = (
+        f"it has more arguments than can be given to it: the number of the update, {known}; give the others a default"
+    )
+    return Unusable("schedule", "raises", sentence)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from manual_mlp.diagnosis.mistakes.decays import DECAYS
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.schedule import SCHEDULE
@@ -75,7 +77,11 @@ KINDS: dict[KindName, Kind] = {
             "as torch's OneCycleLR counts it, eta_min falls on the last update, eta_max one before warmup T": {
                 "part": lambda v: v.t / (v.updates - 1),
                 "top": lambda v: (v.warmup * v.updates - 1) / (v.updates - 1),
-            }
+            },
+            "the warm-up takes whole updates, rounded down": {
+                "top": lambda v: np.floor(v.warmup * v.updates) / v.updates
+            },
+            "the warm-up takes whole updates, rounded up": {"top": lambda v: np.ceil(v.warmup * v.updates) / v.updates},
         },
     ),
 }

@@ -1,6 +1,7 @@
 """Mistakes of Adam, with and without decoupled weight decay."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,14 @@ MOMENTS = (
 EPS_INSIDE_ROOT = "eps is added inside the root, where 1e-8 counts like 1e-4 outside of it: small gradients move less"
 adam = mistakes_in("adam", MOMENTS, "adam")
 adamw = mistakes_in("adamw", f"{MOMENTS} - eta decay w", "adam")
+
+
+def mean_not_averaged(v: Any) -> Any:
+    return v.beta1 * v.m + v.seen
+
+
+def square_not_averaged(v: Any) -> Any:
+    return v.beta2 * v.v + v.seen**2
 
 
 def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
@@ -81,8 +90,23 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
         mistake(
             f"{rule}_not_averaged",
             "the factor 1 - beta is missing in m or v",
-            {"mean": lambda v: v.beta1 * v.m + v.seen},
-            {"mean_square": lambda v: v.beta2 * v.v + v.seen**2},
+            {"mean": mean_not_averaged},
+            {"mean_square": square_not_averaged},
+            {"mean": mean_not_averaged, "mean_square": square_not_averaged},
+        ),
+        mistake(
+            f"{rule}_neither_averaged_nor_corrected",
+            "the factor 1 - beta is missing in m or v, and so is the bias correction",
+            {"mean": mean_not_averaged, "m_hat": lambda v: v.mean},
+            {"mean_square": square_not_averaged, "v_hat": lambda v: v.mean_square},
+            *(
+                {**moments, "m_hat": lambda v: v.mean, "v_hat": lambda v: v.mean_square}
+                for moments in (
+                    {"mean": mean_not_averaged},
+                    {"mean_square": square_not_averaged},
+                    {"mean": mean_not_averaged, "mean_square": square_not_averaged},
+                )
+            ),
         ),
         mistake(
             f"{rule}_not_squared",
@@ -104,15 +128,38 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
     ]
 
 
+def of_the_decay(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
+    """What AdamW's decay may be instead, in the rule itself and in what its first step makes of a network."""
+    return [
+        mistake(
+            f"{rule}_decay_in_gradient",
+            "the decay is part of the gradient and goes through both moments: it is Adam with an l2 penalty",
+            {"seen": lambda v: v.gradient + v.weight_decay * v.value, "decay": lambda v: 0 * v.value},
+            {"seen": lambda v: v.gradient + 2 * v.weight_decay * v.value, "decay": lambda v: 0 * v.value},
+        ),
+        mistake(
+            f"{rule}_decay_not_times_eta",
+            "the decay is not multiplied by eta",
+            {"decay": lambda v: v.weight_decay * v.value},
+        ),
+        mistake(f"{rule}_decay_missing", "the weights do not decay", {"decay": lambda v: 0 * v.value}),
+        mistake(
+            f"{rule}_decay_sign",
+            "the decay makes the weights grow: it has the wrong sign",
+            {"decay": lambda v: -v.eta * v.weight_decay * v.value},
+        ),
+        mistake(
+            f"{rule}_decay_with_two",
+            "the decay has a factor 2, as the gradient of an l2 penalty has",
+            {"decay": lambda v: 2 * v.eta * v.weight_decay * v.value},
+        ),
+    ]
+
+
 ADAM = [
     *of_the_moments(adam, "adam"),
     *of_the_moments(adamw, "adamw"),
-    adamw(
-        "adamw_decay_in_gradient",
-        "the decay is part of the gradient and goes through both moments: it is Adam with an l2 penalty",
-        {"seen": lambda v: v.gradient + v.weight_decay * v.value, "decay": lambda v: 0 * v.value},
-        {"seen": lambda v: v.gradient + 2 * v.weight_decay * v.value, "decay": lambda v: 0 * v.value},
-    ),
+    *of_the_decay(adamw, "adamw"),
     adamw(
         "adamw_decay_twice",
         "the weights decay twice: beside the step and through the gradient",
@@ -120,25 +167,9 @@ ADAM = [
         {"seen": lambda v: v.gradient + 2 * v.weight_decay * v.value},
     ),
     adamw(
-        "adamw_decay_not_times_eta",
-        "the decay is not multiplied by eta",
-        {"decay": lambda v: v.weight_decay * v.value},
-    ),
-    adamw(
         "adamw_decay_divided_by_root",
         "the decay is divided by the root with m; it stands beside the step",
         {"decay": lambda v: v.eta * v.weight_decay * v.value / (np.sqrt(v.v_hat) + v.eps)},
-    ),
-    adamw("adamw_decay_missing", "the weights do not decay", {"decay": lambda v: 0 * v.value}),
-    adamw(
-        "adamw_decay_sign",
-        "the decay makes the weights grow: it has the wrong sign",
-        {"decay": lambda v: -v.eta * v.weight_decay * v.value},
-    ),
-    adamw(
-        "adamw_decay_with_two",
-        "the decay has a factor 2, as the gradient of an l2 penalty has",
-        {"decay": lambda v: 2 * v.eta * v.weight_decay * v.value},
     ),
     adamw(
         "adamw_decay_of_gradient",

@@ -1,5 +1,5 @@
 """Mistakes of batch normalization in the forward pass in training mode, and of where in a layer it stands; those of its
-gradients are in batch_norm_backward.py.
+gradients are in batch_norm_parameters.py and batch_norm_backward.py.
 """
 
 import numpy as np

@@ -1,130 +1,13 @@
-"""Mistakes of batch normalization's backward pass."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Mistakes of batch normalization's dx; those of the gradients of gamma and beta are in batch_norm_parameters.py."""
 
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.mistake import known
-from manual_mlp.diagnosis.textbook import Line
+from manual_mlp.diagnosis.mistakes.batch_norm_parameters import simplified
+from manual_mlp.diagnosis.mistakes.mistake import exchanged, known
 
 BATCH_NORM_DX = "dx = inv_std (dx̂ - meanₙ(dx̂) - x̂ meanₙ(dx̂ x̂)), dx̂ = gamma dout"
 
-
-def simplified(v: Any) -> Any:
-    """dx in the form that uses dgamma and dbeta: a wrong one of these spoils it."""
-    n = len(v.x)
-    return v.gamma * v.inv_std * (v.dout - v.dbeta / n - v.x_hat * v.dgamma / n)
-
-
-def either_form(**lines: Line) -> tuple[Mapping[str, Line], ...]:
-    """A wrong dgamma or dbeta leaves dx right in one of its two forms, and spoils it in the other."""
-    planted = {f"batch_norm.{line}": formula for line, formula in lines.items()}
-    return planted, planted | {"batch_norm.dx": simplified}
-
-
 BATCH_NORM_BACKWARD = [
-    known(
-        "bn_gradients_exchanged",
-        "the gradients of gamma and beta are exchanged",
-        "dgamma = Σₙ dout[n] x̂[n], dbeta = Σₙ dout[n]",
-        "batch-normalization",
-        {
-            "batch_norm.dgamma": lambda v: v.dout.sum(axis=0),
-            "batch_norm.dbeta": lambda v: (v.dout * v.x_hat).sum(axis=0),
-        },
-    ),
-    known(
-        "bn_dgamma_from_x",
-        "gamma's gradient is taken with the input x instead of the normalized x̂",
-        "dgamma = Σₙ dout[n] x̂[n]",
-        "batch-normalization",
-        *either_form(dgamma=lambda v: (v.dout * v.x).sum(axis=0)),
-        *either_form(dgamma=lambda v: (v.dout * v.centered).sum(axis=0)),
-    ),
-    known(
-        "bn_dgamma_from_out",
-        "gamma's gradient is taken with the output instead of the normalized x̂",
-        "dgamma = Σₙ dout[n] x̂[n]",
-        "batch-normalization",
-        *either_form(dgamma=lambda v: (v.dout * v.out).sum(axis=0)),
-        *either_form(dgamma=lambda v: (v.dout * v.x_hat * v.gamma).sum(axis=0)),
-    ),
-    known(
-        "bn_parameter_gradients_after_gamma",
-        "the gradients of gamma and beta are taken after dout was multiplied by gamma",
-        "dgamma = Σₙ dout[n] x̂[n], dbeta = Σₙ dout[n], before dx̂ = gamma dout",
-        "batch-normalization",
-        {
-            "batch_norm.dgamma": lambda v: (v.dout * v.gamma * v.x_hat).sum(axis=0),
-            "batch_norm.dbeta": lambda v: (v.dout * v.gamma).sum(axis=0),
-        },
-        {"batch_norm.dbeta": lambda v: (v.dout * v.gamma).sum(axis=0)},
-    ),
-    known(
-        "bn_dgamma_averaged",
-        "gamma's gradient is averaged over the batch instead of summed",
-        "dgamma = Σₙ dout[n] x̂[n]",
-        "batch-normalization",
-        *either_form(dgamma=lambda v: (v.dout * v.x_hat).mean(axis=0)),
-    ),
-    known(
-        "bn_dbeta_averaged",
-        "beta's gradient is averaged over the batch instead of summed",
-        "dbeta = Σₙ dout[n]",
-        "batch-normalization",
-        *either_form(dbeta=lambda v: v.dout.mean(axis=0)),
-    ),
-    known(
-        "bn_parameter_gradients_averaged",
-        "the gradients of gamma and beta are averaged over the batch instead of summed",
-        "dgamma = Σₙ dout[n] x̂[n], dbeta = Σₙ dout[n]; 1/N is in the upstream gradient already",
-        "batch-normalization",
-        *either_form(dgamma=lambda v: (v.dout * v.x_hat).mean(axis=0), dbeta=lambda v: v.dout.mean(axis=0)),
-    ),
-    known(
-        "bn_parameter_gradients_not_averaged",
-        "the gradients of gamma and beta, or one of them, are not divided by the batch size, other gradients are",
-        "dgamma = Σₙ dout[n] x̂[n], dbeta = Σₙ dout[n], with 1/N in dout: dlogits = (p - onehot(y)) / N",
-        "batch-normalization",
-        {
-            "batch_norm.dgamma": lambda v: len(v.x) * (v.dout * v.x_hat).sum(axis=0),
-            "batch_norm.dbeta": lambda v: len(v.x) * v.dout.sum(axis=0),
-        },
-        {"batch_norm.dgamma": lambda v: len(v.x) * (v.dout * v.x_hat).sum(axis=0)},
-        {"batch_norm.dbeta": lambda v: len(v.x) * v.dout.sum(axis=0)},
-        network=True,
-    ),
-    known(
-        "bn_parameter_gradients_wrong_axis",
-        "the gradients of gamma and beta are summed over the wrong axis",
-        "dgamma = Σₙ dout[n] x̂[n], dbeta = Σₙ dout[n], with images as rows .sum(axis=0)",
-        "batch-normalization",
-        {
-            "batch_norm.dgamma": lambda v: (v.dout * v.x_hat).sum(axis=1),
-            "batch_norm.dbeta": lambda v: v.dout.sum(axis=1),
-        },
-        {"batch_norm.dgamma": lambda v: (v.dout * v.x_hat).sum(axis=1)},
-        {"batch_norm.dbeta": lambda v: v.dout.sum(axis=1)},
-        {"batch_norm.dbeta": lambda v: np.full(len(v.beta), v.dout.sum())},
-        {"batch_norm.dbeta": lambda v: v.dout.sum()},
-        {"batch_norm.dgamma": lambda v: np.full(len(v.beta), (v.dout * v.x_hat).sum())},
-        {"batch_norm.dgamma": lambda v: (v.dout * v.x_hat).sum()},
-    ),
-    known(
-        "bn_dgamma_missing",
-        "gamma's gradient stays 0",
-        "dgamma = Σₙ dout[n] x̂[n]",
-        "batch-normalization",
-        {"batch_norm.dgamma": lambda v: np.zeros_like(v.gamma)},
-    ),
-    known(
-        "bn_dbeta_missing",
-        "beta's gradient stays 0",
-        "dbeta = Σₙ dout[n]",
-        "batch-normalization",
-        {"batch_norm.dbeta": lambda v: np.zeros_like(v.beta)},
-    ),
     known(
         "bn_upstream_ignored",
         "1 is passed on instead of the upstream gradient",
@@ -233,13 +116,38 @@ BATCH_NORM_BACKWARD = [
         {"batch_norm.through_mean": lambda v: v.dmean, "batch_norm.through_var": lambda v: v.dvar * 2 * v.centered},
     ),
     known(
+        "bn_bracket_not_averaged",
+        "the 1/N before the bracket is missing, or is 1/(N - 1): dx is too large",
+        "dx = gamma inv_std / N (N dout - dbeta - x̂ dgamma)",
+        "batch-normalization",
+        {"batch_norm.dx": lambda v: len(v.x) * simplified(v)},
+        {"batch_norm.dx": lambda v: len(v.x) / (len(v.x) - 1) * simplified(v)},
+    ),
+    known(
+        "bn_variance_term_half",
+        "of the product of x̂ and dgamma in the term that goes through the variance, one of the two is missing",
+        BATCH_NORM_DX,
+        "batch-normalization",
+        {"batch_norm.through_var": lambda v: -v.inv_std * (v.dx_hat * v.x_hat).mean(axis=0)},
+        {"batch_norm.through_var": lambda v: -v.inv_std * v.gamma * v.x_hat / len(v.x)},
+    ),
+    known(
+        "bn_gamma_twice",
+        "dout is multiplied by gamma twice, in dx or in one of its terms",
+        BATCH_NORM_DX,
+        "batch-normalization",
+        {"batch_norm.dx_hat": lambda v: v.dout * v.gamma**2},
+        {"batch_norm.through_var": lambda v: v.gamma * v.dvar * 2 * v.centered / len(v.x)},
+        {"batch_norm.through_mean": lambda v: v.gamma * v.dmean / len(v.x)},
+    ),
+    known(
         "bn_variance_term_power",
         "the term that goes through the variance has the wrong power of the standard deviation",
         "dvar = -1/2 Σₙ dx̂[n] (x[n] - mean) (var + eps)^(-3/2)",
         "batch-normalization",
         *(
             {"batch_norm.dvar": lambda v, k=k: -0.5 * (v.dx_hat * v.centered).sum(axis=0) * v.inv_std_backward**k}
-            for k in (0, 1, 2, 4, 6)
+            for k in (0, 1, 2, 4, 5, 6)
         ),
     ),
     known(
@@ -308,6 +216,14 @@ BATCH_NORM_BACKWARD = [
             "batch_norm.dmean": lambda v: -(v.dx_hat * v.inv_std**2).sum(axis=0),
             "batch_norm.dx": lambda v: v.dx_hat * v.inv_std**2 + v.through_var + v.through_mean,
         },
+        {"batch_norm.dx": lambda v: v.inv_std * simplified(v)},
+    ),
+    known(
+        "bn_multiplied_by_std",
+        "dx is multiplied by the standard deviation instead of divided by it",
+        BATCH_NORM_DX,
+        "batch-normalization",
+        {"batch_norm.dx": lambda v: simplified(v) / v.inv_std**2},
     ),
     known(
         "bn_eps_outside_root_backward",
@@ -318,6 +234,7 @@ BATCH_NORM_BACKWARD = [
         {
             "batch_norm.dvar": lambda v: -0.5 * (v.dx_hat * v.centered).sum(axis=0) * (np.sqrt(v.var) + v.eps) ** -3,
         },
+        {"batch_norm.dx": lambda v: simplified(v) / v.inv_std / (np.sqrt(v.var) + v.eps)},
     ),
     known(
         "bn_eps_missing_backward",
@@ -326,5 +243,14 @@ BATCH_NORM_BACKWARD = [
         "batch-normalization",
         {"batch_norm.inv_std_backward": lambda v: 1 / np.sqrt(v.var)},
         {"batch_norm.dvar": lambda v: -0.5 * (v.dx_hat * v.centered).sum(axis=0) * v.var**-1.5},
+        {"batch_norm.dx": lambda v: simplified(v) / v.inv_std / np.sqrt(v.var)},
+    ),
+    known(
+        "bn_backward_in_forward_order",
+        "the backward pass goes through batch normalization and ReLU in the order of the forward pass",
+        "backward in the reverse order: what comes last in the forward pass is gone through first",
+        "behind-the-relu",
+        {"layer.order_backward": exchanged("batch_norm", "relu")},
+        network=True,
     ),
 ]

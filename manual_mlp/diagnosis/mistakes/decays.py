@@ -142,6 +142,25 @@ DECAYS = [
         {"fall": lambda v: v.part},
         {"fall": lambda v: v.part - v.top},
         {"fall": lambda v: v.part / (1 - v.top)},
+        {"fall": lambda v: np.minimum(v.part / (1 - v.top), 1)},
+    ),
+    one_cycle(
+        "one_cycle_falls_to_zero",
+        "it falls to 0 instead of to eta_min",
+        {
+            "eta": lambda v: np.where(
+                v.part < v.top, v.eta_min + v.height * (v.eta_max - v.eta_min), v.height * v.eta_max
+            )
+        },
+    ),
+    one_cycle(
+        "one_cycle_rises_from_zero",
+        "it rises from 0 instead of from eta_min",
+        {
+            "eta": lambda v: np.where(
+                v.part < v.top, v.height * v.eta_max, v.eta_min + v.height * (v.eta_max - v.eta_min)
+            )
+        },
     ),
     one_cycle("one_cycle_stays", "it stays at eta_max after the warm-up", {"fall": lambda v: 0 * v.part}),
     one_cycle(

@@ -13,7 +13,6 @@ DROPOUT = [
             "dropout.dx": lambda v: v.dout * v.kept / (1 - v.p) ** 2,
         },
         {"dropout.out": lambda v: v.x * v.kept / (1 - v.p) ** 2},
-        {"dropout.dx": lambda v: v.dout * v.kept / (1 - v.p) ** 2},
     ),
     known(
         "dropout_not_scaled",
@@ -22,7 +21,6 @@ DROPOUT = [
         "dropout",
         {"dropout.out": lambda v: v.x * v.kept, "dropout.dx": lambda v: v.dout * v.kept},
         {"dropout.out": lambda v: v.x * v.kept},
-        {"dropout.dx": lambda v: v.dout * v.kept},
     ),
     known(
         "dropout_scaled_by_wrong_probability",
@@ -31,7 +29,6 @@ DROPOUT = [
         "dropout",
         {"dropout.out": lambda v: v.x * v.kept / v.p, "dropout.dx": lambda v: v.dout * v.kept / v.p},
         {"dropout.out": lambda v: v.x * v.kept / v.p},
-        {"dropout.dx": lambda v: v.dout * v.kept / v.p},
     ),
     known(
         "dropout_multiplied",
@@ -40,6 +37,21 @@ DROPOUT = [
         "dropout",
         {"dropout.out": lambda v: v.x * v.kept * (1 - v.p), "dropout.dx": lambda v: v.dout * v.kept * (1 - v.p)},
         {"dropout.out": lambda v: v.x * v.kept * (1 - v.p)},
+    ),
+    known(
+        "dropout_gradient_not_scaled",
+        "the gradient is masked but not scaled, as what was kept is in the forward pass",
+        "dx = dout mask / (1 - p), as out = x mask / (1 - p)",
+        "dropout",
+        {"dropout.dx": lambda v: v.dout * v.kept},
+    ),
+    known(
+        "dropout_gradient_scaled_otherwise",
+        "the gradient is scaled by another factor than the forward pass",
+        "dx = dout mask / (1 - p), as out = x mask / (1 - p)",
+        "dropout",
+        {"dropout.dx": lambda v: v.dout * v.kept / (1 - v.p) ** 2},
+        {"dropout.dx": lambda v: v.dout * v.kept / v.p},
         {"dropout.dx": lambda v: v.dout * v.kept * (1 - v.p)},
     ),
     known(

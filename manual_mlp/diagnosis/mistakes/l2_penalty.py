@@ -26,6 +26,19 @@ L2_PENALTY = [
         {"on_W": lambda v: 2 * v.W},
     ),
     penalty(
+        "penalty_l2_squared",
+        "l2 is squared as well as the weights",
+        {"penalty": lambda v: v.l2**2 * (v.W**2).sum(), "on_W": lambda v: 2 * v.l2**2 * v.W},
+        {"penalty": lambda v: v.l2**2 * (v.W**2).sum()},
+        {"on_W": lambda v: 2 * v.l2**2 * v.W},
+    ),
+    penalty(
+        "penalty_hard_coded",
+        "l2 is a number that is written into the program, whatever it is given",
+        {"penalty": lambda v: v.own_l2 * (v.W**2).sum(), "on_W": lambda v: 2 * v.own_l2 * v.W},
+        {"on_W": lambda v: 2 * v.own_l2 * v.W},
+    ),
+    penalty(
         "penalty_half",
         "the penalty is l2/2 Σ W², here it is l2 Σ W² (with the 1/2, pass half of your lambda as l2)",
         {"penalty": lambda v: 0.5 * v.l2 * (v.W**2).sum(), "on_W": lambda v: v.l2 * v.W},

@@ -61,4 +61,16 @@ def put_before(moved: str, other: str) -> Line:
     return order
 
 
+def exchanged(one: str, other: str) -> Line:
+    """The order of a layer's operations, with these two in each other's place."""
+
+    def order(v: Any) -> tuple[str, ...]:
+        names = {one: other, other: one}
+        return (
+            tuple(names.get(operation, operation) for operation in v.order) if {one, other} <= set(v.order) else v.order
+        )
+
+    return order
+
+
 BATCH_SIZES = (100, 128, 64, 32, 50, 10, 200, 250, 256, 500, 512, 1000, 10000)

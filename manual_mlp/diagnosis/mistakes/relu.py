@@ -1,8 +1,17 @@
 """Mistakes of the ReLU."""
 
+from typing import Any
+
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.mistake import known
+
+
+def normalized_before(v: Any) -> bool:
+    """Whether batch normalization stands in front of the ReLU."""
+    order = v.layer.order
+    return bool(order.index("batch_norm") < order.index("relu"))
+
 
 RELU = [
     known(
@@ -117,7 +126,16 @@ RELU = [
         "dx = dout where x > 0, else 0, x being the output of batch normalization",
         "relu",
         {"relu.mask": lambda v: v.layer.linear.out > 0},
-        {"relu.mask": lambda v: v.layer.batch_norm.x_hat > 0},
+        {"relu.mask": lambda v: (v.layer.batch_norm.x_hat if normalized_before(v) else v.x) > 0},
+        network=True,
+    ),
+    known(
+        "relu_mask_behind_batch_norm",
+        "the mask is taken from what batch normalization makes of the ReLU's output, not from the ReLU's input",
+        "dx = dout where x > 0, else 0, x being the output of the linear layer",
+        "behind-the-relu",
+        {"relu.mask": lambda v: v.layer.batch_norm.out > 0},
+        {"relu.mask": lambda v: (v.x if normalized_before(v) else v.layer.batch_norm.x_hat) > 0},
         network=True,
     ),
     known(

@@ -120,6 +120,11 @@ SCHEDULE = [
         {"eta": lambda v: v.eta_max + 0 * v.height},
     ),
     schedule(
+        "schedule_whole_division",
+        "it jumps between eta_min and eta_max: // divides to whole numbers where / belongs",
+        {"height": lambda v: 1 - np.abs(v.position // v.n_s - 1)},
+    ),
+    schedule(
         "schedule_halved_every_cycle",
         "its height is halved with every cycle",
         {"annealed": lambda v: v.height * 0.5 ** (v.t // (2 * v.n_s))},

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from manual_mlp.diagnosis.mistakes.adam import of_the_decay
 from manual_mlp.diagnosis.mistakes.mistake import known, mistakes_in
 
 adamw = mistakes_in(
@@ -119,33 +120,12 @@ ADAMW_UPDATE = [
         "the step is added instead of subtracted",
         {"direction": lambda v: -v.seen / (np.abs(v.seen) + v.eps)},
     ),
+    *of_the_decay(adamw, "adamw_update"),
     adamw(
         "adamw_update_decays_others",
         "biases, gamma or beta decay, too",
         {"decay": lambda v: v.eta * v.decay_of_weights * v.value},
-    ),
-    adamw("adamw_update_without_decay", "the weights do not decay", {"decay": lambda v: 0 * v.value}),
-    adamw(
-        "adamw_update_decay_not_times_eta",
-        "the decay is not multiplied by eta",
-        {"decay": lambda v: v.weight_decay * v.value},
         {"decay": lambda v: v.decay_of_weights * v.value},
-    ),
-    adamw(
-        "adamw_update_decay_in_gradient",
-        "the decay is part of the gradient: it is Adam with an l2 penalty",
-        {"seen": lambda v: v.gradient + v.weight_decay * v.value, "decay": lambda v: 0 * v.value},
-        {"seen": lambda v: v.gradient + 2 * v.weight_decay * v.value, "decay": lambda v: 0 * v.value},
-    ),
-    adamw(
-        "adamw_update_decay_sign",
-        "the decay makes the weights grow: it has the wrong sign",
-        {"decay": lambda v: -v.eta * v.weight_decay * v.value},
-    ),
-    adamw(
-        "adamw_update_decay_with_two",
-        "the decay has a factor 2, as the gradient of an l2 penalty has",
-        {"decay": lambda v: 2 * v.eta * v.weight_decay * v.value},
     ),
     adamw(
         "adamw_update_not_corrected",

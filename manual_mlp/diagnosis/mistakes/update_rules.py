@@ -1,9 +1,12 @@
 """Mistakes of the update rules: plain, momentum, Nesterov, RMSprop; Adam's are in adam.py."""
 
+from typing import Any
+
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.adam import ADAM, EPS_INSIDE_ROOT
 from manual_mlp.diagnosis.mistakes.mistake import mistakes_in
+from manual_mlp.diagnosis.textbook import Line
 
 sgd = mistakes_in("sgd", "w - eta dw", "sgd-update")
 momentum = mistakes_in("sgd_momentum", "v = mu v - eta dw, w + v, and v is kept", "momentum")
@@ -14,6 +17,12 @@ nesterov = mistakes_in("nesterov", "v = mu v + dw, w - eta (dw + mu v), and v is
 look_ahead = mistakes_in("nesterov_look_ahead", "v = mu v - eta dw(w + mu v), w + v, and v is kept", "momentum")
 
 RIGHT_AT_USUAL_GRADIENTS = frozenset({"rmsprop_eps_inside_root", "adam_eps_inside_root", "adamw_eps_inside_root"})
+
+
+def before(v: Any, first: Line) -> Any:
+    """The cache, which may begin with something else than the 0 that it is given."""
+    return np.where(v.cache == 0, first(v), v.cache)
+
 
 UPDATE_RULES = [
     sgd("sgd_ascends", "the gradient is added: the cost goes up", {"step": lambda v: -v.eta * v.gradient}),
@@ -144,6 +153,14 @@ UPDATE_RULES = [
         "the gradient is not squared in the cache",
         {"mean_square": lambda v: v.decay * v.cache + (1 - v.decay) * v.gradient},
         {"mean_square": lambda v: v.decay * v.cache + (1 - v.decay) * np.abs(v.gradient)},
+    ),
+    rmsprop(
+        "rmsprop_starts_above_0",
+        "the cache begins at 1, or at the first square, instead of 0: the first steps are shorter",
+        *(
+            {"mean_square": lambda v, first=first: v.decay * before(v, first) + (1 - v.decay) * v.gradient**2}
+            for first in (lambda _: 1.0, lambda v: v.gradient**2)
+        ),
     ),
     rmsprop("rmsprop_forgets", "the cache is not kept", {"kept_cache": lambda v: v.cache}),
     rmsprop(
