@@ -29,7 +29,17 @@ from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
 from manual_mlp.adapters.dd2424_training import trainers, updates
 from manual_mlp.adapters.dd2424_update import update
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.parts import Network, Part, can_normalize, drops, is_normalized, networks, parts_of, plays
+from manual_mlp.adapters.parts import (
+    Network,
+    Part,
+    can_normalize,
+    drops,
+    has_gamma,
+    is_normalized,
+    networks,
+    parts_of,
+    plays,
+)
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN, SCIKIT_LEARN
 from manual_mlp.diagnosis.report import Finding, Report
@@ -60,7 +70,7 @@ def inspections(program: Program) -> list[Inspection]:
             found.append(Inspection(label, names, partial(run, network, batch_norm=False)))
         if able:
             title = f"{label} with batch norm"
-            found.append(Inspection(title, names, partial(run, network, batch_norm=True)))
+            found.append(Inspection(title, names, partial(run, network, batch_norm=True, affine=has_gamma(network))))
     normalizing = normalizer(program)
     if found and normalizing is not None and not any("batch norm" in inspection.title for inspection in found):
         title = "network with batch norm"

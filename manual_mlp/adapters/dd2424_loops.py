@@ -9,7 +9,7 @@ import numpy as np
 from manual_mlp.adapters.arrangement import Inputs
 from manual_mlp.adapters.calls import prepared
 from manual_mlp.adapters.dd2424_listening import Call, listening, parameters_in
-from manual_mlp.adapters.dd2424_training import step_keywords, with_amounts
+from manual_mlp.adapters.dd2424_training import step_keywords, unexplained, with_amounts
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.reading import Reading, absent, reading_of
@@ -39,7 +39,7 @@ def trained_with(
 ) -> tuple[Any, list[Call]]:
     env, instance = prepared(network, reading.how, given, part)
     function = part.function.__get__(instance) if part.method_of else part.function
-    answers = {**env, **options}
+    answers = {**env, **options, "images": len(given.x)}
     with listening(network, part, reading, given) as heard, with_amounts(network, part, instance, answers):
         keywords = step_keywords(network.program, part, env | options, {}, answers)
         result = network.program.guard.call(part.title, function, **keywords)
@@ -68,6 +68,8 @@ def minibatches(network: Network, part: Part) -> Report:
     findings = [finding for finding in report.findings if finding.mistake not in CHOICES]
     if any(finding.mistake == "minibatches_unknown_image" for finding in findings):
         raise absent("minibatches")  # augmented, perhaps
+    if findings and unexplained(network, part):
+        raise absent("minibatches")  # one of them may say how many images there are
     notes = [f"{f.place}: {f.sentence}" for f in report.findings if f.mistake in CHOICES]
     return replace(report, findings=findings, agreeing=[] if findings else ["every image once an epoch"], notes=notes)
 

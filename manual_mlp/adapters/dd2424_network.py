@@ -14,7 +14,7 @@ from manual_mlp.adapters.dd2424_update import is_right, rest_of
 from manual_mlp.adapters.dd2424_variations import variation_notes, variations
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, can_normalize, drops
-from manual_mlp.adapters.reading import OUR_FAULT, Reading, absent, chosen_arrangement, draws, is_ours
+from manual_mlp.adapters.reading import OUR_FAULT, Reading, absent, chosen_arrangement, doubtful, draws, is_ours
 from manual_mlp.adapters.rest import Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.script_globals import global_names
@@ -70,6 +70,8 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
             finding for finding in report.findings if finding.place in given.parameters or finding.place == "cost"
         ]
         report = replace(report, findings=findings, notes=[*report.notes, "it normalizes without gamma and beta"])
+    if not report.ok and (doubt := doubtful(network, network.readings[batch_norm], report.agreeing)) is not None:
+        raise doubt
     return with_what_failed(report, network, failures, lacking, how)
 
 
@@ -232,7 +234,7 @@ def with_what_failed(
     notes = [*report.notes, f"read as: {how.words()}"]
     if drops(network.program):
         notes.append("dropout was switched off; what it does is not looked at")
-    if network.cost is not None and is_loss_alone(network.cost):
+    if network.cost is not None and is_loss_alone(network, network.cost):
         notes.append(f"{network.cost.title} is the loss alone; the penalty was added to it, and its own code not seen")
     agreed = not lacking["cost"] and "cost" in report.agreeing
     uncompared: Failed | None = None
