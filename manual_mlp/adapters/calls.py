@@ -27,6 +27,7 @@ from manual_mlp.adapters.roles import (
 )
 from manual_mlp.adapters.script_globals import set_globals
 from manual_mlp.adapters.swallow import Swallow
+from manual_mlp.adapters.told import not_clear, told_value
 from manual_mlp.layers import Array
 
 OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
@@ -34,6 +35,8 @@ OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
 
 def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
     """What to pass for one parameter; `inspect.Parameter.empty` to leave it at its default."""
+    if parameter.name in env["told"]:
+        return told_value(env["told"][parameter.name], parameter.name, part.title, env, passed)
     role = argument_role(parameter.name)
     if role is None and is_options(parameter.name):
         return Options(env)
@@ -73,9 +76,7 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
         return env[role.kind]
     if role is not None and (role.kind == "forward" or (role.kind in OF_BATCH_NORM and not env["bn"])):
         return None
-    raise Failed(
-        part.title, "missing", f"has a parameter {parameter.name!r} of which it is not clear what belongs there"
-    )
+    raise Failed(part.title, "missing", not_clear(parameter.name))
 
 
 def called_part(network: Network, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any], instance: Any) -> Any:
@@ -163,7 +164,7 @@ class Outcome(NamedTuple):
 
 def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -> tuple[dict[str, Any], Any]:
     """What stands for each role, in the script's globals, too, and the object whose methods are called."""
-    env = environment(how, given, network.keys)
+    env = environment(how, given, network.keys) | {"told": network.program.told}
     parts = [*network.parts, *others]
     bound = {p.name for part in parts for p in part.parameters()}
     functions = [part.function for part in parts_of(network.program)]

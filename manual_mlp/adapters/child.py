@@ -90,7 +90,7 @@ def loaded(settings: Mapping[str, Any], send: Event) -> Iterator[Program]:
         with quiet():
             execute(source, module.__dict__)
         guard = Guard([source, *finder.sources.values()], send, settings.get("failing", {}))
-        yield Program(source, module.__dict__, guard, dict(settings.get("functions", {})), finder, old)
+        yield Program(source, module.__dict__, guard, settings["functions"], settings["arguments"], finder, old)
     finally:
         old.uninstall()
         sys.meta_path.remove(finder)
