@@ -255,3 +255,30 @@ def test_a_layer_that_cannot_be_made_from_here_is_no_mistake(inspected):
     lines["        self.stages = [Stage(*sizes[i : i + 2], generator, i < last) for i in range(last + 1)]\n"] = ""
     checks, _ = inspected("student.py", "dd2424", program("layers_with_generator", lines=lines), only="network")
     assert checks["network"]["verdict"] == "not run"
+
+
+STEP_AMONG = {"        return self.W.T @ g": "        self.W = self.W - 0.1 * self.dW\n        return self.W.T @ g"}
+
+
+def test_a_step_among_the_gradients_is_said_and_no_penalty_is_looked_for_in_it(inspected):
+    checks, _ = inspected("student.py", "dd2424", program("layers_with_generator", lines=STEP_AMONG))
+    assert checks["network"]["first"].startswith(
+        "linear2.bias: Classifier.compute_gradients changes W1, W2, W3: what it computes after that"
+    )
+    assert "linear3.weight" in checks["network"]["text"].split("first wrong place")[0]  # agrees
+
+
+def test_a_step_with_a_penalty_of_its_own_takes_nothing_from_a_right_gradient(inspected):
+    step = """
+    def train(self, X, Y, lam, eta, n_batch, n_epochs):
+        for _ in range(n_epochs):
+            dW, db = self.compute_gradients(X, Y, lam)
+            for stage in self.stages:
+                stage.W -= eta * stage.dW + 2 * lam * stage.W
+                stage.b -= eta * stage.db
+
+    def compute_gradients("""
+    lines = {"\n    def compute_gradients(": step, "np.where(self.z > 0, g, 0)": "np.where(self.x.sum() > 0, g, 0)"}
+    checks, _ = inspected("student.py", "dd2424", program("layers_with_generator", lines=lines), only="update")
+    assert "linear3.weight" in checks["network"]["text"].split("first wrong place")[0]
+    assert "the update adds" not in checks["network"]["text"]

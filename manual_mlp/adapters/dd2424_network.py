@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, as_computed, reference
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed, reference
 from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
 from manual_mlp.adapters.dd2424_update import is_right, rest_of
 from manual_mlp.adapters.dd2424_variations import variation_notes, variations
 from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.instances import held_parameters
 from manual_mlp.adapters.parts import Network, Part, can_normalize, drops
 from manual_mlp.adapters.reading import OUR_FAULT, Reading, absent, chosen_arrangement, draws, is_ours
 from manual_mlp.adapters.rest import Rest, with_rest
@@ -56,9 +57,18 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
     report, given = judged(network, network.readings[batch_norm], lacking)
     reading = network.readings[batch_norm] = Reading(how, given, computed(network, how, given), score)
     if not report.ok and (rest := rest_of(network, reading)) is not None:
-        network.rest = rest
-        report = compared(network, reading, lacking, rest=rest)
-        report = replace(report, notes=[*report.notes, f"the update {rest.words()}"])
+        finished = compared(network, reading, lacking, rest=rest)
+        if set(report.agreeing) <= set(finished.agreeing):  # or the step is wrong, too
+            network.rest = rest
+            report = replace(finished, notes=[*finished.notes, f"the update {rest.words()}"])
+    if network.gradients is not None and (changed := changed_parameters(how, given, reading.outcome)):
+        sentence = f"{network.gradients.title} changes {changed}: what it computes after that is of other parameters"
+        formula = "all gradients first, then the step"
+        findings = [
+            f if f.mistake else replace(f, sentence=sentence, mistake="step_among_gradients", formula=formula)
+            for f in report.findings
+        ]
+        report = replace(report, findings=findings)
     if guard.shapes and is_right(network, reading):
         guard.shapes.clear()
     _, right, _ = reference(as_computed(how, given))
@@ -142,6 +152,19 @@ def compared(
         relu_first=asked.relu_first,
         label_smoothing=asked.label_smoothing,
         tolerance=tolerance,
+    )
+
+
+def changed_parameters(how: Arrangement, given: Inputs, outcome: Outcome) -> str:
+    """Those that the object holds otherwise than they were put there, although its gradients were asked for."""
+    if outcome.instance is None:
+        return ""
+    held, expected = held_parameters(outcome.instance, how, given), arranged(how, given)
+    return ", ".join(
+        f"{kind}{layer}"
+        for kind, values in held.items()
+        for layer, (now, before) in enumerate(zip(values, expected[kind], strict=True), start=1)
+        if now.size == before.size and not np.array_equal(now.reshape(-1), before.reshape(-1))
     )
 
 
