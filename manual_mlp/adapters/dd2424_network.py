@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed, reference
+from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, arranged, as_computed, reference
 from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
 from manual_mlp.adapters.dd2424_update import is_right, rest_of
 from manual_mlp.adapters.dd2424_variations import variation_notes, variations
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import held_parameters
 from manual_mlp.adapters.parts import Network, Part, can_normalize, drops
-from manual_mlp.adapters.reading import OUR_FAULT, Reading, absent, chosen_arrangement, draws, is_ours
+from manual_mlp.adapters.reading import (
+    OUR_FAULT,
+    Reading,
+    absent,
+    chosen_arrangement,
+    draws,
+    has_probabilities,
+    is_ours,
+)
 from manual_mlp.adapters.rest import Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.script_globals import global_names
@@ -47,6 +55,9 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
         deeper = network.deeper or Failed("the network", "missing", "could not be called")
         sentence = "was called, but with one layer only, so its hidden layers are not looked at: with more of them"
         raise Failed(deeper.function, "uncallable", f"{sentence} {deeper.function} {deeper.sentence}")
+    if how.container == OBJECTS and not is_made_right(outcome, as_computed(how, given)):
+        sentence = "goes through a list of layer objects, and it is not clear how they are made: as tried here,"
+        raise Failed("the network", "uncallable", f"{sentence} it has not the probabilities of such a network")
     if normalizes(network, how, given, outcome) is not how.batch_norm:
         raise Failed("the network", "absent", "has no such mode")
     network.draws = draws(network, network.readings[batch_norm])
@@ -232,6 +243,12 @@ def normalizes(network: Network, how: Arrangement, given: Inputs, outcome: Outco
         plain_names = {name: v for name, v in given.parameters.items() if name.startswith("linear")}
         return not agrees_with(outcome, given._replace(parameters=plain_names))
     return unmoved
+
+
+def is_made_right(outcome: Outcome, given: Inputs) -> bool:
+    """Has it our probabilities, or our cost? Else its layers may have been given other activations than they need."""
+    _, cost, _ = reference(given)
+    return has_probabilities(outcome, given) or any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
 
 
 def agrees_with(outcome: Outcome, given: Inputs) -> bool:

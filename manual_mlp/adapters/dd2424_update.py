@@ -13,6 +13,7 @@ from manual_mlp.adapters.dd2424_listening import Heard, leaves_held, listening, 
 from manual_mlp.adapters.dd2424_training import step_arguments, step_keywords, updates, with_amounts
 from manual_mlp.adapters.gradients import leaves, with_names
 from manual_mlp.adapters.guard import Failed, Shared
+from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.reading import Reading, absent, reading_of
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
@@ -167,8 +168,11 @@ def steps_of(network: Network, part: Part, reading: Reading, amounts: Mapping[st
     how, given = reading.how, reading.given
     outcome = computed(network, how, given)
     env, instance = prepared(network, how, given, part)
-    if not part.kinds() & {"X"} and hasattr(outcome.instance, part.name):
+    if not part.kinds() & {"X"} and isinstance(outcome.instance, LayerList):
         instance = outcome.instance  # the gradient is in it
+        env["params"] = Shared(instance.layers)
+    elif not part.kinds() & {"X"} and hasattr(outcome.instance, part.name):
+        instance = outcome.instance
     passed = step_arguments(part, outcome.raw, outcome.gradients, how, given)
     answers = {**env, "n": len(given.x), **amounts}
     keywords = step_keywords(network.program, part, env, passed, answers)
@@ -181,6 +185,7 @@ def steps_of(network: Network, part: Part, reading: Reading, amounts: Mapping[st
         with contextlib.suppress(Failed):
             result = network.program.guard.call(part.title, function, **keywords)
     shared = {name: value.value for name, value in keywords.items() if isinstance(value, Shared)}
+    shared = {name: value for name, value in shared.items() if not is_layer_list(value)}
     ends = [list(leaves(with_names(network, part, result))), list(leaves(shared))]
     ends += [leaves_held(instance, reading, given)] if instance is not None else []
     batch, first = given, heard.calls[0] if heard.calls else None
