@@ -5,6 +5,8 @@ import sys
 import pytest
 from conftest import dd2424_program as program
 
+from manual_mlp.adapters.process import diagnose_file
+
 pytestmark = pytest.mark.thorough
 
 
@@ -369,3 +371,12 @@ def test_a_list_with_a_class_for_each_operation_is_made_too(inspected, mask):
     assert {title: check["verdict"] for title, check in checks.items()} == {
         "network": "all right" if mask == "g * self.on" else "WRONG"
     }
+
+
+def test_what_is_left_after_a_loop_without_end_is_looked_at_all_the_same(tmp_path):
+    endless = "    for _ in range(n_epochs):\n        while n_epochs > 1:\n            pass\n"
+    text = program("layer_list", lines={"    for _ in range(n_epochs):\n": endless})
+    (tmp_path / "student.py").write_text(text)
+    report = diagnose_file(tmp_path / "student.py", "dd2424", {}, seconds=1)
+    verdicts = {check.title: check.verdict for check in report.checks}
+    assert verdicts.get("accuracy compute_accuracy") == "all right"
