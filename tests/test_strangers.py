@@ -45,6 +45,13 @@ CORRECT = {
         "layers_by_size.py": {"network", "update", "minibatches Model.fit"},
         "optional_weights.py": {"network", "initialization"},
         "dropout_rate.py": {"network", "update", "minibatches train", "initialization"},
+        "layer_list.py": {
+            "network",
+            "network with batch norm",
+            "update",
+            "minibatches fit",
+            "accuracy compute_accuracy",
+        },
         "step_finishes.py": {"network", "update", "initialization"},
         "named_by_callers.py": {"network", "update"},
         "first_time.py": {"network with batch norm", "test mode", "running averages", "initialization"},

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, environment, sizes_of
+from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, environment, sizes_of
 from manual_mlp.adapters.dropout_switch import switch_off
 from manual_mlp.adapters.gradients import gradients_in
-from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.instances import instance_of
+from manual_mlp.adapters.layer_lists import layer_list
 from manual_mlp.adapters.options import Options, is_options
 from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of, plays
 from manual_mlp.adapters.program import words
@@ -172,6 +173,9 @@ def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -
     for function in functions:
         switch_off(function, env)
     set_globals(network.program.namespace, functions, bound, env, network.program.made)
+    if how.container == OBJECTS:
+        held = layer_list(network.program, how, env, given)
+        return env | {"params": Shared(held.layers)}, held
     owners = [part.method_of for part in parts if part.method_of]
     return env, instance_of(network, owners[-1], how, env, given) if owners else None
 

@@ -22,6 +22,7 @@ class Inspection(NamedTuple):
     title: str
     functions: Sequence[str]  # of the file
     run: Callable[[], Report]
+    read: bool = False  # the others go by how it has read the program
 
 
 class Program:
