@@ -156,6 +156,41 @@ def test_right_statistics_are_never_accused(exchanges, notes, setting):
     assert report.notes == notes
 
 
+ALONE = "the last batch is one image alone, whose variance is 0; here it joins the batch before it"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "exchanges"),
+    [
+        (None, []),
+        ("statistics_last_batch_lost", ["range(0, len(x), size)", "range(0, len(x) - size + 1, size)"]),
+        ("statistics_means_forgotten", [SQUARE, "share @ np.array(variances)"]),
+        ("statistics_running", ["        n = sum(images)\n", RUNNING.replace("(k - 1)", "max(k - 1, 1)")]),
+    ],
+)
+def test_a_last_batch_of_one_image_may_stand_alone(mistake, exchanges):
+    report = diagnosed(function(*exchanges), (9, 7, 6, 4), 31, 15)
+    assert [finding.mistake for finding in report.findings] == ([mistake] if mistake else [])
+    assert mistake or report.notes == [ALONE]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"eps": "a"}, "eps is 'a'; it must be a finite number"),
+        ({"buffers": {"a": 1}}, "buffers has 'a'; of this network it may have bn1.running_mean"),
+        ({"buffers": {"bn1.running_mean": 1}}, r"buffers\['bn1.running_mean'\] has shape \(\); it must be \(7,\)"),
+        ({"buffers": {"bn1.running_mean": ["a"]}}, r"buffers\['bn1.running_mean'\] has dtype <U1"),
+        ({"buffers": 3}, "buffers is a int; it must be a dictionary"),
+    ],
+    ids=str,
+)
+def test_settings_that_say_nothing_are_refused(settings, words):
+    net, x = case((9, 7, 6, 4), 40)
+    with pytest.raises(ValueError, match=words):
+        diagnose_batch_statistics(net.buffers, net.parameters, x, **settings)
+
+
 def test_layers_that_are_measured_behind_new_statistics_are_noted():
     def one_after_the_other(p, _, x, __):
         new, h = {}, x

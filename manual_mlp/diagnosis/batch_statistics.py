@@ -3,13 +3,15 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
-from manual_mlp.checks import checked_images, checked_integer, checked_skips
+from manual_mlp.checks import checked_images, checked_integer, checked_number, checked_skips
+from manual_mlp.diagnosis.buffers import at_first, checked_buffers
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, measured_eps
 from manual_mlp.diagnosis.explain import explain
@@ -59,16 +61,12 @@ def diagnose_batch_statistics(
         raise ValueError("parameters have no batch normalization (bn1.weight, ...), so there are no statistics")
     x = checked_images(x, values["linear1.weight"].shape[1], np.dtype(np.float64), batch_statistics=True)
     names = [layer_names(layer) for layer in range(1, depth + 1)]
-    old: dict[str, Array] = {}
-    for layer in names[:-1]:
-        width = len(values[layer.gamma])
-        old |= {layer.running_mean: np.zeros(width), layer.running_var: np.ones(width)}
-    old |= {name: np.array(value, np.float64) for name, value in (buffers or {}).items()}
+    old = at_first(names, values)
+    old |= checked_buffers({} if buffers is None else buffers, old)
     order, around = checked_order(relu_first, values), checked_skips(skips, sizes_of(names, values))
     network = Batch(values, x, np.zeros(len(x), int), 0.0, old, relu_first=order, skips=around)
     batch_size = checked_integer("batch_size", batch_size, minimum=2)
-    ends = [*range(0, len(x) - 1, batch_size), len(x)]
-    batches = [replace(network, x=x[a:b], y=network.y[a:b]) for a, b in itertools.pairwise(ends)]
+    eps = None if eps is None else checked_number("eps", eps, minimum=0)
     broken: list[Finding] = []
     observed: dict[str, Array] = {}
     try:
@@ -83,15 +81,16 @@ def diagnose_batch_statistics(
             broken += [reshaped] if reshaped is not None else []
         except Unusable as unusable:
             broken.append(unusable.finding)
-    seen: dict[float, list[Values]] = {}
+    seen: dict[tuple[float, str], list[Values]] = {}
+    groupings = grouped(network, batch_size)
 
-    def comparison_at(eps: float, form: Mapping[str, Line]) -> Comparison:
-        if eps not in seen:
-            seen[eps] = inputs_of(network, batches, depth, eps)
+    def comparison_at(eps: float, grouping: str, form: Mapping[str, Line]) -> Comparison:
+        if (eps, grouping) not in seen:
+            seen[eps, grouping] = inputs_of(network, groupings[grouping], depth, eps)
 
         def predict(planted: Sequence[Planted], _: int) -> Numbers:
             new: dict[str, Array] = {}
-            for number, v in enumerate(seen[eps], start=1):
+            for number, v in enumerate(seen[eps, grouping], start=1):
                 v = compute("batch_statistics", "forward", Values(**vars(v)), {**form, **lines_at(planted, number)})
                 layer = names[number - 1]
                 new |= {layer.running_mean: np.asarray(v.kept_mean), layer.running_var: np.asarray(v.kept_var)}
@@ -102,15 +101,29 @@ def diagnose_batch_statistics(
         return Comparison(list(scales), [observed], [scales], predict, tolerance_for([observed]), titles, [{}])
 
     reports = []
-    for note, form in FORMS.items():
-        guesses = EPS if eps is None else (eps,)
-        best, comparison = measured_eps(lambda guess, form=form: comparison_at(guess, form), guesses)  # type: ignore[misc]
-        notes = [*([note] if note else []), *([eps_note(best)] if best != BATCH_NORM_EPS else [])]
+    guesses = EPS if eps is None else (eps,)
+    for grouping, (note, form) in itertools.product(groupings, FORMS.items()):
+        best, comparison = measured_eps(partial(comparison_at, grouping=grouping, form=form), guesses)
+        notes = [*filter(None, (grouping, note)), *([eps_note(best)] if eps is None and best != BATCH_NORM_EPS else [])]
         findings, agreeing, unjudged = explain(comparison, everywhere(depth))
         reports.append(Report("batch statistics", [*broken, *findings], agreeing, unjudged, notes))
         if not findings:
             break
     return min(reports, key=lambda report: (any(f.mistake is None for f in report.findings), len(report.findings)))
+
+
+def grouped(network: Batch, batch_size: int) -> dict[str, list[Batch]]:
+    """The batches, by what is said of them: a last one of one image may join the one before it, or stand alone."""
+    n = len(network.x)
+    alone = range(0, n, batch_size)
+    joined = range(0, n - 1, batch_size)
+    ways = {"": joined}
+    if len(joined) < len(alone):
+        ways["the last batch is one image alone, whose variance is 0; here it joins the batch before it"] = alone
+    return {
+        note: [replace(network, x=network.x[a:b], y=network.y[a:b]) for a, b in itertools.pairwise([*starts, n])]
+        for note, starts in ways.items()
+    }
 
 
 def called(answer: Callable[..., Any], values: Mapping[str, Array], old: Mapping[str, Array], x: Array) -> Any:

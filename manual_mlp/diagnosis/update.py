@@ -50,6 +50,7 @@ def diagnose_update(
     weight_decay   if given, the step is the first of AdamW, of the gradients as they are: with eps 1e-8
     """
     old, depth = checked_parameters(before)
+    eps = checked_number("eps", eps, minimum=0)
     eta, l2 = checked_number("eta", eta, minimum=0), checked_number("l2", l2, minimum=0)
     if eta == 0:
         raise ValueError("eta is 0: nothing moves; give the learning rate of the step")
