@@ -7,7 +7,7 @@ import numpy as np
 from manual_mlp.diagnosis.comparison import Numbers
 from manual_mlp.layers import Array
 
-EXACT, SINGLE = 1e-9, 2e-4  # of a place's largest value: what float64 and float32 may round off
+DOUBLE, SINGLE = 1e-9, 2e-4  # of a place's largest value: what float64 and float32 may round off
 
 
 def size(array: Array) -> float:
@@ -16,7 +16,7 @@ def size(array: Array) -> float:
 
 
 def tolerance_for(observed: Iterable[Numbers]) -> float:
-    return SINGLE if is_single(observed) else EXACT
+    return SINGLE if is_single(observed) else DOUBLE
 
 
 def is_single(observed: Iterable[Numbers]) -> bool:
