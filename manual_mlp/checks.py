@@ -135,7 +135,10 @@ def checked_reals(name: str, value: ArrayLike) -> Array:
 
 def checked_labels(y: ArrayLike, images: int, classes: int) -> Labels:
     """y as (N,) of class numbers."""
-    y = np.asarray(y)
+    try:
+        y = np.asarray(y)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"y is no array: {error}") from None
     if y.ndim == 2 and y.shape[1] == classes > 1:
         raise ValueError(
             f"y has shape {y.shape} and looks one-hot; it must be class numbers (N,): pass y.argmax(axis=1)"

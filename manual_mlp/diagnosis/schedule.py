@@ -25,7 +25,7 @@ Rates = NDArray[np.floating]
 TOLERANCE = 1e-6  # of eta_max; float32 is enough for a learning rate
 MOST_ASKED = 400  # updates; of a longer schedule a function is asked for the ends, the turns and some between
 MOST_PAIRED = 20  # ways to call it that are searched for two mistakes at once
-MOST_READ = 200  # ways to call it that are tried
+MOST_READ = 250  # ways to call it that are tried
 
 
 def diagnose_schedule(
