@@ -191,19 +191,27 @@ def test_settings_that_say_nothing_are_refused(settings, words):
         diagnose_batch_statistics(net.buffers, net.parameters, x, **settings)
 
 
-def test_layers_that_are_measured_behind_new_statistics_are_noted():
+@pytest.mark.parametrize(
+    ("normalizing", "kept", "note"),
+    [
+        (1, 1, "each layer is measured behind layers that are in test mode already"),
+        (0, 1, "all images are one batch"),
+        (0, 0, "all images are one batch, and the variance is the biased one"),
+    ],
+)
+def test_layers_that_are_measured_one_after_the_other_are_noted(normalizing, kept, note):
     def one_after_the_other(p, _, x, __):
         new, h = {}, x
         for layer in (1, 2):
             z = h @ p[f"linear{layer}.weight"].T + p[f"linear{layer}.bias"]
-            mean, var = z.mean(axis=0), z.var(axis=0, ddof=1)
-            new |= {f"bn{layer}.running_mean": mean, f"bn{layer}.running_var": var}
+            mean, var = z.mean(axis=0), z.var(axis=0, ddof=normalizing)
+            new |= {f"bn{layer}.running_mean": mean, f"bn{layer}.running_var": z.var(axis=0, ddof=kept)}
             h = np.maximum(p[f"bn{layer}.weight"] * (z - mean) / np.sqrt(var + 1e-5) + p[f"bn{layer}.bias"], 0)
         return new
 
     report = diagnosed(one_after_the_other, *SETTINGS[0])
     assert report.ok, report
-    assert "each layer is measured behind layers that are in test mode already" in report.notes[0]
+    assert report.notes[0].startswith(note)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

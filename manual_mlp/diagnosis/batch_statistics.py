@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manual_mlp.blocks import layer_names
+from manual_mlp.blocks import LayerNames, layer_names
 from manual_mlp.checks import checked_images, checked_integer, checked_number, checked_skips
 from manual_mlp.diagnosis.buffers import at_first, checked_buffers
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
@@ -24,13 +24,17 @@ from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.diagnosis.textbook import Line, Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
+BIASED: dict[str, Line] = {"batch_statistics.unbiased": lambda _: 1.0}
 FORMS: dict[str, dict[str, Line]] = {  # what is as right as the textbook's line, by what is said of it
     "": {},
-    "the variance is the biased one, divided by N; here it is divided by N - 1": {
-        "batch_statistics.unbiased": lambda _: 1.0
-    },
+    "the variance is the biased one, divided by N; here it is divided by N - 1": BIASED,
     "each layer is measured behind layers that are in test mode already, with their new statistics": {
         "batch_statistics.inputs": lambda v: v.behind_new
+    },
+    "all images are one batch": {"batch_statistics.inputs": lambda v: v.behind_biased},
+    "all images are one batch, and the variance is the biased one, divided by N; here it is divided by N - 1": {
+        "batch_statistics.inputs": lambda v: v.behind_biased,
+        **BIASED,
     },
 }
 
@@ -145,23 +149,33 @@ def inputs_of(network: Batch, batches: Sequence[Batch], depth: int, eps: float) 
     names = [layer_names(layer) for layer in range(1, depth + 1)]
     training = [forward_pass(batch, names, (), eps).layers for batch in batches]
     testing = [forward_pass(batch, names, (), eps, test=True).layers for batch in batches]
+    behind = [behind_new(network, names, eps, ddof) for ddof in (1, 0)]
     layers = []
-    new = dict(network.buffers)
-    for number in range(depth - 1):
-        behind = forward_pass(replace(network, buffers=new), names, (), eps, test=True).layers[number].batch_norm.x
-        layer = names[number]
-        new |= {layer.running_mean: behind.mean(axis=0), layer.running_var: behind.var(axis=0, ddof=1)}
+    for number, layer in enumerate(names[:-1]):
         layers.append(
             Values(
                 training=[batch[number].batch_norm.x for batch in training],
                 outputs=[batch[number].batch_norm.out for batch in training],
                 testing=[batch[number].batch_norm.x for batch in testing],
-                behind_new=[behind],
+                behind_new=[behind[0][number]],
+                behind_biased=[behind[1][number]],
                 old_mean=network.buffers[layer.running_mean],
                 old_var=network.buffers[layer.running_var],
             )
         )
     return layers
+
+
+def behind_new(network: Batch, names: Sequence[LayerNames], eps: float, ddof: int) -> list[Array]:
+    """What batch normalization gets in each hidden layer, where those before it have the statistics of all images: with
+    the unbiased variance, or with the biased one, as in one batch.
+    """
+    new, inputs = dict(network.buffers), []
+    for number, layer in enumerate(names[:-1]):
+        x = forward_pass(replace(network, buffers=new), names, (), eps, test=True).layers[number].batch_norm.x
+        new |= {layer.running_mean: x.mean(axis=0), layer.running_var: x.var(axis=0, ddof=ddof)}
+        inputs.append(x)
+    return inputs
 
 
 def everywhere(depth: int) -> list[Planted]:
