@@ -107,9 +107,11 @@ def softmax_loss(x, y):
         ("import numpy as np\nx = np.load('data.npy')\n", "Nothing could be run: layers.py defines no function"),
         ("def relu_forward(x):\n    pass\n", "no function here is filled in"),
         ("def f(:\n", "is not Python"),
+        ("x = = 1\n", "note: line 1 could not be read: `x = = 1` is not Python"),
+        ("x = = 1\n", "; line 1: `x = = 1` is not Python"),
         ("# nothing yet\n", "defines no function"),
     ],
-    ids=["a script alone", "unfilled", "not Python", "a comment alone"],
+    ids=["a script alone", "unfilled", "not Python", "no function", "no function's line", "a comment alone"],
 )
 def test_nothing_to_run_is_exit_code_2(file, text, said):
     run = diagnose(file(text), "--convention", "cs231n")

@@ -22,10 +22,10 @@ from manual_mlp.layers import Array
 Steps = NDArray[np.int64]
 Rates = NDArray[np.floating]
 
-EXACT = 1e-6  # of eta_max; float32 is enough for a learning rate
+TOLERANCE = 1e-6  # of eta_max; float32 is enough for a learning rate
 MOST_ASKED = 400  # updates; of a longer schedule a function is asked for the ends, the turns and some between
 MOST_PAIRED = 20  # ways to call it that are searched for two mistakes at once
-MOST_READ = 200  # ways to call it that are tried
+MOST_READ = 250  # ways to call it that are tried
 
 
 def diagnose_schedule(
@@ -133,7 +133,7 @@ class Trial:
     @property
     def comparison(self) -> Comparison:
         scales, titles = [{"eta": self.values["eta_max"]}], {"eta": "schedule"}
-        return Comparison(["eta"], [{"eta": self.called.etas}], scales, self.predict, EXACT, titles, [{}])
+        return Comparison(["eta"], [{"eta": self.called.etas}], scales, self.predict, TOLERANCE, titles, [{}])
 
     @property
     def candidates(self) -> list[Planted]:
@@ -141,12 +141,12 @@ class Trial:
 
     @property
     def right(self) -> bool:
-        return self.off([]) <= EXACT
+        return self.off([]) <= TOLERANCE
 
     @property
     def one_mistake(self) -> bool:
         """Whether a single one of the known mistakes explains it."""
-        return any(self.off([candidate]) <= EXACT for candidate in self.candidates)
+        return any(self.off([candidate]) <= TOLERANCE for candidate in self.candidates)
 
     def off(self, planted: Sequence[Planted]) -> float:
         return self.comparison.residuals(planted)["eta"]
@@ -155,7 +155,7 @@ class Trial:
         findings, agreeing, _ = explain(self.comparison, self.candidates)
         right = self.comparison.predicted([], 0)["eta"]
         steps, etas = self.called.steps, self.called.etas
-        first = int(np.flatnonzero(~(np.abs(etas - right) <= EXACT * self.values["eta_max"]))[0])
+        first = int(np.flatnonzero(~(np.abs(etas - right) <= TOLERANCE * self.values["eta_max"]))[0])
         where = f"from update {steps[first]} on, where eta is {etas[first]:.6g}"
         notes = [*self.notes, *filter(None, [self.called.reading.note])]
         return Report("schedule", [replace(f, where=where) for f in findings], agreeing, notes=notes)
@@ -199,7 +199,7 @@ def annealings(steps: Steps, etas: Rates, values: Mapping[str, Any]) -> Iterator
     yield {"annealing": 1.0}
     peaks = etas[steps % (2 * values["n_s"]) == values["n_s"]]
     for low in (values["eta_min"], 0.0):
-        if len(peaks) > 1 and low < peaks[1] < peaks[0] * (1 - EXACT):
+        if len(peaks) > 1 and low < peaks[1] < peaks[0] * (1 - TOLERANCE):
             yield {"annealing": float((peaks[1] - low) / (peaks[0] - low))}
 
 
