@@ -44,6 +44,7 @@ CORRECT = {
         },
         "layers_by_size.py": {"network", "update", "minibatches Model.fit"},
         "optional_weights.py": {"network", "initialization"},
+        "step_sums_images.py": {"network", "update", "minibatches TwoLayers.fit", "initialization"},
         "dropout_rate.py": {"network", "update", "minibatches train", "initialization"},
         "layer_list.py": {
             "network",

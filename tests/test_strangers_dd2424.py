@@ -380,3 +380,20 @@ def test_what_is_left_after_a_loop_without_end_is_looked_at_all_the_same(tmp_pat
     report = diagnose_file(tmp_path / "student.py", "dd2424", {}, seconds=1)
     verdicts = {check.title: check.verdict for check in report.checks}
     assert verdicts.get("accuracy compute_accuracy") == "all right"
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "title", "said"),
+    [
+        ("self.b1 - self.eta", "self.b1 + self.eta", "update", "added instead of subtracted"),
+        ("(dW1 + 2 * self.lam", "(dW1 + self.lam", "update", "factor 2 is missing"),
+        ("self.eta * (dW2 + 2", "self.eta * dW2 - (2", "update", "not multiplied by eta"),
+        ("total / n for", "total for", "network", "not divided by the batch size"),
+        ("(self.h > 0)", "(self.h >= 0)", "network", "not masked"),
+    ],
+    ids=["ascent", "penalty", "penalty without eta", "mean", "mask"],
+)
+def test_a_mistake_is_found_where_a_step_is_made_of_several_calls(inspected, source, instead, title, said):
+    checks, _ = inspected("student.py", "dd2424", program("step_sums_images", lines={source: instead}))
+    assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title}
+    assert said in checks[title]["first"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, arranged, as_computed, reference
 from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
-from manual_mlp.adapters.dd2424_update import is_right, rest_of
+from manual_mlp.adapters.dd2424_update import is_right, rests_of
 from manual_mlp.adapters.dd2424_variations import variation_notes, variations
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import held_parameters
@@ -67,11 +67,12 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
     lacking = {"cost": not outcome.costs, "gradients": not outcome.gradients}
     report, given = judged(network, network.readings[batch_norm], lacking)
     reading = network.readings[batch_norm] = Reading(how, given, computed(network, how, given), score)
-    if not report.ok and (rest := rest_of(network, reading)) is not None:
+    for rest, is_sure in rests_of(network, reading) if not report.ok else ():
         finished = compared(network, reading, lacking, rest=rest)
-        if set(report.agreeing) <= set(finished.agreeing):  # or the step is wrong, too
+        if finished.ok or (is_sure and set(report.agreeing) <= set(finished.agreeing)):  # or the step is wrong, too
             network.rest = rest
             report = replace(finished, notes=[*finished.notes, f"the update {rest.words()}"])
+            break
     if network.gradients is not None and (changed := changed_parameters(how, given, reading.outcome)):
         sentence = f"{network.gradients.title} changes {changed}: what it computes after that is of other parameters"
         formula = "all gradients first, then the step"

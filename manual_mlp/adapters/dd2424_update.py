@@ -51,18 +51,20 @@ def is_right(network: Network, reading: Reading) -> bool:
         return False
 
 
-def rest_of(network: Network, reading: Reading) -> Rest | None:
-    """What the step still does to gradients that look wrong: its own numbers say so. None where it takes them as they
-    are, or where there is no step to be seen.
+def rests_of(network: Network, reading: Reading) -> Iterator[tuple[Rest, bool]]:
+    """What the step may still do to gradients that look wrong, and whether its own numbers say so: then it is the only
+    one. Else those with which a part of the step is right. None where it takes them as they are.
     """
-    made = list(steps(network, reading))
+    made, partly = list(steps(network, reading)), []
     for rest in (Rest(), *RESTS):
         with contextlib.suppress(Failed):
             report = judged(network, reading, rest, made, at_any_rate=False)  # it may divide by n, not by eta
             slip = "" if report.ok else report.findings[0].mistake or ""
             if report.ok or (rest.penalty and slip.startswith(("update_penalty_not", "update_penalty_with"))):
-                return rest if rest != Rest() else None
-    return None
+                yield from [(rest, True)] if rest != Rest() else []
+                return
+            partly += [(rest, False)] if report.agreeing and rest != Rest() else []
+    yield from partly
 
 
 def judged(network: Network, reading: Reading, rest: Rest, made: Sequence[Step], at_any_rate: bool = True) -> Report:
