@@ -267,7 +267,7 @@ def settled(
 
         def comparison_with(settings: Settings, eps: float) -> Comparison:
             others = [replace(batch, **settings) for batch in batches]
-            return comparison_of(others, [Memory() for _ in batches], observed, names, tolerance, eps)
+            return comparison_of(others, [Memory() for _ in batches], observed, names, tolerance, draws, eps)
 
         cost = observed[0].get(f"cost{suffix(batches[0])}")
         known = None if cost is None or cost.ndim else float(cost)
