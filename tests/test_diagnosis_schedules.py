@@ -317,6 +317,13 @@ def test_what_a_strange_argument_was_taken_for_is_said():
     assert "it is called with foo = eta_max, power = eta_min; where that is not" in report.notes[-1]
 
 
+@pytest.mark.parametrize("early", [0, 1])
+def test_a_function_of_the_epoch_is_asked_for_epochs(early):
+    report = diagnose_schedule(lambda epoch, epochs=10: linear(epoch + early, epochs), **told("linear", 60))
+    assert report.ok == (not early)
+    assert early or report.notes == ["the function counts epochs", "eta changes once an epoch"]
+
+
 def test_what_a_partial_function_has_been_given_stays():
     report = diagnose_schedule(partial(triangle, n_s=40, low=LOW, high=HIGH), **CYCLES)
     assert report.findings[0].mistake == "schedule_twice_as_long"

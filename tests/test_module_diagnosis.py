@@ -284,3 +284,4 @@ def test_the_twin_with_everything_is_all_right():
     assert diagnose_module(twin, *batch(), 0.1, label_smoothing=0.2).ok
     report = diagnose_module(twin, *batch(), 0.1, cost=lambda t, x, y, l2: t.cost(x, y, l2))
     assert report.findings[0].place == "cost"
+    assert "in a network with label_smoothing=0.2 all of it would be right" in report.notes

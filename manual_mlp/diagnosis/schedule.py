@@ -112,7 +112,7 @@ class Called:
     steps: Steps
     etas: Rates
     reading: Reading
-    first: int  # what the function calls the first update
+    counting: str  # how the function counts, where that is to be said
 
 
 @dataclass(frozen=True)
@@ -170,11 +170,10 @@ def trials_of(
 ) -> Iterator[Trial]:
     values = {name: given[name] for name in kind.arguments if name in given}
     count = 2 * cycles * values["n_s"] + 1 if "n_s" in values else values["updates"]
-    for called in calls(schedule, asked(count, values), values):
-        counted = "the function counts updates from 1" if called.first else ""
+    for called in calls(schedule, asked(count, values), values, epoch.get("updates_per_epoch")):
         for measured in annealings(called.steps, called.etas, values):
             for form_note, form in kind.forms.items():
-                notes = [said for said in (counted, annealing_note(measured), form_note) if said]
+                notes = [said for said in (called.counting, annealing_note(measured), form_note) if said]
                 trial = Trial(kind, form, called, {**values, **measured, **epoch}, notes)
                 if trial.comparison.predicted([], 0):  # not without the updates of an epoch that it is made of
                     yield trial
@@ -208,26 +207,34 @@ def annealing_note(measured: Mapping[str, float]) -> str:
     return f"from cycle to cycle it is annealed by {annealing:.4g}" if annealing != 1 else ""
 
 
-def calls(schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: Mapping[str, Any]) -> Iterator[Called]:
-    """The learning rates under every way to call the function: first as its argument names say, counted from 0."""
+def calls(
+    schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: Mapping[str, Any], epoch: int | None
+) -> Iterator[Called]:
+    """The learning rates under every way to call the function: first as its argument names say, counted from 0.
+
+    epoch   its updates, if that is known
+    """
     if not callable(schedule):
         etas, _ = numbers("schedule", schedule, (np.size(schedule),))
         if etas.ndim != 1 or len(etas) < 2:
             raise Unusable("schedule", "wrong_shape", f"its shape is {etas.shape}; it must be (T,), a rate an update")
         etas = etas[: int(steps[-1]) + 2]
-        yield Called(np.arange(len(etas)), etas, Reading((), {}), 0)
+        yield Called(np.arange(len(etas)), etas, Reading((), {}), "")
         return
     failure: Unusable | None = None
     worked = False
     for reading in itertools.islice(readings(schedule, list(values)), MOST_READ):
-        for first in (0, 1):
+        counted = {"": steps, "the function counts updates from 1": steps + 1}
+        if epoch is not None and reading.of_epochs:
+            counted["the function counts epochs"] = steps // epoch
+        for counting, numbered in counted.items():
             try:
-                rates = [rate(schedule, *reading.arguments(step + first, values)) for step in steps.tolist()]
+                rates = [rate(schedule, *reading.arguments(step, values)) for step in numbered.tolist()]
             except Unusable as unusable:
                 failure = failure or unusable
                 continue
             worked = worked or not reading.guessed
-            yield Called(steps, np.array(rates, np.float64), reading, first)
+            yield Called(steps, np.array(rates, np.float64), reading, counting)
     if not worked:
         raise failure or too_many_arguments(values)
 

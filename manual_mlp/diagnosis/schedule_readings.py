@@ -46,6 +46,11 @@ class Reading:
         return [value for p, value in values.items() if p.kind is not p.KEYWORD_ONLY], named
 
     @property
+    def of_epochs(self) -> bool:
+        """Whether the step, as it is called, may be the number of an epoch."""
+        return any(what == "step" and "epoch" in name.lower() for name, what in self.meanings.items())
+
+    @property
     def note(self) -> str:
         said = [f"{name} = {what}" for name in self.strange if (what := self.meanings[name]) != "step"]
         said += [f"its own {p.name} = {p.default!r}" for p in self.parameters if p.name not in self.meanings]
