@@ -377,7 +377,7 @@ def test_what_is_left_after_a_loop_without_end_is_looked_at_all_the_same(tmp_pat
     endless = "    for _ in range(n_epochs):\n        while n_epochs > 1:\n            pass\n"
     text = program("layer_list", lines={"    for _ in range(n_epochs):\n": endless})
     (tmp_path / "student.py").write_text(text)
-    report = diagnose_file(tmp_path / "student.py", "dd2424", {}, seconds=1)
+    report = diagnose_file(tmp_path / "student.py", "dd2424", {}, {}, seconds=1)
     verdicts = {check.title: check.verdict for check in report.checks}
     assert verdicts.get("accuracy compute_accuracy") == "all right"
 
