@@ -11,6 +11,7 @@ from conftest import PATIENCE
 from manual_mlp.adapters import process
 from manual_mlp.adapters.command import main
 from manual_mlp.adapters.saved_text import code_of
+from manual_mlp.adapters.told import check_told
 
 STRANGERS = Path(__file__).parent / "strangers"
 RELU = """
@@ -22,9 +23,20 @@ def relu_backward(dout, cache):
 """
 
 
-def diagnose(*arguments):
+def in_a_process(*arguments):
     command = [sys.executable, "-m", "manual_mlp.diagnose", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, timeout=PATIENCE)
+
+
+@pytest.fixture
+def diagnose(capsys):
+    """As `in_a_process`, but only the file has one."""
+
+    def run(*arguments):
+        code = main([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture
@@ -37,13 +49,13 @@ def file(tmp_path):
 
 
 def test_all_right_is_exit_code_0(file):
-    run = diagnose(file(RELU), "--convention", "cs231n")
+    run = in_a_process(file(RELU), "--convention", "cs231n")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.endswith("All right: 1 of 1 checked agree with the reference.\n")
     assert not run.stderr
 
 
-def test_all_right_says_what_was_not_looked_at():
+def test_all_right_says_what_was_not_looked_at(diagnose):
     run = diagnose(STRANGERS / "dd2424" / "two_layers.py", "--convention", "dd2424")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.splitlines()[-1] == (
@@ -52,7 +64,7 @@ def test_all_right_says_what_was_not_looked_at():
     )
 
 
-def test_something_wrong_says_what_was_not_looked_at(file):
+def test_something_wrong_says_what_was_not_looked_at(diagnose, file):
     text = (STRANGERS / "dd2424" / "two_layers.py").read_text().replace("G[h <= 0] = 0", "G[G <= 0] = 0")
     run = diagnose(file(text), "--convention", "dd2424")
     assert run.returncode == 1
@@ -61,13 +73,13 @@ def test_something_wrong_says_what_was_not_looked_at(file):
 
 def test_a_file_that_takes_too_long_ends_with_words(file, monkeypatch):
     text = RELU + "\n\ndef affine_forward(x, w, b):\n    import time\n    time.sleep(100)\n"
-    monkeypatch.setattr(process, "TOTAL_SECONDS", 5.0)
-    report = process.diagnose_file(file(text), "cs231n", {}, seconds=60.0)
+    monkeypatch.setattr(process, "TOTAL_SECONDS", 2.0)
+    report = process.diagnose_file(file(text), "cs231n", {}, {}, seconds=60.0)
     assert report.exit_code in (1, 2)
-    assert str(report).endswith("the file as a whole takes longer than 5 s")
+    assert str(report).endswith("the file as a whole takes longer than 2 s")
 
 
-def test_a_network_of_which_a_part_could_not_run_is_exit_code_1(file):
+def test_a_network_of_which_a_part_could_not_run_is_exit_code_1(diagnose, file):
     text = (STRANGERS / "dd2424" / "dictionaries.py").read_text()
     text = text.replace("(X, Y, fp_data,", "(X, Y, fp_data, mystery,")
     run = diagnose(file(text), "--convention", "dd2424")
@@ -76,7 +88,7 @@ def test_a_network_of_which_a_part_could_not_run_is_exit_code_1(file):
 
 
 def test_something_wrong_is_exit_code_1_and_says_where_to_begin(file):
-    run = diagnose(file(RELU.replace("dout * (cache > 0)", "dout * (dout > 0)")), "--convention", "cs231n")
+    run = in_a_process(file(RELU.replace("dout * (cache > 0)", "dout * (dout > 0)")), "--convention", "cs231n")
     assert run.returncode == 1
     assert run.stdout.splitlines()[-1].startswith(
         "1 of 1 wrong. Begin with ReLU: relu backward: dx: the mask is taken from"
@@ -84,7 +96,7 @@ def test_something_wrong_is_exit_code_1_and_says_where_to_begin(file):
     assert "docs/derivations.md#relu" in run.stdout
 
 
-def test_a_remark_is_exit_code_0_and_a_note(file):
+def test_a_remark_is_exit_code_0_and_a_note(diagnose, file):
     text = """
 import numpy as np
 
@@ -106,11 +118,13 @@ def softmax_loss(x, y):
         ("import numpy as np\nx = np.load('data.npy')\n", "Nothing could be run: layers.py defines no function"),
         ("def relu_forward(x):\n    pass\n", "no function here is filled in"),
         ("def f(:\n", "is not Python"),
+        ("x = = 1\n", "note: line 1 could not be read: `x = = 1` is not Python"),
+        ("x = = 1\n", "; line 1: `x = = 1` is not Python"),
         ("# nothing yet\n", "defines no function"),
     ],
-    ids=["a script alone", "unfilled", "not Python", "a comment alone"],
+    ids=["a script alone", "unfilled", "not Python", "no function", "no function's line", "a comment alone"],
 )
-def test_nothing_to_run_is_exit_code_2(file, text, said):
+def test_nothing_to_run_is_exit_code_2(diagnose, file, text, said):
     run = diagnose(file(text), "--convention", "cs231n")
     assert run.returncode == 2
     assert said in run.stdout
@@ -122,14 +136,58 @@ def test_nothing_to_run_is_exit_code_2(file, text, said):
         (["nowhere.py", "--convention", "cs231n"], "nowhere.py is not a file"),
         ([STRANGERS / "cs231n" / "layers.py", "--convention", "cs231n", "--functions", "relu"], "write OURS=THEIRS"),
         ([STRANGERS / "cs231n" / "layers.py", "--convention", "keras"], "invalid choice: 'keras'"),
+        (["layers.py", "--convention", "dd2424", "--arguments", "q"], "--arguments 'q': write THEIRS=WHAT"),
+        (
+            ["layers.py", "--convention", "dd2424", "--arguments", "q=pictures"],
+            "pictures must be one of images, onehot",
+        ),
+        (["layers.py", "--convention", "cs231n", "--arguments", "q=images"], "--arguments is for --convention dd2424"),
     ],
-    ids=["no file", "no pair", "no such convention"],
+    ids=["no file", "no pair", "no such convention", "nothing told", "no such role", "CS231n needs no roles"],
 )
 def test_a_wrong_command_line_is_one_sentence(arguments, said):
-    run = diagnose(*arguments)
+    run = in_a_process(*arguments)
     assert run.returncode == 2
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+NAMELESS = """
+import numpy as np
+
+def compute_cost(q, Y, W, b, r, scale):
+    P = evaluate_classifier(q, W, b, scale)
+    return -np.log((Y * P).sum(axis=0)).mean() + r * (W ** 2).sum()
+
+def evaluate_classifier(q, W, b, scale):
+    e = np.exp(scale * (W @ q + b))
+    return e / e.sum(axis=0)
+
+def compute_gradients(q, Y, P, W, r):
+    G = (P - Y) / q.shape[1]
+    return G @ q.T + 2 * r * W, G.sum(axis=1, keepdims=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "code"),
+    [
+        ([], "--arguments q=WHAT", 2),
+        (["q=images", "r=lambda", "scale=1"], "network  all right", 0),
+        (["q=images", "r=lambda", "scale=2"], "network  WRONG", 1),
+        (["q=images", "R=lambda"], "no function of layers.py has an argument R", 2),
+    ],
+    ids=["what to do is said", "told", "told something else", "no such argument"],
+)
+def test_what_belongs_in_an_argument_can_be_told(diagnose, file, told, verdict, code):
+    run = diagnose(file(NAMELESS), "--convention", "dd2424", *(["--arguments", *told] if told else []))
+    assert verdict in run.stdout
+    assert run.returncode == code
+
+
+@pytest.mark.parametrize("what", ["images", "weights1", "gamma2", "None", "0.9", '"train"', "[]", "-1"])
+def test_a_role_or_a_value_is_told(what):
+    check_told({"theirs": what})
 
 
 CELL = {"cell_type": "code", "source": ["\n"]}
@@ -207,7 +265,7 @@ def softmax_loss(x, y):
     raise SystemExit
 """
     )
-    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "2")
+    run = in_a_process(file(text), "--convention", "cs231n", "--seconds", "2")
     assert run.returncode == 1
     assert "affine_forward does not return: it was stopped after 2 s" in run.stdout
     assert "batchnorm_forward ends the whole process (exit code 7)" in run.stdout
@@ -216,7 +274,7 @@ def softmax_loss(x, y):
     assert "ReLU        all right" in run.stdout
 
 
-def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(file):
+def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(diagnose, file):
     text = RELU.replace("    return dout * (cache > 0)", "    while True: pass")
     run = diagnose(file(text), "--convention", "cs231n", "--seconds", "2")
     assert run.returncode == 1
@@ -224,7 +282,7 @@ def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(fi
     assert "relu backward: relu_backward does not return" in run.stdout
 
 
-def test_the_script_of_a_file_does_not_run(file, tmp_path):
+def test_the_script_of_a_file_does_not_run(diagnose, file, tmp_path):
     text = (
         RELU
         + """
@@ -238,14 +296,14 @@ while True:
     assert not (tmp_path / "trace").exists()
 
 
-def test_files_beside_it_do_not_shadow_the_libraries(file):
+def test_files_beside_it_do_not_shadow_the_libraries(diagnose, file):
     file("raise SystemExit('this random is not the library')", "random.py")
     file("print('this json is not the library')", "json.py")
     run = diagnose(file(RELU), "--convention", "cs231n")
     assert run.returncode == 0, run.stdout
 
 
-def test_a_notebook_is_read_cell_by_cell(file):
+def test_a_notebook_is_read_cell_by_cell(diagnose, file):
     cells = [
         {"cell_type": "markdown", "source": ["# Layers"]},
         {"cell_type": "code", "source": ["%matplotlib inline\n", "!ls\n", "import numpy as np"]},

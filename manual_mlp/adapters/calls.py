@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, environment, sizes_of
+from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, environment, sizes_of
 from manual_mlp.adapters.dropout_switch import switch_off
 from manual_mlp.adapters.gradients import gradients_in
-from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.guesses import guessed_roles, kinds_of, literal
 from manual_mlp.adapters.instances import instance_of
+from manual_mlp.adapters.layer_lists import layer_list
 from manual_mlp.adapters.options import Options, is_options
 from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of, plays
 from manual_mlp.adapters.program import words
@@ -28,6 +29,7 @@ from manual_mlp.adapters.roles import (
 )
 from manual_mlp.adapters.script_globals import set_globals
 from manual_mlp.adapters.swallow import Swallow
+from manual_mlp.adapters.told import not_clear, told_value
 from manual_mlp.layers import Array
 
 OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
@@ -35,6 +37,8 @@ OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
 
 def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
     """What to pass for one parameter; `inspect.Parameter.empty` to leave it at its default."""
+    if parameter.name in env["told"]:
+        return told_value(env["told"][parameter.name], parameter.name, part.title, env, passed)
     role = part.role(parameter)
     if role is None and is_options(parameter.name):
         return Options(env)
@@ -79,11 +83,7 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
         return env[role.kind]
     if role is not None and (role.kind == "forward" or (role.kind in OF_BATCH_NORM and not env["bn"])):
         return None
-    raise unclear(part.title, parameter.name)
-
-
-def unclear(function: str, argument: str) -> Failed:
-    return Failed(function, "missing", f"has a parameter {argument!r} of which it is not clear what belongs there")
+    raise Failed(part.title, "missing", not_clear(parameter.name))
 
 
 def inputs_of_all_layers(name: str, part: Part, passed: Mapping[Any, Any]) -> list[Any] | None:
@@ -105,7 +105,7 @@ def known_or_guessed(
 ) -> Any:
     """What its name asks for, or else what seems to belong there."""
     guess = guessed_roles(network, part).get(parameter.name)
-    if guess is None:
+    if guess is None or parameter.name in env["told"]:
         try:
             return value_for(parameter, part, env, passed)
         except Failed:
@@ -203,7 +203,7 @@ class Outcome(NamedTuple):
 
 def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -> tuple[dict[str, Any], Any]:
     """What stands for each role, in the script's globals, too, and the object whose methods are called."""
-    env = environment(how, given, network.keys)
+    env = environment(how, given, network.keys) | {"told": network.program.told}
     parts = [*network.parts, *others]
     bound = {p.name for part in parts for p in part.parameters()}
     functions = [part.function for part in parts_of(network.program)]
@@ -211,6 +211,9 @@ def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -
     for function in functions:
         switch_off(function, env)
     set_globals(network.program.namespace, functions, bound, env, network.program.made)
+    if how.container == OBJECTS:
+        held = layer_list(network.program, how, env, given)
+        return env | {"params": Shared(held.layers)}, held
     owners = [part.method_of for part in parts if part.method_of]
     return env, instance_of(network, owners[-1], how, env, given) if owners else None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from manual_mlp.adapters.options import is_options
 from manual_mlp.adapters.parts import Network, Part, plays
-from manual_mlp.adapters.program import words
+from manual_mlp.adapters.program import nodes_of, words
 from manual_mlp.adapters.roles import Role, argument_role, call_arguments, name_in
 
 IMAGES = {"X", "P", "H", "S", "forward"}  # one of them
@@ -77,7 +77,7 @@ def held_by_object(part: Part) -> set[str]:
     """What a method finds in its object: self.W, self.lambda."""
     if not part.method_of or part.tree is None:
         return set()
-    names = {n.attr for n in ast.walk(part.tree) if isinstance(n, ast.Attribute) and name_in(n) == n.attr}
+    names = {n.attr for n in nodes_of(part.tree) if isinstance(n, ast.Attribute) and name_in(n) == n.attr}
     return {role.kind for name in names if (role := argument_role(name)) is not None}
 
 
@@ -99,7 +99,7 @@ def modes(part: Part, name: str) -> Sequence[str]:
     """The words that an argument is compared with."""
     found = [
         constant.value
-        for node in (ast.walk(part.tree) if part.tree is not None else ())
+        for node in (nodes_of(part.tree) if part.tree is not None else ())
         if isinstance(node, ast.Compare) and isinstance(node.left, ast.Name) and node.left.id == name
         for constant in node.comparators
         if isinstance(constant, ast.Constant) and isinstance(constant.value, str)

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arrangements, as_computed, problem, reference
-from manual_mlp.adapters.calls import Outcome, computed, unclear
+from manual_mlp.adapters.calls import Outcome, computed
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
+from manual_mlp.adapters.told import not_clear
 from manual_mlp.layers import Array
 
 MOST_USUAL = 150  # arrangements after which the rare ones are only tried if none of these could be called
@@ -179,7 +180,7 @@ def doubtful(network: Network, reading: Reading, agreeing: Collection[str]) -> F
     known = {argument for title, argument in network.unsure if title in right}
     for title, argument in sorted(network.unsure):
         if argument not in known:
-            return unclear(title, argument)
+            return Failed(title, "missing", not_clear(argument))
     return None
 
 

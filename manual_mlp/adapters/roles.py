@@ -2,12 +2,12 @@
 
 import ast
 import contextlib
-import functools
 import re
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from manual_mlp.adapters.program import words
+from manual_mlp.adapters.program import nodes_of, words
 
 NOISE = {"batch", "train", "trn", "training", "mini", "small", "list", "lst", "dict", "mat", "matrix", "vec", "array"}
 NOISE |= {"validation", "valid", "test", "dev", "tr"}
@@ -76,6 +76,7 @@ def plain(name: str) -> str:
     return "".join(kept) or "".join(words(name))
 
 
+@cache
 def role_of(name: str) -> Role | None:
     """What a parameter, attribute or key of this name holds."""
     parts = words(name)
@@ -144,7 +145,7 @@ def gradient_role(name: str) -> Role | None:
 def returned_names(function: ast.FunctionDef) -> list[list[str]]:
     """The names in each of a function's return statements, in order: return P, H[1:] -> [P, H]."""
     found = []
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         if isinstance(node, ast.Return) and node.value is not None:
             values = node.value.elts if isinstance(node.value, ast.Tuple | ast.List) else [node.value]
             found.append([name_in(value) for value in values])
@@ -177,7 +178,7 @@ def name_in(value: ast.expr) -> str:
 
 def places_in(tree: ast.AST | None, name: str) -> set[int | str]:
     """What a list of this name is indexed with, in one place: X[0], X[-1], X[l] -> 0, -1, "l"; not X[:, i]."""
-    nodes = (node for node in (ast.walk(tree) if tree is not None else ()) if isinstance(node, ast.Subscript))
+    nodes = (node for node in (nodes_of(tree) if tree is not None else ()) if isinstance(node, ast.Subscript))
     found: set[int | str] = set()
     for node in nodes:
         if (
@@ -214,7 +215,7 @@ def unpacked_names(trees: Sequence[ast.AST], function: str, users: Collection[st
     return handed_on or found
 
 
-@functools.lru_cache(maxsize=64)
+@cache
 def scopes(tree: ast.AST) -> list[list[ast.AST]]:
     """The nodes of each function, and those outside all functions."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
@@ -225,7 +226,7 @@ def scopes(tree: ast.AST) -> list[list[ast.AST]]:
 
 def call_arguments(trees: list[ast.AST], function: str) -> list[ast.Call]:
     """Every call of this function, by the file itself."""
-    return [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == function]
+    return [n for tree in trees for n in nodes_of(tree) if isinstance(n, ast.Call) and called(n) == function]
 
 
 def roles_at_calls(trees: list[ast.AST], function: str, names: list[str]) -> dict[str, str]:
@@ -257,7 +258,7 @@ def called(node: ast.Call) -> str:
 def string_keys(tree: ast.AST) -> list[str]:
     """Every string that something is indexed with; of f"W{i}" and 'W' + str(i), the text in front of the number."""
     found = []
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Subscript):
             found += key_texts(node.slice)
         elif (
