@@ -109,6 +109,8 @@ MISTAKES = [
     ("adam", 1, NEITHER, REST, REST_OF_NEITHER.format(M_PILED_UP, V)),
     ("adam", 1, NEITHER, REST, REST_OF_NEITHER.format(M, V_PILED_UP)),
     ("adam", 1, "adam_not_squared", V, V.replace(" ** 2", "")),
+    ("adam", 1, "adam_square_of_mean", V, V.replace("dx **", "config['m'] **")),
+    ("adam", 2, "adam_square_of_mean", V, V.replace("dx **", f"({M_HAT}) **")),
     ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('m')\n    {ADAM_STEP}"),
     ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('v')\n    {ADAM_STEP}"),
     ("adam", 1, "adam_ascends", ADAM_STEP, ADAM_STEP.replace("x -", "x +")),

@@ -12,6 +12,7 @@ from manual_mlp.adapters.cs231n_instances import (
     CLASSES,
     HIDDEN,
     INPUTS,
+    bn_params,
     built,
     cost_and_gradients,
     problem,
@@ -27,13 +28,22 @@ from manual_mlp.layers import Array
 STEPS = ((1e-6, 1e-5), (1e-3, 2e-3))  # of differences, and what they may be off: in float64, and in float32
 
 
-def hidden_layers(parameters: Mapping[str, Array], x: Array, normalized: Callable[[Array, int], Array]) -> Array:
+def relu(x: Array) -> Array:
+    return np.maximum(x, 0)
+
+
+def hidden_layers(
+    parameters: Mapping[str, Array],
+    x: Array,
+    normalized: Callable[[Array, int], Array],
+    activation: Callable[[Array], Array] = relu,
+) -> Array:
     """Our own forward pass; normalized(x, layer) stands in front of every ReLU."""
     depth = sum(name.startswith("linear") for name in parameters) // 2
     for layer in range(1, depth + 1):
         x = x @ parameters[f"linear{layer}.weight"].T + parameters[f"linear{layer}.bias"]
         if layer < depth:
-            x = np.maximum(normalized(x, layer), 0)
+            x = activation(normalized(x, layer))
     return x
 
 
@@ -43,15 +53,13 @@ def test_mode(
     """loss(X) without labels gives the scores, with the running statistics of the batches seen so far."""
     net = built(program, name, {**settings, **{"reg": 0.0}})
     put(program, name, net, parameters)
-    running: list[Mapping[str, Any]] = []
+    running: list[dict[str, Any]] = []
     if settings["batch_norm"]:
         rng = np.random.default_rng(9)
         for _ in range(3):
             program.guard.call(f"{name}.loss", net.loss, x + rng.normal(size=x.shape), y)
-        running = getattr(net, "bn_params", [])
-        if isinstance(running, Mapping):
-            running = list(running.values())
-        if not all("running_mean" in param for param in list(running)[: len(settings["hidden"])]) or not running:
+        running = bn_params(net)
+        if not all("running_mean" in param for param in running[: len(settings["hidden"])]) or not running:
             place = "test mode: running averages"
             sentence = (
                 "net.bn_params holds no running_mean after three training batches: they are not kept for test mode"
@@ -79,10 +87,11 @@ def initialization(program: Program, name: str, settings: Mapping[str, Any]) -> 
     findings = []
     for key, value in net.params.items():
         array = np.asarray(value, dtype=np.float64)
-        kind = key.rstrip("0123456789")
-        if kind == "W" and scaled and abs(array.std() / scale - 1) > 0.1:
+        kind = str(key).rstrip("0123456789").lower()
+        if kind == "w" and scaled and abs(array.std() / scale - 1) > 0.1:
             known = {scale**2: "weight_scale is taken as the variance's square", 1.0: "weight_scale is not used"}
             known |= {np.sqrt(scale): "weight_scale is taken as the variance", 0.0: "all weights are equal"}
+            known |= {scale / np.sqrt(12): "it is drawn by rand, from 0 to weight_scale, instead of by randn"}
             why = next((text for std, text in known.items() if abs(array.std() - std) <= 0.1 * std), "")
             sentence = f"its standard deviation is {array.std():.3g}; weight_scale is {scale}{'. ' if why else ''}{why}"
             findings.append(
