@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from test_diagnosis_schedules import by_torch
 from torch import nn
@@ -330,7 +329,9 @@ def test_std_of_the_normal_initializations():
     assert (randn / sqrt(randn.shape[0] / 2)).std() == pytest.approx(he(400), rel=0.01)
     assert (randn / sqrt(randn.shape[0])).std() == pytest.approx(xavier(400), rel=0.01)
 
-    cut = scipy.stats.truncnorm(-2, 2)  # Keras divides the std by that of the cut distribution
+    from scipy.stats import truncnorm  # it takes a second to import
+
+    cut = truncnorm(-2, 2)  # Keras divides the std by that of the cut distribution
     assert cut.std() == pytest.approx(0.8796, rel=1e-4)
     assert 2 / cut.std() == pytest.approx(2.27, abs=0.005)
 

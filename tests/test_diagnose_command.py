@@ -22,9 +22,20 @@ def relu_backward(dout, cache):
 """
 
 
-def diagnose(*arguments):
+def in_a_process(*arguments):
     command = [sys.executable, "-m", "manual_mlp.diagnose", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, timeout=PATIENCE)
+
+
+@pytest.fixture
+def diagnose(capsys):
+    """As `in_a_process`, but only the file has one."""
+
+    def run(*arguments):
+        code = main([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture
@@ -37,13 +48,13 @@ def file(tmp_path):
 
 
 def test_all_right_is_exit_code_0(file):
-    run = diagnose(file(RELU), "--convention", "cs231n")
+    run = in_a_process(file(RELU), "--convention", "cs231n")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.endswith("All right: 1 of 1 checked agree with the reference.\n")
     assert not run.stderr
 
 
-def test_all_right_says_what_was_not_looked_at():
+def test_all_right_says_what_was_not_looked_at(diagnose):
     run = diagnose(STRANGERS / "dd2424" / "two_layers.py", "--convention", "dd2424")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.splitlines()[-1] == (
@@ -52,7 +63,7 @@ def test_all_right_says_what_was_not_looked_at():
     )
 
 
-def test_something_wrong_says_what_was_not_looked_at(file):
+def test_something_wrong_says_what_was_not_looked_at(diagnose, file):
     text = (STRANGERS / "dd2424" / "two_layers.py").read_text().replace("G[h <= 0] = 0", "G[G <= 0] = 0")
     run = diagnose(file(text), "--convention", "dd2424")
     assert run.returncode == 1
@@ -61,13 +72,13 @@ def test_something_wrong_says_what_was_not_looked_at(file):
 
 def test_a_file_that_takes_too_long_ends_with_words(file, monkeypatch):
     text = RELU + "\n\ndef affine_forward(x, w, b):\n    import time\n    time.sleep(100)\n"
-    monkeypatch.setattr(process, "TOTAL_SECONDS", 5.0)
+    monkeypatch.setattr(process, "TOTAL_SECONDS", 2.0)
     report = process.diagnose_file(file(text), "cs231n", {}, seconds=60.0)
     assert report.exit_code in (1, 2)
-    assert str(report).endswith("the file as a whole takes longer than 5 s")
+    assert str(report).endswith("the file as a whole takes longer than 2 s")
 
 
-def test_a_network_of_which_a_part_could_not_run_is_exit_code_1(file):
+def test_a_network_of_which_a_part_could_not_run_is_exit_code_1(diagnose, file):
     text = (STRANGERS / "dd2424" / "dictionaries.py").read_text()
     text = text.replace("(X, Y, fp_data,", "(X, Y, fp_data, mystery,")
     run = diagnose(file(text), "--convention", "dd2424")
@@ -76,7 +87,7 @@ def test_a_network_of_which_a_part_could_not_run_is_exit_code_1(file):
 
 
 def test_something_wrong_is_exit_code_1_and_says_where_to_begin(file):
-    run = diagnose(file(RELU.replace("dout * (cache > 0)", "dout * (dout > 0)")), "--convention", "cs231n")
+    run = in_a_process(file(RELU.replace("dout * (cache > 0)", "dout * (dout > 0)")), "--convention", "cs231n")
     assert run.returncode == 1
     assert run.stdout.splitlines()[-1].startswith(
         "1 of 1 wrong. Begin with ReLU: relu backward: dx: the mask is taken from"
@@ -84,7 +95,7 @@ def test_something_wrong_is_exit_code_1_and_says_where_to_begin(file):
     assert "docs/derivations.md#relu" in run.stdout
 
 
-def test_a_remark_is_exit_code_0_and_a_note(file):
+def test_a_remark_is_exit_code_0_and_a_note(diagnose, file):
     text = """
 import numpy as np
 
@@ -110,7 +121,7 @@ def softmax_loss(x, y):
     ],
     ids=["a script alone", "unfilled", "not Python", "a comment alone"],
 )
-def test_nothing_to_run_is_exit_code_2(file, text, said):
+def test_nothing_to_run_is_exit_code_2(diagnose, file, text, said):
     run = diagnose(file(text), "--convention", "cs231n")
     assert run.returncode == 2
     assert said in run.stdout
@@ -126,7 +137,7 @@ def test_nothing_to_run_is_exit_code_2(file, text, said):
     ids=["no file", "no pair", "no such convention"],
 )
 def test_a_wrong_command_line_is_one_sentence(arguments, said):
-    run = diagnose(*arguments)
+    run = in_a_process(*arguments)
     assert run.returncode == 2
     assert said in run.stderr
     assert "Traceback" not in run.stderr
@@ -207,7 +218,7 @@ def softmax_loss(x, y):
     raise SystemExit
 """
     )
-    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "2")
+    run = in_a_process(file(text), "--convention", "cs231n", "--seconds", "2")
     assert run.returncode == 1
     assert "affine_forward does not return: it was stopped after 2 s" in run.stdout
     assert "batchnorm_forward ends the whole process (exit code 7)" in run.stdout
@@ -216,7 +227,7 @@ def softmax_loss(x, y):
     assert "ReLU        all right" in run.stdout
 
 
-def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(file):
+def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(diagnose, file):
     text = RELU.replace("    return dout * (cache > 0)", "    while True: pass")
     run = diagnose(file(text), "--convention", "cs231n", "--seconds", "2")
     assert run.returncode == 1
@@ -224,7 +235,7 @@ def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(fi
     assert "relu backward: relu_backward does not return" in run.stdout
 
 
-def test_the_script_of_a_file_does_not_run(file, tmp_path):
+def test_the_script_of_a_file_does_not_run(diagnose, file, tmp_path):
     text = (
         RELU
         + """
@@ -238,14 +249,14 @@ while True:
     assert not (tmp_path / "trace").exists()
 
 
-def test_files_beside_it_do_not_shadow_the_libraries(file):
+def test_files_beside_it_do_not_shadow_the_libraries(diagnose, file):
     file("raise SystemExit('this random is not the library')", "random.py")
     file("print('this json is not the library')", "json.py")
     run = diagnose(file(RELU), "--convention", "cs231n")
     assert run.returncode == 0, run.stdout
 
 
-def test_a_notebook_is_read_cell_by_cell(file):
+def test_a_notebook_is_read_cell_by_cell(diagnose, file):
     cells = [
         {"cell_type": "markdown", "source": ["# Layers"]},
         {"cell_type": "code", "source": ["%matplotlib inline\n", "!ls\n", "import numpy as np"]},

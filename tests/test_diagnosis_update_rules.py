@@ -237,6 +237,19 @@ def test_a_mistake_in_another_form_of_momentum_has_its_name():
     assert [finding.mistake for finding in report.findings] == ["momentum_sign"]
 
 
+def test_a_mistake_in_another_form_of_adam_has_its_name():
+    """It is wrong from the first update on, so that no right one tells the form."""
+    averaged = "(1 - config['beta1']) * dx\n"
+    ours, keras = "config['epsilon'])", "config['epsilon'] / np.sqrt(1 - config['beta2'] ** config['t']))"
+    assert SOURCE.count(averaged) == SOURCE.count(f"np.sqrt(vb) + {ours}") == 1
+    source = SOURCE.replace(averaged, "dx\n").replace(f"np.sqrt(vb) + {ours}", f"np.sqrt(vb) + {keras}")
+    namespace: dict = {}
+    exec(source, namespace)
+    report = diagnose_update_rule("adam", namespace["adam"])
+    assert [finding.mistake for finding in report.findings] == ["adam_not_averaged"]
+    assert report.notes == ["eps is added to the root of the uncorrected v, as in Keras"]
+
+
 @pytest.mark.parametrize("name", ["rmsprop", "adam"])
 def test_an_epsilon_of_its_own_is_no_mistake(name):
     report = diagnose_update_rule(name, rules_with_their_own_epsilon()[name])

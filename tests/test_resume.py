@@ -274,10 +274,10 @@ def wait_for(file, process, after=0.0):
 
 
 @pytest.mark.parametrize("moments", [5, pytest.param(20, marks=pytest.mark.thorough)])
-def test_killed_at_random_moments_a_run_ends_in_the_same_bits(images, tmp_path, moments):
+def test_killed_at_random_moments_a_run_ends_in_the_same_bits(run_cycles_here, images, tmp_path, moments):
     """Every update is saved, so that most moments are within the writing of a checkpoint."""
     updates = ("--step-size", "800")
-    finish(start(images, tmp_path / "whole", *updates))
+    assert run_cycles_here(tmp_path / "whole", *updates).returncode == 0
     draw = random.Random(0)
     file = tmp_path / "killed" / "run_cycles" / f"{NAME}.unfinished.safetensors"
     for _ in range(moments):
@@ -360,7 +360,7 @@ def test_a_run_asked_to_end_says_how_to_go_on(run_cycles_here, images, whole, tm
     assert "is of another run: its l2 is 0.005, here it is 0.1" in other.stderr
     assert other.returncode == 2
 
-    finish(start(images, tmp_path, *UPDATES, "--resume"))
+    assert run_cycles_here(tmp_path, *UPDATES, "--resume").returncode == 0
     assert bits(tmp_path) == whole
 
 

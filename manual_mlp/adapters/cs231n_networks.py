@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.cs231n_dropout import network_with_dropout
 from manual_mlp.adapters.cs231n_dropped_images import dropped_images
 from manual_mlp.adapters.cs231n_instances import (
     ALIASES,
@@ -20,7 +21,7 @@ from manual_mlp.adapters.cs231n_instances import (
     put,
     takes_widths,
 )
-from manual_mlp.adapters.cs231n_modes import initialization, network_with_dropout, test_mode
+from manual_mlp.adapters.cs231n_modes import initialization, test_mode
 from manual_mlp.adapters.cs231n_training import predictions, training
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed

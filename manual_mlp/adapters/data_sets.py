@@ -4,9 +4,11 @@ import ast
 import re
 import types
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from manual_mlp.adapters.arrangement import Inputs
+from manual_mlp.adapters.program import nodes_of
 from manual_mlp.adapters.roles import role_of
 
 OF_A_SET = re.compile("train(ing)?|val(id(ation)?)?|test|_")
@@ -14,9 +16,10 @@ IMAGES_AND_LABELS = ("X", "Y", "y")
 ATTRIBUTES = ("X", "Y", "X_train", "Y_train", "X_val", "Y_val", "X_test", "Y_test")
 
 
+@lru_cache(maxsize=256)
 def form_of(tree: ast.AST | None, name: str) -> str:
     """How the class takes images out of it: "attributes", "keys", "places"; "" if it does not."""
-    found = {form for node in (ast.walk(tree) if tree is not None else ()) if (form := use_of(node, name))}
+    found = {form for node in (nodes_of(tree) if tree is not None else ()) if (form := use_of(node, name))}
     return next((form for form in ("attributes", "keys", "places") if form in found), "")
 
 
@@ -68,7 +71,7 @@ def data_set(form: str, tree: ast.AST, env: Mapping[str, Any], given: Inputs) ->
 
 def names_in(tree: ast.AST) -> Iterator[str]:
     """The strings that something is indexed with, and the names of the object's own attributes."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.Subscript(slice=ast.Constant(value=str() as key)):
                 yield key

@@ -8,7 +8,7 @@ from typing import Any
 
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import parts_of, plays
-from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.program import Program, nodes_of, words
 from manual_mlp.adapters.roles import role_of
 
 ADDERS = ("add", "addlayer", "append", "appendlayer", "push")
@@ -112,7 +112,7 @@ def add_by_sizes(program: Program, instance: Any, adder: str, sizes: Sequence[in
 def compared_constants(name: str, tree: ast.AST) -> list[str]:
     """The strings that a parameter or attribute of this name is compared with: init_method == "he"."""
     found = []
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.Compare(left=ast.Name(id=left) | ast.Attribute(attr=left), comparators=comparators) if (
                 left == name

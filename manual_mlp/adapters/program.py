@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from manual_mlp.adapters.guard import Guard
@@ -126,6 +127,12 @@ class Program:
 
 def names_imported(node: ast.AST) -> Iterable[ast.alias]:
     return node.names if isinstance(node, ast.Import | ast.ImportFrom) else ()
+
+
+@lru_cache(maxsize=256)
+def nodes_of(tree: ast.AST) -> Sequence[ast.AST]:
+    """The nodes of a tree that stays as it is, as ast.walk gives them; the same ones are asked for again and again."""
+    return tuple(ast.walk(tree))
 
 
 def words(name: str) -> list[str]:

@@ -2,9 +2,10 @@
 
 import ast
 import re
+from functools import cache
 from typing import Any, NamedTuple
 
-from manual_mlp.adapters.program import words
+from manual_mlp.adapters.program import nodes_of, words
 
 NOISE = {"batch", "train", "trn", "training", "mini", "small", "list", "lst", "dict", "mat", "matrix", "vec", "array"}
 NOISE |= {"validation", "valid", "test", "dev", "tr"}
@@ -73,6 +74,7 @@ def plain(name: str) -> str:
     return "".join(kept) or "".join(words(name))
 
 
+@cache
 def role_of(name: str) -> Role | None:
     """What a parameter, attribute or key of this name holds."""
     parts = words(name)
@@ -141,7 +143,7 @@ def gradient_role(name: str) -> Role | None:
 def returned_names(function: ast.FunctionDef) -> list[list[str]]:
     """The names in each of a function's return statements, in order: return P, H[1:] -> [P, H]."""
     found = []
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         if isinstance(node, ast.Return) and node.value is not None:
             values = node.value.elts if isinstance(node.value, ast.Tuple | ast.List) else [node.value]
             found.append([name_in(value) for value in values])
@@ -176,7 +178,7 @@ def unpacked_names(trees: list[ast.AST], function: str) -> list[list[str]]:
     """Under which names its callers take what it returns: P, H = EvaluateClassifier(X, W, b) -> [P, H]."""
     found = []
     for tree in trees:
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) == function:
                 for target in node.targets:
                     values = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
@@ -186,7 +188,7 @@ def unpacked_names(trees: list[ast.AST], function: str) -> list[list[str]]:
 
 def call_arguments(trees: list[ast.AST], function: str) -> list[ast.Call]:
     """Every call of this function, by the file itself."""
-    return [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == function]
+    return [n for tree in trees for n in nodes_of(tree) if isinstance(n, ast.Call) and called(n) == function]
 
 
 def roles_at_calls(trees: list[ast.AST], function: str, names: list[str]) -> dict[str, str]:
@@ -218,7 +220,7 @@ def called(node: ast.Call) -> str:
 def string_keys(tree: ast.AST) -> list[str]:
     """Every string that something is indexed with; of f"W{i}" and 'W' + str(i), the text in front of the number."""
     found = []
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Subscript):
             found += key_texts(node.slice)
         elif (

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Planted:
     layers: frozenset[object] | None = None  # in these layers alone, or these parameters; None: everywhere
     where: str = ""
 
-    @property
+    @cached_property
     def forward(self) -> bool:
         """Whether it changes the forward pass."""
         return any(map(is_forward, self.lines))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from manual_mlp.diagnosis.precision import is_single, tolerance_for
 from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2
 from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
-from manual_mlp.diagnosis.rounding import uncertainty
+from manual_mlp.diagnosis.rounding import roundings, uncertainty
 from manual_mlp.diagnosis.strangers import Unusable, call, in_one_array, numbers, unpacked
 from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
 
@@ -257,7 +257,8 @@ def settled(
     candidates = everywhere(possible(batches), len(names), normalized, batches[0].skips)
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
     memories = [Memory() for _ in batches]
-    comparison_at = partial(comparison_of, batches, memories, observed, names, tolerance)
+    draws = roundings(float(np.finfo(np.float32 if is_single(observed) else np.float64).eps))
+    comparison_at = cache(partial(comparison_of, batches, memories, observed, names, tolerance, draws))
     explanation = settle(comparison_at, candidates, guesses)
     notes = [eps_note(explanation.eps)] if normalized and explanation.eps != BATCH_NORM_EPS else []
     comparison = comparison_at(explanation.eps)
@@ -274,10 +275,10 @@ def comparison_of(
     observed: Sequence[Numbers],
     names: Sequence[LayerNames],
     tolerance: float,
+    draws: Sequence[Planted],
     eps: float,
 ) -> Comparison:
     titles = titles_of(names, batches[0].parameters)
-    precision = float(np.finfo(np.float32 if is_single(observed) else np.float64).eps)
 
     def in_order(planted: Sequence[Planted], number: int) -> Iterator[tuple[str, Array]]:
         batch, memory, end = batches[number], memories[number], suffix(batches[number])
@@ -292,7 +293,7 @@ def comparison_of(
     return Comparison(
         list(titles),
         observed,
-        [InOrder(scales(predict, number, names, precision, tolerance)) for number in range(len(batches))],
+        [InOrder(scales(predict, number, names, draws, tolerance)) for number in range(len(batches))],
         predict,
         tolerance,
         titles,
@@ -305,7 +306,7 @@ def scales(
     predict: Callable[[Sequence[Planted], int], Numbers],
     number: int,
     names: Sequence[LayerNames],
-    precision: float,
+    draws: Sequence[Planted],
     tolerance: float,
 ) -> Iterator[tuple[str, float]]:
     """A place's largest entry, or where that is larger, what rounding may make of it, over the tolerance. Biases count
@@ -318,7 +319,7 @@ def scales(
     right = predict((), number)
     weight_of = {layer.bias: layer.weight for layer in names}
     drowned = False
-    for place, uncertain in uncertainty(predict, number, precision):
+    for place, uncertain in uncertainty(predict, number, draws):
         largest = float(np.abs(right[place]).max())
         name, *end = place.split(" ", 1)
         if name in weight_of:

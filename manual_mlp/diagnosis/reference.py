@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from manual_mlp.blocks import LayerNames
 from manual_mlp.diagnosis.comparison import Planted, lines_at
 from manual_mlp.diagnosis.dropout import Dropped
-from manual_mlp.diagnosis.textbook import OPERATIONS, Line, Values, compute, is_forward
+from manual_mlp.diagnosis.textbook import Line, Values, compute, is_forward
 from manual_mlp.layers import Array, Labels
 
 
@@ -45,17 +46,23 @@ class Memory:
         return value
 
 
-LOSS, PENALTY = frozenset({"softmax_cross_entropy"}), frozenset({"l2_penalty"})
-LAYER = frozenset(OPERATIONS) - LOSS - PENALTY | {"layer"}
+PARTS = {"softmax_cross_entropy": "loss", "l2_penalty": "penalty"}  # every other operation is on a layer's way
+ON_THE_WAY = ("linear", "batch_norm", "batch_norm_test", "relu", "dropout", "dropout_test", "skip", "fork", "scores")
+
+Lines = dict[str, Line]
 
 
-def lines_of(lines: Mapping[str, Line], operations: frozenset[str], *, forward: bool) -> dict[str, Line]:
-    """Those that stand in the forward, or in the backward, pass of these operations."""
-    return {
-        line: formula
-        for line, formula in lines.items()
-        if line.split(".")[0] in operations and is_forward(line) == forward
-    }
+@cache
+def part_of(line: str) -> tuple[str, bool]:
+    """Layer, loss or penalty; and whether of its forward pass."""
+    return PARTS.get(line.split(".")[0], "layer"), is_forward(line)
+
+
+def by_part(lines: Lines) -> dict[tuple[str, bool], Lines]:
+    parts: dict[tuple[str, bool], Lines] = {}
+    for line, formula in lines.items():
+        parts.setdefault(part_of(line), {})[line] = formula
+    return parts
 
 
 def forward_pass(
@@ -71,14 +78,29 @@ def forward_pass(
     test=True normalizes with the running statistics and drops nothing. A memory is of this batch and its parameters.
     """
     memory = memory or Memory()
-    every = [lines_at(planted, number) for number in range(1, len(names) + 1)]
+    every = [by_part(lines_at(planted, number)) for number in range(1, len(names) + 1)]
+    forward = [{part: lines for (part, ahead), lines in parts.items() if ahead} for parts in every]
+    lines_by_layer = tuple(frozenset(item for lines in parts.values() for item in lines.items()) for parts in forward)
+    key = ("pass", eps, test, lines_by_layer)
+    v = memory.recall(key, whole_forward, batch, names, forward, eps, test, memory)
+    return Values(**vars(v), parts=every)
+
+
+def whole_forward(
+    batch: Batch,
+    names: Sequence[LayerNames],
+    every: Sequence[Mapping[str, Lines]],
+    eps: float,
+    test: bool,
+    memory: Memory,
+) -> Values:
     layers: list[Values] = []
     penalties: list[Values] = []
     key: Hashable = (eps, test)
-    for number, (layer, lines) in enumerate(zip(names, every, strict=True), start=1):
-        own = lines_of(lines, PENALTY, forward=True)
+    for number, (layer, parts) in enumerate(zip(names, every, strict=True), start=1):
+        own = parts.get("penalty", {})
         penalties.append(memory.recall(("penalty", number, frozenset(own.items())), penalty, batch, layer, own))
-        own = lines_of(lines, LAYER, forward=True)
+        own = parts.get("layer", {})
         key = (key, frozenset(own.items()))
         if number == 1:  # most of the work, and the same for all passes
             product = memory.recall("product", np.matmul, batch.x, batch.parameters[layer.weight].T)
@@ -86,12 +108,12 @@ def forward_pass(
         below = layers[-1] if layers else None
         last = number == len(names)
         layers.append(memory.recall(key, layer_forward, batch, number, layer, last, below, own, eps, test))
-    own = lines_of(every[-1], LOSS, forward=True)
+    own = every[-1].get("loss", {})
     key = ("loss", key, frozenset(own.items()))
     values = Values(logits=layers[-1].scores.out, y=batch.y, s=batch.label_smoothing)
     loss = memory.recall(key, compute, "softmax_cross_entropy", "forward", values, own)
     cost = np.asarray(loss.loss + sum(values.penalty for values in penalties))
-    return Values(layers=layers, penalties=penalties, logits=values.logits, loss=loss, cost=cost, key=key, lines=every)
+    return Values(layers=layers, penalties=penalties, logits=values.logits, loss=loss, cost=cost, key=key)
 
 
 def penalty(batch: Batch, layer: LayerNames, lines: Mapping[str, Line]) -> Values:
@@ -150,26 +172,29 @@ def gradients_of(
 ) -> Iterator[tuple[str, Array]]:
     """Back-propagates: the gradients of loss and penalty, one after the other, as they are come by."""
     memory = memory or Memory()
-    own = lines_of(forward.lines[-1], LOSS, forward=False)
+    own = forward.parts[-1].get(("loss", False), {})
     key: Hashable = (forward.key, frozenset(own.items()))
     loss = Values(**vars(forward.loss))
     dout = memory.recall(key, compute, "softmax_cross_entropy", "backward", loss, own).dlogits
     for number, layer in reversed([*enumerate(names, start=1)]):
-        lines = forward.lines[number - 1]
-        own = lines_of(lines, LAYER, forward=False)
+        parts = forward.parts[number - 1]
+        own = parts.get(("layer", False), {})
         if number == 1:  # nobody asks for the gradient of the images
-            v = layer_backward(forward.layers[0], dout, own | dict.fromkeys(("linear.dx", "fork.dx"), lambda _: None))
+            v = layer_backward(forward.layers[0], dout, {**own, "linear.dx": nothing, "fork.dx": nothing})
         else:
             key = (key, frozenset(own.items()))
             v = memory.recall(key, layer_backward, forward.layers[number - 1], dout, own)
         dout = v.dx
         added = Values(**vars(forward.penalties[number - 1]), dW=v.linear.dW)
-        compute("l2_penalty", "backward", added, lines)
+        compute("l2_penalty", "backward", added, parts.get(("penalty", False), {}))
         if hasattr(v, "batch_norm"):
             yield layer.beta, v.batch_norm.dbeta + added.on_beta
             yield layer.gamma, v.batch_norm.dgamma + added.on_gamma
         yield layer.bias, v.linear.db + added.on_b
         yield layer.weight, v.linear.dW + added.on_W
+
+
+def nothing(_: Values) -> None: ...
 
 
 def layer_backward(forward: Values, dout: Array, lines: Mapping[str, Line]) -> Values:

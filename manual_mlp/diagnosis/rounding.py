@@ -13,6 +13,7 @@ import numpy as np
 
 from manual_mlp.diagnosis.comparison import Numbers, Planted
 from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.reference import ON_THE_WAY, PARTS
 from manual_mlp.diagnosis.textbook import OPERATIONS, Line
 from manual_mlp.layers import Array
 
@@ -20,14 +21,19 @@ DRAWS = 3  # one alone may round luckily
 MARGIN = 50  # a program that computes in another order rounds more often
 
 
+def roundings(precision: float) -> list[Planted]:
+    """The textbook at this relative precision, a few times."""
+    return [every_line_rounded(precision, np.random.default_rng(draw)) for draw in range(DRAWS)]
+
+
 def uncertainty(
-    predict: Callable[[Sequence[Planted], int], Numbers], number: int, precision: float
+    predict: Callable[[Sequence[Planted], int], Numbers], number: int, draws: Sequence[Planted]
 ) -> Iterator[tuple[str, float]]:
-    """How far a right program's numbers may be from the textbook's, place by place, at this relative precision."""
+    """How far a right program's numbers may be from the textbook's, place by place, with these roundings."""
     right = predict((), number)
-    draws = [predict([every_line_rounded(precision, np.random.default_rng(draw))], number) for draw in range(DRAWS)]
+    others = [predict([draw], number) for draw in draws]
     for place in right:
-        off = np.abs([draw[place] - right[place] for draw in draws])
+        off = np.abs([other[place] - right[place] for other in others])
         yield place, MARGIN * float(np.max(off, initial=0.0, where=np.isfinite(off)))
 
 
@@ -35,8 +41,8 @@ def every_line_rounded(precision: float, rng: np.random.Generator) -> Planted:
     """No mistake: the textbook itself, each of whose lines is off by this precision, up or down."""
     lines = {
         f"{name}.{line}": rounded(formula, precision, rng)
-        for name, operation in OPERATIONS.items()
-        for line, formula in {**operation.forward, **operation.backward}.items()
+        for name in (*ON_THE_WAY, *PARTS)
+        for line, formula in {**OPERATIONS[name].forward, **OPERATIONS[name].backward}.items()
     }
     # a sum of products is off by as much as its terms, however little is left of them
     for line, (one, other) in {"product": ("x", "W"), "dW": ("dout.T", "x.T"), "dx": ("dout", "W.T")}.items():

@@ -292,6 +292,12 @@ OPERATIONS = {
 
 FORWARD_LINES = frozenset(f"{name}.{line}" for name, operation in OPERATIONS.items() for line in operation.forward)
 
+LINES = {
+    (name, part): [(line, f"{name}.{line}", formula) for line, formula in getattr(operation, part).items()]
+    for name, operation in OPERATIONS.items()
+    for part in Operation._fields
+}
+
 
 def is_forward(line: str) -> bool:
     """Whether the line, "operation.line", belongs to a forward pass; the order of a layer's operations does."""
@@ -300,6 +306,7 @@ def is_forward(line: str) -> bool:
 
 def compute(operation: str, part: str, v: Values, planted: Mapping[str, Line]) -> Values:
     """Fills in what the lines of `part` ("forward" or "backward") give, with the planted ones in their places."""
-    for line, formula in getattr(OPERATIONS[operation], part).items():
-        setattr(v, line, planted.get(f"{operation}.{line}", formula)(v))
+    values = vars(v)
+    for line, name, formula in LINES[operation, part]:
+        values[line] = planted.get(name, formula)(v)
     return v
