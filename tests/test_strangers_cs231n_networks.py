@@ -80,7 +80,7 @@ def test_parameters_that_are_rows_are_noted(inspected):
     text = program("fc_net.py", (ones, ones.replace("(dims[i + 1])", "((1, dims[i + 1]))")))
     checks, last = inspected("student.py", "cs231n", text, only=title)
     assert checks[title]["verdict"] == "all right"
-    assert any("makes gamma1, gamma2 with shape (1, D)" in note for note in last["notes"])
+    assert any("makes gamma1, for one, with shape (1, D)" in note for note in last["notes"])
 
 
 @pytest.mark.parametrize(("start", "verdict"), [("zeros", "not filled in"), ("ones", "WRONG")])

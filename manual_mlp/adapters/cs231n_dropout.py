@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.cs231n_dropped_images import dropped_images
 from manual_mlp.adapters.cs231n_instances import (
     CLASSES,
     HIDDEN,
@@ -20,7 +21,7 @@ from manual_mlp.adapters.cs231n_instances import (
     put,
     their_key,
 )
-from manual_mlp.adapters.cs231n_modes import hidden_layers
+from manual_mlp.adapters.cs231n_modes import scores_of
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, copied
 from manual_mlp.adapters.program import Program
@@ -43,11 +44,11 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
     settings = {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64, "reg": 0.2}
     settings |= {"dropout": P, "seed": 11, "batch_norm": batch_norm}
 
-    def answer(values: Mapping[str, Array], dropping: bool = True) -> Any:
+    def answer(values: Mapping[str, Array], dropping: bool = True, images: Array = x) -> Any:
         net = built(program, name, settings if dropping else {**settings, "dropout": None})
         put(program, name, net, values)
         np.random.seed(5)  # noqa: NPY002 - where the network has no seed of its own
-        return cost_and_gradients(program, name, net, program.guard.call(f"{name}.loss", net.loss, x, y), values)
+        return cost_and_gradients(program, name, net, program.guard.call(f"{name}.loss", net.loss, images, y), values)
 
     cost, gradient = answer(parameters)
     check_differences(program, name, cost, answer(parameters)[0])
@@ -57,6 +58,7 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
             raise program.guard.failed(f"{name} with dropout", "unfilled", "is not filled in yet: it calls no dropout")
         sentence = "the loss is the same as without dropout: nothing is dropped, or what is left is not passed on"
         findings.append(Finding("dropout: loss", sentence, "dropout_never_applied"))
+    findings += dropped_images(x, lambda images: float(answer(parameters, images=images)[0]))
     of_gradient = own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0])
     if of_gradient[0]:
         del settings["seed"], settings["reg"]
@@ -65,7 +67,7 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
     findings, agreeing = [*findings, *of_gradient[0]], of_gradient[1]
     if batch_norm:
         return Report(name, findings, agreeing)
-    right = hidden_layers(parameters, x, lambda h, _: h)
+    right = scores_of(parameters, x)
     net = built(program, name, settings)
     put(program, name, net, parameters)
     scores = program.guard.array(f"{name}.loss", "scores", program.guard.call(f"{name}.loss", net.loss, x), right.shape)

@@ -140,7 +140,7 @@ def put(program: Program, name: str, net: Any, parameters: Mapping[str, Array]) 
         rows += [theirs] if len(shape) > value.ndim else []
     if rows:
         handout = "the handout's have shape (D,), as the gradients that its layers give have"
-        program.guard.note(f"{name} makes {', '.join(rows)} with shape (1, D); {handout}")
+        program.guard.note(f"{name} makes {rows[0]}, for one, with shape (1, D); {handout}")
     if len({id(param) for param in bn_params(net)}) < len(bn_params(net)):
         sentence = (
             "hands the same bn_param to several layers, whose running averages overwrite each other: make one for each"

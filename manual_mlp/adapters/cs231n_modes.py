@@ -23,18 +23,13 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-def hidden_layers(
-    parameters: Mapping[str, Array],
-    x: Array,
-    normalized: Callable[[Array, int], Array],
-    activation: Callable[[Array], Array] = relu,
-) -> Array:
-    """Our own forward pass; normalized(x, layer) stands in front of every ReLU."""
+def scores_of(parameters: Mapping[str, Array], x: Array, activation: Callable[[Array], Array] = relu) -> Array:
+    """Our own forward pass, without batch normalization."""
     depth = sum(name.startswith("linear") for name in parameters) // 2
     for layer in range(1, depth + 1):
         x = x @ parameters[f"linear{layer}.weight"].T + parameters[f"linear{layer}.bias"]
         if layer < depth:
-            x = activation(normalized(x, layer))
+            x = activation(x)
     return x
 
 

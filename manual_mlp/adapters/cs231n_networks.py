@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.adapters.cs231n_dropout import network_with_dropout
-from manual_mlp.adapters.cs231n_dropped_images import dropped_images
 from manual_mlp.adapters.cs231n_instances import (
     ALIASES,
     CLASSES,
@@ -72,15 +71,11 @@ def networks(program: Program, name: str) -> list[Inspection]:
         found.append(Inspection(title, [f"{name}.loss"], lambda: network(program, name, deep, batch_norm=True)))
     if any(word in accepts for word in DROPOUT):
         found.append(
-            Inspection(
-                f"{name} with dropout", [f"{name}.loss"], lambda: with_dropout(program, name, deep, batch_norm=False)
-            )
+            Inspection(f"{name} with dropout", [f"{name}.loss"], lambda: network_with_dropout(program, name, deep))
         )
         if any(" with batch norm" in inspection.title for inspection in found):
             title = f"{name} with batch norm and dropout"
-            found.append(
-                Inspection(title, [f"{name}.loss"], lambda: with_dropout(program, name, deep, batch_norm=True))
-            )
+            found.append(Inspection(title, [f"{name}.loss"], lambda: network_with_dropout(program, name, deep, True)))
     for method, run in {"train": training, "predict": predictions}.items():
         if hasattr(made, method):
             title = f"{name}.{method}"
@@ -130,17 +125,6 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     if not report.ok and (beside := sorted({source.path.name for source in program.finder.sources.values()})):
         program.guard.note(f"{name} uses {' and '.join(beside)} beside it: look at these first")
     return in_their_words(report, factor)
-
-
-def with_dropout(program: Program, name: str, deep: bool, batch_norm: bool) -> Report:
-    report = network_with_dropout(program, name, deep, batch_norm)
-    return Report(
-        report.subject,
-        [*dropped_images(program, name, deep, batch_norm), *report.findings],
-        report.agreeing,
-        report.unjudged,
-        report.notes,
-    )
 
 
 def started(program: Program, name: str, settings: Mapping[str, Any]) -> Report:

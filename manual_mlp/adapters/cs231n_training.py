@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual_mlp.adapters.cs231n_instances import CLASSES, HIDDEN, INPUTS, built, key_in, problem, put
-from manual_mlp.adapters.cs231n_modes import hidden_layers
+from manual_mlp.adapters.cs231n_modes import scores_of
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.unfilled import is_unfilled
@@ -259,7 +259,7 @@ def predictions(program: Program, name: str, deep: bool) -> Report:
     net = instance(program, name, parameters)
     theirs, place = f"{name}.predict", "predicted classes"
     answer = program.guard.call(theirs, net.predict, x)
-    scores = hidden_layers(parameters, x, lambda h, _: h)
+    scores = scores_of(parameters, x)
     right = scores.argmax(axis=1)
     if np.shape(answer) == (CLASSES,):
         sentence = "it is the best image of each class instead of the best class of each image: argmax over axis 1"
@@ -270,7 +270,7 @@ def predictions(program: Program, name: str, deep: bool) -> Report:
     sentence = (
         f"{int(np.sum(predicted != right))} of {len(x)} images get another class than the one of the highest score"
     )
-    linear = hidden_layers(parameters, x, lambda h, _: h, activation=lambda h: h)
+    linear = scores_of(parameters, x, lambda h: h)
     known = {
         "it is the class with the lowest score": -scores,
         "it is read off the hidden layer; the classes are in the last one": x @ parameters["linear1.weight"].T,
