@@ -42,6 +42,17 @@ def checked_fraction(name: str, value: object) -> float:
     return number
 
 
+def checked_share(name: str, value: object, otherwise: str = "") -> float:
+    """A number between 0 and 1, neither of them."""
+    try:
+        number = checked_number(name, value, minimum=0)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < 1:
+        raise ValueError(f"{name} is {value!r}; it must be above 0 and below 1{'; ' if otherwise else ''}{otherwise}")
+    return number
+
+
 def checked_bool(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool):
         raise ValueError(f"{name} is {value!r}; it must be True or False")
@@ -111,9 +122,23 @@ def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statis
     return x
 
 
+def checked_reals(name: str, value: ArrayLike) -> Array:
+    """An array of real numbers, in float64, of whichever shape; a copy."""
+    try:
+        array = np.array(value)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"{name} is no array: {error}") from None
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} has dtype {array.dtype}; it must hold real numbers, such as float64")
+    return array.astype(np.float64)
+
+
 def checked_labels(y: ArrayLike, images: int, classes: int) -> Labels:
     """y as (N,) of class numbers."""
-    y = np.asarray(y)
+    try:
+        y = np.asarray(y)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"y is no array: {error}") from None
     if y.ndim == 2 and y.shape[1] == classes > 1:
         raise ValueError(
             f"y has shape {y.shape} and looks one-hot; it must be class numbers (N,): pass y.argmax(axis=1)"

@@ -166,6 +166,7 @@ BAD = {
     "training: a string": (lambda: mlp().forward(X, training="no"), "training is 'no'; it must be True or False"),
     # labels
     "y: one-hot": (lambda: mlp().cost(X, np.eye(3)[Y]), r"y has shape \(6, 3\) and looks one-hot.*argmax"),
+    "y: ragged": (lambda: mlp().cost(X, [[0], [1, 2], 0, 1, 2, 0]), "y is no array: setting an array element"),
     "y: a column": (lambda: mlp().cost(X, Y[:, None]), r"y has shape \(6, 1\); it must be \(6,\)"),
     "y: too few": (lambda: mlp().cost_and_gradients(X, Y[:5]), r"y has shape \(5,\); it must be \(6,\)"),
     "y: floats": (lambda: mlp().cost(X, Y.astype(float)), r"y has dtype float64.*y.astype\(int\)"),

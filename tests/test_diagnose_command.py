@@ -11,6 +11,7 @@ from conftest import PATIENCE
 from manual_mlp.adapters import process
 from manual_mlp.adapters.command import main
 from manual_mlp.adapters.saved_text import code_of
+from manual_mlp.adapters.told import check_told
 
 STRANGERS = Path(__file__).parent / "strangers"
 RELU = """
@@ -73,7 +74,7 @@ def test_something_wrong_says_what_was_not_looked_at(diagnose, file):
 def test_a_file_that_takes_too_long_ends_with_words(file, monkeypatch):
     text = RELU + "\n\ndef affine_forward(x, w, b):\n    import time\n    time.sleep(100)\n"
     monkeypatch.setattr(process, "TOTAL_SECONDS", 2.0)
-    report = process.diagnose_file(file(text), "cs231n", {}, seconds=60.0)
+    report = process.diagnose_file(file(text), "cs231n", {}, {}, seconds=60.0)
     assert report.exit_code in (1, 2)
     assert str(report).endswith("the file as a whole takes longer than 2 s")
 
@@ -117,9 +118,11 @@ def softmax_loss(x, y):
         ("import numpy as np\nx = np.load('data.npy')\n", "Nothing could be run: layers.py defines no function"),
         ("def relu_forward(x):\n    pass\n", "no function here is filled in"),
         ("def f(:\n", "is not Python"),
+        ("x = = 1\n", "note: line 1 could not be read: `x = = 1` is not Python"),
+        ("x = = 1\n", "; line 1: `x = = 1` is not Python"),
         ("# nothing yet\n", "defines no function"),
     ],
-    ids=["a script alone", "unfilled", "not Python", "a comment alone"],
+    ids=["a script alone", "unfilled", "not Python", "no function", "no function's line", "a comment alone"],
 )
 def test_nothing_to_run_is_exit_code_2(diagnose, file, text, said):
     run = diagnose(file(text), "--convention", "cs231n")
@@ -133,14 +136,58 @@ def test_nothing_to_run_is_exit_code_2(diagnose, file, text, said):
         (["nowhere.py", "--convention", "cs231n"], "nowhere.py is not a file"),
         ([STRANGERS / "cs231n" / "layers.py", "--convention", "cs231n", "--functions", "relu"], "write OURS=THEIRS"),
         ([STRANGERS / "cs231n" / "layers.py", "--convention", "keras"], "invalid choice: 'keras'"),
+        (["layers.py", "--convention", "dd2424", "--arguments", "q"], "--arguments 'q': write THEIRS=WHAT"),
+        (
+            ["layers.py", "--convention", "dd2424", "--arguments", "q=pictures"],
+            "pictures must be one of images, onehot",
+        ),
+        (["layers.py", "--convention", "cs231n", "--arguments", "q=images"], "--arguments is for --convention dd2424"),
     ],
-    ids=["no file", "no pair", "no such convention"],
+    ids=["no file", "no pair", "no such convention", "nothing told", "no such role", "CS231n needs no roles"],
 )
 def test_a_wrong_command_line_is_one_sentence(arguments, said):
     run = in_a_process(*arguments)
     assert run.returncode == 2
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+NAMELESS = """
+import numpy as np
+
+def compute_cost(q, Y, W, b, r, scale):
+    P = evaluate_classifier(q, W, b, scale)
+    return -np.log((Y * P).sum(axis=0)).mean() + r * (W ** 2).sum()
+
+def evaluate_classifier(q, W, b, scale):
+    e = np.exp(scale * (W @ q + b))
+    return e / e.sum(axis=0)
+
+def compute_gradients(q, Y, P, W, r):
+    G = (P - Y) / q.shape[1]
+    return G @ q.T + 2 * r * W, G.sum(axis=1, keepdims=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "code"),
+    [
+        ([], "--arguments q=WHAT", 2),
+        (["q=images", "r=lambda", "scale=1"], "network  all right", 0),
+        (["q=images", "r=lambda", "scale=2"], "network  WRONG", 1),
+        (["q=images", "R=lambda"], "no function of layers.py has an argument R", 2),
+    ],
+    ids=["what to do is said", "told", "told something else", "no such argument"],
+)
+def test_what_belongs_in_an_argument_can_be_told(diagnose, file, told, verdict, code):
+    run = diagnose(file(NAMELESS), "--convention", "dd2424", *(["--arguments", *told] if told else []))
+    assert verdict in run.stdout
+    assert run.returncode == code
+
+
+@pytest.mark.parametrize("what", ["images", "weights1", "gamma2", "None", "0.9", '"train"', "[]", "-1"])
+def test_a_role_or_a_value_is_told(what):
+    check_told({"theirs": what})
 
 
 CELL = {"cell_type": "code", "source": ["\n"]}

@@ -156,19 +156,62 @@ def test_right_statistics_are_never_accused(exchanges, notes, setting):
     assert report.notes == notes
 
 
-def test_layers_that_are_measured_behind_new_statistics_are_noted():
+ALONE = "the last batch is one image alone, whose variance is 0; here it joins the batch before it"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "exchanges"),
+    [
+        (None, []),
+        ("statistics_last_batch_lost", ["range(0, len(x), size)", "range(0, len(x) - size + 1, size)"]),
+        ("statistics_means_forgotten", [SQUARE, "share @ np.array(variances)"]),
+        ("statistics_running", ["        n = sum(images)\n", RUNNING.replace("(k - 1)", "max(k - 1, 1)")]),
+    ],
+)
+def test_a_last_batch_of_one_image_may_stand_alone(mistake, exchanges):
+    report = diagnosed(function(*exchanges), (9, 7, 6, 4), 31, 15)
+    assert [finding.mistake for finding in report.findings] == ([mistake] if mistake else [])
+    assert mistake or report.notes == [ALONE]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"eps": "a"}, "eps is 'a'; it must be a finite number"),
+        ({"buffers": {"a": 1}}, "buffers has 'a'; of this network it may have bn1.running_mean"),
+        ({"buffers": {"bn1.running_mean": 1}}, r"buffers\['bn1.running_mean'\] has shape \(\); it must be \(7,\)"),
+        ({"buffers": {"bn1.running_mean": ["a"]}}, r"buffers\['bn1.running_mean'\] has dtype <U1"),
+        ({"buffers": 3}, "buffers is a int; it must be a dictionary"),
+    ],
+    ids=str,
+)
+def test_settings_that_say_nothing_are_refused(settings, words):
+    net, x = case((9, 7, 6, 4), 40)
+    with pytest.raises(ValueError, match=words):
+        diagnose_batch_statistics(net.buffers, net.parameters, x, **settings)
+
+
+@pytest.mark.parametrize(
+    ("normalizing", "kept", "note"),
+    [
+        (1, 1, "each layer is measured behind layers that are in test mode already"),
+        (0, 1, "all images are one batch"),
+        (0, 0, "all images are one batch, and the variance is the biased one"),
+    ],
+)
+def test_layers_that_are_measured_one_after_the_other_are_noted(normalizing, kept, note):
     def one_after_the_other(p, _, x, __):
         new, h = {}, x
         for layer in (1, 2):
             z = h @ p[f"linear{layer}.weight"].T + p[f"linear{layer}.bias"]
-            mean, var = z.mean(axis=0), z.var(axis=0, ddof=1)
-            new |= {f"bn{layer}.running_mean": mean, f"bn{layer}.running_var": var}
+            mean, var = z.mean(axis=0), z.var(axis=0, ddof=normalizing)
+            new |= {f"bn{layer}.running_mean": mean, f"bn{layer}.running_var": z.var(axis=0, ddof=kept)}
             h = np.maximum(p[f"bn{layer}.weight"] * (z - mean) / np.sqrt(var + 1e-5) + p[f"bn{layer}.bias"], 0)
         return new
 
     report = diagnosed(one_after_the_other, *SETTINGS[0])
     assert report.ok, report
-    assert "each layer is measured behind layers that are in test mode already" in report.notes[0]
+    assert report.notes[0].startswith(note)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

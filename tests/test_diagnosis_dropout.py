@@ -196,6 +196,7 @@ def test_masks_that_are_not_returned_are_asked_for():
         (student_dropout.cost_and_gradients, 1.0, "dropout is 1"),
         (student_dropout.cost_and_gradients, 0.0, "leave it out"),
         (student_dropout.cost_and_gradients, -0.1, "dropout"),
+        (student_dropout.cost_and_gradients, "a", "dropout is 'a'; it must be above 0 and below 1"),
         ((1.0, {}), 0.3, "must be a function"),
     ],
 )
@@ -218,6 +219,27 @@ def test_dropout_at_test_time_is_found_and_named(name, old, new, sizes):
     parameters, x, _, _ = case(sizes, batch_norm=False)
     report = diagnose_test_mode(with_mistake(old, new)["scores_at_test_time"], parameters, {}, x, dropout=P)
     assert [finding.mistake for finding in report.findings] == ([name] if name else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "buffers", "words"),
+    [
+        ({"dropout": 1}, {}, "dropout is 1; it must be above 0 and below 1"),
+        ({"eps": "a"}, {}, "eps is 'a'"),
+        ({}, {"bn1.running_mean": np.ones(7)}, "buffers has 'bn1.running_mean'; of this network it may have none"),
+        ({}, None, "buffers is a NoneType"),
+    ],
+)
+def test_what_test_mode_cannot_have_is_refused(settings, buffers, words):
+    parameters, x, _, _ = case((6, 7, 4), batch_norm=False)
+    with pytest.raises(ValueError, match=words):
+        diagnose_test_mode(student_dropout.scores_at_test_time, parameters, buffers, x, **settings)
+
+
+def test_running_statistics_that_are_missing_are_asked_for():
+    parameters, x, _, _ = case((6, 7, 4), batch_norm=True)
+    with pytest.raises(ValueError, match=r"buffers lacks bn1\.running_mean, bn1\.running_var"):
+        diagnose_test_mode(class_scores, parameters, {}, x)
 
 
 def test_running_averages_that_evaluation_advances_are_not_taken_for_dropout():

@@ -234,6 +234,30 @@ def with_everything(parameters, **settings):
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"relu_first": True},
+        {"skips": (2,)},
+        {"label_smoothing": 0.1},
+        {"relu_first": True, "skips": (2,), "label_smoothing": 0.25},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("pair", [False, True], ids=["function", "pair"])
+def test_settings_that_nobody_has_named_are_hinted_at(settings, pair):
+    answer, batch = by_mlp(np.float64, **settings), case(WIDE, True)
+    report = diagnose(answer(*batch) if pair else answer, *batch)
+    said = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+    assert not report.ok
+    assert report.notes == [f"in a network with {said} all of it would be right"]
+
+
+def test_the_report_says_that_units_are_dropped():
+    report = diagnose(by_mlp(np.float64, dropout=0.4), *case(WIDE, False), dropout=0.4)
+    assert report.subject == "network 6-7-7-4 with dropout 0.4"
+
+
+@pytest.mark.parametrize(
     ("has", "named"),
     [
         ({"skips": (2,)}, []),
@@ -249,6 +273,8 @@ def test_class_scores_at_test_time(has, named):
     told = {"skips": (2,), "relu_first": has.get("relu_first", False)}
     report = diagnose_test_mode(net.forward(x), parameters, net.buffers, x, **told)
     assert [finding.mistake for finding in report.findings] == named
+    said = ["in a network with skips=() all of it would be right"] if named else []
+    assert report.notes == said
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -625,6 +625,39 @@ def test_strange_answers_are_said_in_words(answer, mistake, place, words):
     assert words in report.findings[0].sentence
 
 
+def test_an_error_without_arrays_says_nothing_of_shapes():
+    report = diagnose(lambda *_: {}["W1"], *case((6, 5, 4), batch_norm=False))
+    assert report.findings[0].sentence == "it raises KeyError: 'W1'"
+
+
+def test_a_cost_in_an_array_of_one_does_not_agree():
+    def one(*batch):
+        cost, gradients = student.cost_and_gradients(*batch)
+        return np.array([cost]), gradients
+
+    report = diagnose(one, *case((6, 5, 4), batch_norm=False))
+    assert [(finding.place, finding.mistake) for finding in report.findings] == [("cost", "wrong_shape")]
+    assert "cost" not in report.agreeing
+    assert "linear1.weight" in report.agreeing
+
+
+def test_an_eps_that_was_told_is_not_noted():
+    other = with_mistake(("EPS = 1e-5", "EPS = 1e-3"))
+    batch = case((6, 7, 5, 4), batch_norm=True)
+    assert diagnose(other, *batch).notes == ["eps is 0.001 here, where torch has 1e-05"]
+    assert not diagnose(other, *batch, eps=1e-3).notes
+    assert "in a network with eps=0.001 all of it would be right" in diagnose(other, *batch, eps=1e-8).notes
+
+
+def test_gradients_of_which_some_alone_are_in_single_precision_are_noted():
+    some = gradients_as(lambda g: {**g, "linear2.bias": g["linear2.bias"].astype(np.float32)})
+    report = diagnose(some, *case((6, 7, 5, 4), batch_norm=True))
+    assert report.ok
+    assert report.notes == [
+        "linear2.bias in float32, the rest in float64: all is compared as float32 is, to 0.0002",
+    ]
+
+
 def test_inputs_are_copies():
     batch = case((6, 7, 5, 4), batch_norm=True)
 
@@ -659,6 +692,9 @@ def test_a_report_reads_like_a_sentence():
         ({"W1": np.ones((2, 3))}, "linear1.weight"),
         ({"linear1.weight": np.ones((2, 3))}, "linear1.bias"),
         ({"linear1.weight": np.ones((2, 3)), "linear1.bias": np.ones((2, 1))}, r"\(2, 1\)"),
+        ({"linear1.weight": 1.0, "linear1.bias": np.ones(1)}, r"a network of 1 layers has"),
+        ({"linear1.weight": [[1.0], [1.0, 2.0]], "linear1.bias": [0.0]}, r"parameters\['linear1.weight'\] is no array"),
+        ({"linear1.weight": np.ones((2, 3)), "linear1.bias": "b"}, r"parameters\['linear1.bias'\] has dtype <U1"),
     ],
 )
 def test_parameters_that_make_no_network_are_refused(parameters, words):

@@ -797,12 +797,26 @@ def test_strange_functions_are_said_in_words(functions, place, mistake, words):
     assert words in report.findings[0].sentence
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_an_eps_that_was_told_is_not_noted(told):
+    def forward(x, gamma, beta):
+        return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-3) + beta, None
+
+    report = diagnose_operation("batch_norm", forward, eps=1e-3 if told else None)
+    assert report.ok
+    assert report.notes == ([] if told else ["eps is 0.001 here, where torch has 1e-05"])
+
+
 def test_a_backward_pass_may_write_into_its_upstream_gradient():
     def backward(dout, mask):
         dout[~mask] = 0
         return dout
 
     assert diagnose_operation("relu", lambda x: (np.maximum(x, 0), x > 0), backward).ok
+
+
+NORM = {"name": "batch_norm", "forward": layers.batch_norm_forward}
+DROPS = {"name": "dropout", "forward": layers.dropout_forward}
 
 
 @pytest.mark.parametrize(
@@ -813,6 +827,14 @@ def test_a_backward_pass_may_write_into_its_upstream_gradient():
         ({"name": "relu"}, "at least one function"),
         ({"name": "relu", "test_forward": layers.relu_forward}, "test mode"),
         ({"name": "relu", "forward": layers.relu_forward, "p_keeps": True}, "p_keeps is given for relu"),
+        ({"name": "relu", "forward": layers.relu_forward, "advance": layers.relu_forward}, "advance is given for relu"),
+        ({"name": "relu", "forward": layers.relu_forward, "eps": 1e-5}, "eps is given for relu; only batch_norm"),
+        ({**NORM, "eps": "a"}, "eps is 'a'; it must be a finite number of at least 0"),
+        ({**NORM, "momentum": "a"}, "momentum is 'a'; it must be above 0 and below 1"),
+        ({**NORM, "momentum": 1.0}, "momentum is 1.0; it must be above 0 and below 1"),
+        ({**NORM, "seed": -1}, "seed is -1; it must be an integer"),
+        *(({**DROPS, "p": p}, f"p is {p!r}; it must be above 0 and below 1") for p in ("a", 0, 1, 2, True)),
+        ({**DROPS, "p_keeps": 1}, "p_keeps is 1; it must be True or False"),
     ],
 )
 def test_what_cannot_be_diagnosed_is_refused(arguments, words):

@@ -309,7 +309,19 @@ def test_a_default_with_a_strange_name_that_differs_from_what_is_told_is_no_mist
     assert diagnose_schedule(right, **CYCLES).ok
     report = diagnose_schedule(lambda t, height=0.9: triangle(t, 20, LOW, HIGH) * height ** (1 + t), **CYCLES)
     assert report.findings[0].mistake is None
-    assert "it is called with its own height = 0.9" in report.notes
+    assert "it is called with its own height = 0.9; where that is not meant, give a function" in report.notes[-1]
+
+
+def test_what_a_strange_argument_was_taken_for_is_said():
+    report = diagnose_schedule(lambda t, total, foo, power: foo * (1 - t / total) ** power, **told("linear", 60))
+    assert "it is called with foo = eta_max, power = eta_min; where that is not" in report.notes[-1]
+
+
+@pytest.mark.parametrize("early", [0, 1])
+def test_a_function_of_the_epoch_is_asked_for_epochs(early):
+    report = diagnose_schedule(lambda epoch, epochs=10: linear(epoch + early, epochs), **told("linear", 60))
+    assert report.ok == (not early)
+    assert early or report.notes == ["the function counts epochs", "eta changes once an epoch"]
 
 
 def test_what_a_partial_function_has_been_given_stays():

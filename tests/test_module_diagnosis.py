@@ -103,6 +103,40 @@ def test_a_cost_that_raises_is_said_in_words():
     assert [finding.mistake for finding in report.findings] == ["raises"]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda cost: cost.item(), r"cost returns a float; .*leave out \.item\(\)"),
+        (lambda cost: cost.detach(), "cost returns a tensor without a graph"),
+        (lambda cost: cost.expand(3), r"cost returns a tensor of shape \(3,\)"),
+    ],
+    ids=["a float", "detached", "three numbers"],
+)
+def test_a_cost_that_autograd_cannot_go_back_from_is_refused(change, said):
+    net = module()
+    with pytest.raises(ValueError, match=said):
+        diagnose_module(net, *batch(), cost=lambda net, x, y, _: change(F.cross_entropy(net(x), y)))
+    assert next(net.parameters()).dtype == torch.float32
+
+
+def without_bias(*, relu_first=False):
+    norm, relu = nn.BatchNorm1d(7), nn.ReLU()
+    return nn.Sequential(nn.Linear(6, 7, bias=False), *((relu, norm) if relu_first else (norm, relu)), nn.Linear(7, 4))
+
+
+def test_a_bias_may_be_left_out_in_front_of_batch_norm():
+    report = diagnose_module(without_bias(), *batch(), l2=0.1)
+    assert report.ok, report
+    assert "linear1.weight" in report.agreeing
+    report = diagnose_module(without_bias(), *batch(), l2=0.1, cost=summed)
+    assert [finding.place for finding in report.findings] == ["cost"]
+
+
+def test_a_bias_that_is_missed_in_front_of_the_relu_is_asked_for():
+    with pytest.raises(ValueError, match=r"module has no linear1\.bias, which the manual network adds before the ReLU"):
+        diagnose_module(without_bias(relu_first=True), *batch(), l2=0.1)
+
+
 def test_the_parts_that_drop_are_named():
     with pytest.raises(ValueError, match=r"in 2 \(p = 0\.3\); set p to 0"):
         diagnose_module(with_dropout(0.3), *batch())
@@ -111,7 +145,7 @@ def test_the_parts_that_drop_are_named():
 @pytest.mark.parametrize(
     ("net", "said"),
     [
-        (nn.Sequential(nn.Linear(6, 4, bias=False)), "has no bias"),
+        (nn.Sequential(nn.Linear(6, 4, bias=False)), r"has no linear1\.bias"),
         (nn.Sequential(nn.Linear(6, 7), nn.BatchNorm1d(7, affine=False), nn.ReLU(), nn.Linear(7, 4)), "affine=True"),
         (nn.Sequential(nn.Conv1d(1, 1, 1), nn.Linear(6, 4)), "only nn.Linear and nn.BatchNorm1d"),
         (nn.ReLU(), "no nn.Linear"),
@@ -250,3 +284,4 @@ def test_the_twin_with_everything_is_all_right():
     assert diagnose_module(twin, *batch(), 0.1, label_smoothing=0.2).ok
     report = diagnose_module(twin, *batch(), 0.1, cost=lambda t, x, y, l2: t.cost(x, y, l2))
     assert report.findings[0].place == "cost"
+    assert "in a network with label_smoothing=0.2 all of it would be right" in report.notes

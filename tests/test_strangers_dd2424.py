@@ -5,6 +5,8 @@ import sys
 import pytest
 from conftest import dd2424_program as program
 
+from manual_mlp.adapters.process import diagnose_file
+
 pytestmark = pytest.mark.thorough
 
 
@@ -255,3 +257,143 @@ def test_a_layer_that_cannot_be_made_from_here_is_no_mistake(inspected):
     lines["        self.stages = [Stage(*sizes[i : i + 2], generator, i < last) for i in range(last + 1)]\n"] = ""
     checks, _ = inspected("student.py", "dd2424", program("layers_with_generator", lines=lines), only="network")
     assert checks["network"]["verdict"] == "not run"
+
+
+STEP_AMONG = {"        return self.W.T @ g": "        self.W = self.W - 0.1 * self.dW\n        return self.W.T @ g"}
+
+
+def test_a_step_among_the_gradients_is_said_and_no_penalty_is_looked_for_in_it(inspected):
+    checks, _ = inspected("student.py", "dd2424", program("layers_with_generator", lines=STEP_AMONG))
+    assert checks["network"]["first"].startswith(
+        "linear2.bias: Classifier.compute_gradients changes W1, W2, W3: what it computes after that"
+    )
+    assert "linear3.weight" in checks["network"]["text"].split("first wrong place")[0]  # agrees
+
+
+def test_a_step_with_a_penalty_of_its_own_takes_nothing_from_a_right_gradient(inspected):
+    step = """
+    def train(self, X, Y, lam, eta, n_batch, n_epochs):
+        for _ in range(n_epochs):
+            dW, db = self.compute_gradients(X, Y, lam)
+            for stage in self.stages:
+                stage.W -= eta * stage.dW + 2 * lam * stage.W
+                stage.b -= eta * stage.db
+
+    def compute_gradients("""
+    lines = {"\n    def compute_gradients(": step, "np.where(self.z > 0, g, 0)": "np.where(self.x.sum() > 0, g, 0)"}
+    checks, _ = inspected("student.py", "dd2424", program("layers_with_generator", lines=lines), only="update")
+    assert "linear3.weight" in checks["network"]["text"].split("first wrong place")[0]
+    assert "the update adds" not in checks["network"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "title", "said"),
+    [
+        ("G = G * layer.gate", "pass", "network", "not masked"),
+        ("+ 2 * layer.lam * layer.W", "+ layer.lam * layer.W", "network", "factor 2 is missing"),
+        ("G - G.mean(axis=1, keepdims=True)", "G", "network with batch norm", "mean is dropped"),
+        ("self.W -= eta", "self.W += eta", "update", "added instead of subtracted"),
+        ("self.beta -= eta * self.grad_beta", "pass", "update", "never updated"),
+        ("order[start : start + n_batch]", "order[start : start + n_batch - 1]", "minibatches fit", "missing"),
+    ],
+    ids=["mask", "penalty", "mean", "ascent", "beta forgotten", "images lost"],
+)
+def test_a_mistake_in_a_list_of_layers_is_named(inspected, source, instead, title, said):
+    checks, _ = inspected("student.py", "dd2424", program("layer_list", lines={source: instead}), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert said in checks[title]["first"]
+
+
+def test_a_gradient_of_one_layer_that_nothing_calls_is_no_network(inspected):
+    lines = {"def step(self, eta)": "def backward(self, G):\n        return self.W.T @ G\n\n    def step(self, eta)"}
+    lines |= {"def apply(": "def forward(", "layer.apply(": "layer.forward("}
+    checks, _ = inspected("student.py", "dd2424", program("layer_list", lines=lines), only="network with batch norm")
+    assert set(checks) == {"network with batch norm"}
+
+
+def test_a_list_of_layers_that_cannot_be_made_from_here_is_no_mistake(inspected):
+    lines = {
+        '"relu"': '"ramp"',
+        "lam=0.0, batch": "lam=0.0, floor=1.0, batch",
+        "self.lam, self": "self.lam, self.floor, self",
+        "= activation, lam, batch_norm": "= activation, lam, floor, batch_norm",
+        "self.X, self.s = X": "floor, self.X, self.s = self.floor, X",
+        "z > 0": "z > floor",
+    }
+    checks, _ = inspected("student.py", "dd2424", program("layer_list", lines=lines), only="network")
+    assert checks["network"]["verdict"] == "not run"
+    assert "not clear how they are made" in checks["network"]["first"]
+
+
+A_CLASS_FOR_EACH_OPERATION = """
+import numpy as np
+
+class Affine:
+    def __init__(self, n_in, n_out):
+        self.W, self.b = np.random.normal(0, 0.1, (n_out, n_in)), np.zeros((n_out, 1))
+
+    def forward(self, x):
+        self.x = x
+        return self.W @ x + self.b
+
+    def backward(self, g, lam):
+        self.dW, self.db = g @ self.x.T + 2 * lam * self.W, g.sum(axis=1, keepdims=True)
+        return self.W.T @ g
+
+class Relu:
+    def forward(self, x):
+        self.on = x > 0
+        return x * self.on
+
+    def backward(self, g, lam):
+        return g * self.on
+
+def forward(X, layers):
+    for layer in layers:
+        X = layer.forward(X)
+    return np.exp(X) / np.exp(X).sum(axis=0)
+
+def compute_cost(X, Y, layers, lam):
+    squares = sum((layer.W**2).sum() for layer in layers if isinstance(layer, Affine))
+    return -np.log((Y * forward(X, layers)).sum(axis=0)).mean() + lam * squares
+
+def compute_gradients(X, Y, layers, lam):
+    g = (forward(X, layers) - Y) / X.shape[1]
+    for layer in layers[::-1]:
+        g = layer.backward(g, lam)
+"""
+
+
+@pytest.mark.parametrize("mask", ["g * self.on", "g"])
+def test_a_list_with_a_class_for_each_operation_is_made_too(inspected, mask):
+    text = A_CLASS_FOR_EACH_OPERATION.replace("g * self.on", mask)
+    checks, _ = inspected("student.py", "dd2424", text)
+    assert {title: check["verdict"] for title, check in checks.items()} == {
+        "network": "all right" if mask == "g * self.on" else "WRONG"
+    }
+
+
+def test_what_is_left_after_a_loop_without_end_is_looked_at_all_the_same(tmp_path):
+    endless = "    for _ in range(n_epochs):\n        while n_epochs > 1:\n            pass\n"
+    text = program("layer_list", lines={"    for _ in range(n_epochs):\n": endless})
+    (tmp_path / "student.py").write_text(text)
+    report = diagnose_file(tmp_path / "student.py", "dd2424", {}, {}, seconds=1)
+    verdicts = {check.title: check.verdict for check in report.checks}
+    assert verdicts.get("accuracy compute_accuracy") == "all right"
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "title", "said"),
+    [
+        ("self.b1 - self.eta", "self.b1 + self.eta", "update", "added instead of subtracted"),
+        ("(dW1 + 2 * self.lam", "(dW1 + self.lam", "update", "factor 2 is missing"),
+        ("self.eta * (dW2 + 2", "self.eta * dW2 - (2", "update", "not multiplied by eta"),
+        ("total / n for", "total for", "network", "not divided by the batch size"),
+        ("(self.h > 0)", "(self.h >= 0)", "network", "not masked"),
+    ],
+    ids=["ascent", "penalty", "penalty without eta", "mean", "mask"],
+)
+def test_a_mistake_is_found_where_a_step_is_made_of_several_calls(inspected, source, instead, title, said):
+    checks, _ = inspected("student.py", "dd2424", program("step_sums_images", lines={source: instead}))
+    assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title}
+    assert said in checks[title]["first"]

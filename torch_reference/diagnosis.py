@@ -33,7 +33,8 @@ def diagnose_module(
 ) -> Report:
     """Is this module, with its cost, the network linear - [batch norm] - ReLU - ... - linear and softmax cross-entropy?
 
-    module   its nn.Linear and nn.BatchNorm1d, in the order in which it calls them, are linear1, bn1, linear2, ...
+    module   its nn.Linear and nn.BatchNorm1d, in the order in which it calls them, are linear1, bn1, linear2, ...; a
+             linear layer right in front of batch normalization may go without a bias
     cost     (module, x, y, l2) -> a scalar, as the training computes it; left out, F.cross_entropy of the module's
              output and l2 sum(W^2), which is what an optimizer with weight_decay = 2 l2 on the weights descends
     relu_first, skips  as `MLP` has them; None: as the module has them, found out from its class scores
@@ -53,10 +54,11 @@ def diagnose_module(
         module.double().train()
         images, labels = tensors(x, y)
         images = images.requires_grad_().clone()  # computed, for the graph, and so added like what a layer puts out
-        parts, output = called_by(module, lambda: cost(module, images, labels, l2))
+        parts, output, value = called_by(module, lambda: cost(module, images, labels, l2))
+        check_cost(value)
         if unused := sorted(set(layers_of(module)) - set(parts)):
             return Report("network", [never_called(name) for name in unused])
-        names = parameter_names(module, parts)
+        names, constant = parameter_names(module, parts)
         parameters = {name: value.detach().cpu().numpy().copy() for name, value in names.items()}
         eps = next((part.eps for part in module.modules() if isinstance(part, nn.BatchNorm1d)), BATCH_NORM_EPS)
         found = structure_of(output, parameters, np.asarray(x, np.float64), eps)
@@ -69,7 +71,11 @@ def diagnose_module(
             (found or Structure()).relu_first if relu_first is None else relu_first,
             (found or Structure()).skips if skips is None else tuple(skips),
         )
-        answer = answer_of(module, names, cost)
+        if structure.relu_first and constant:
+            raise ValueError(
+                f"module has no {constant[0]}, which the manual network adds before the ReLU; use bias=True"
+            )
+        answer = answer_of(module, names, constant, cost)
         report = diagnose(answer, parameters, x, y, l2, label_smoothing=label_smoothing, **structure._asdict())
         if not all(np.isnan(finding.residual) for finding in report.findings):  # numbers came, and differ
             check_not_random(answer, parameters, np.asarray(x, np.float64), np.asarray(y), l2)
@@ -88,9 +94,9 @@ def layers_of(module: nn.Module) -> dict[str, nn.Module]:
     return {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.BatchNorm1d)}
 
 
-def called_by(module: nn.Module, run: Callable[[], Any]) -> tuple[list[str], Tensor | None]:
-    """The names of its layers in the order in which the cost calls them, and what it puts out itself; where it cannot
-    be computed, in the order in which they were made.
+def called_by(module: nn.Module, run: Callable[[], Any]) -> tuple[list[str], Tensor | None, Any]:
+    """The names of its layers in the order in which the cost calls them, what the module puts out itself, and the cost;
+    where that cannot be computed, the names in the order in which they were made.
     """
     called: list[str] = []
     outputs: list[Any] = []
@@ -98,41 +104,62 @@ def called_by(module: nn.Module, run: Callable[[], Any]) -> tuple[list[str], Ten
     hooks = [part.register_forward_hook(lambda *_, name=name: called.append(name)) for name, part in layers.items()]
     hooks.append(module.register_forward_hook(lambda *arguments: outputs.append(arguments[-1])))
     try:
-        run()
+        value = run()
     except Exception:  # the diagnosis meets it again, and says so
-        return list(layers), None
+        return list(layers), None, None
     finally:
         for hook in hooks:
             hook.remove()
     output = outputs[-1] if outputs and isinstance(outputs[-1], Tensor) else None
-    return list(dict.fromkeys(called)), output
+    return list(dict.fromkeys(called)), output, value
+
+
+def check_cost(value: Any) -> None:
+    """Whether autograd can go back from it; None is what was not computed."""
+    must = "it must return a tensor of one number, with the graph that leads to it"
+    if value is None:
+        return
+    if not isinstance(value, Tensor):
+        raise ValueError(f"cost returns a {type(value).__name__}; {must}: leave out .item() and float()")
+    if value.numel() != 1:
+        raise ValueError(f"cost returns a tensor of shape {tuple(value.shape)}; {must}: take the mean over the images")
+    if not value.requires_grad:
+        raise ValueError(f"cost returns a tensor without a graph; {must}: leave out .detach(), .data and no_grad()")
 
 
 def never_called(name: str) -> Finding:
     return Finding(name, "it is made but never called: forward() goes past it", "layer_never_called")
 
 
-def parameter_names(module: nn.Module, parts: Sequence[str]) -> dict[str, Tensor]:
-    """The module's parameters under our names, its layers in this order."""
+def parameter_names(module: nn.Module, parts: Sequence[str]) -> tuple[dict[str, Tensor], list[str]]:
+    """The module's parameters under our names, its layers in this order; and the names of the biases that are left out
+    in front of batch normalization, where a bias changes nothing: they are given as tensors that nobody reads.
+    """
     found: dict[str, Tensor] = {}
+    constant: list[str] = []
     layers, layer = layers_of(module), 0
     for part in map(layers.__getitem__, parts):
         if isinstance(part, nn.Linear):
             layer += 1
             found[f"linear{layer}.weight"] = part.weight
             if part.bias is None:
-                raise ValueError(f"linear layer {layer} has no bias; the manual network's layers have one")
-            found[f"linear{layer}.bias"] = part.bias
+                constant.append(f"linear{layer}.bias")
+            found[f"linear{layer}.bias"] = part.weight.new_zeros(len(part.weight)) if part.bias is None else part.bias
         elif isinstance(part, nn.BatchNorm1d):
             if not part.affine:
                 raise ValueError(f"the batch normalization of layer {layer} has no weight and bias; use affine=True")
             found |= {f"bn{layer}.weight": part.weight, f"bn{layer}.bias": part.bias}
+    for bias in constant:
+        if bias.replace("linear", "bn") not in found:
+            raise ValueError(
+                f"module has no {bias}; where no batch normalization follows, a layer needs one: use bias=True"
+            )
     known = {id(parameter) for parameter in found.values()}
     if unknown := [name for name, parameter in module.named_parameters() if id(parameter) not in known]:
         raise ValueError(f"module has {', '.join(unknown)}; only nn.Linear and nn.BatchNorm1d are known here")
     if not found:
         raise ValueError("module has no nn.Linear")
-    return found
+    return found, constant
 
 
 def check_nothing_drops(module: nn.Module) -> None:
@@ -167,7 +194,7 @@ def cross_entropy_and_penalty(
 
 
 def answer_of(
-    module: nn.Module, names: Mapping[str, Tensor], cost: Cost
+    module: nn.Module, names: Mapping[str, Tensor], constant: Sequence[str], cost: Cost
 ) -> Callable[..., tuple[float, dict[str, NDArray[Any]]]]:
     """(parameters, x, y, l2) -> cost, gradients, as `diagnose` asks for it."""
 
@@ -178,8 +205,9 @@ def answer_of(
             for name, array in parameters.items():
                 names[name].copy_(torch.tensor(array))
         value = cost(module, *tensors(x, y), l2)
-        gradients = torch.autograd.grad(value, list(names.values()), allow_unused=True)
-        arrays = {n: g.detach().cpu().numpy() for n, g in zip(names, gradients, strict=True) if g is not None}
-        return value.item(), arrays
+        learned = {name: tensor for name, tensor in names.items() if name not in constant}
+        gradients = torch.autograd.grad(value, list(learned.values()), allow_unused=True)
+        arrays = {n: g.detach().cpu().numpy() for n, g in zip(learned, gradients, strict=True) if g is not None}
+        return value.item(), arrays | {name: np.zeros(len(names[name])) for name in constant}
 
     return answer

@@ -151,7 +151,8 @@ def collected(how: Arrangement, kind: str, values: list[Array]) -> Any:
     return values
 
 
-CONTAINERS = ("named", "numbered", "layers", "flat", "pairs", "object", "collections")
+CONTAINERS: tuple[str, ...] = ("named", "numbered", "layers", "flat", "pairs", "object", "collections")
+OBJECTS = "layer objects"  # of the file's own classes
 
 
 def container(how: Arrangement, values: Mapping[str, list[Array]], keys: Sequence[str]) -> Any:
@@ -245,6 +246,8 @@ def arrangements(network: Network, batch_norm: bool, affine: bool = True) -> Ite
     highest = max((index for index in numbered if index is not None), default=0)
     depths = [highest] if highest in SIZES else [3, 2, 1]
     containers = CONTAINERS if "params" in kinds or any(part.method_of for part in network.parts) else ("named",)
+    if "params" in kinds and network.program.classes() and not network.owner:
+        containers = (OBJECTS, *CONTAINERS)
     both = "y" in kinds and "Y" in kinds
     usual = [(True, True, False, "(m, 1)"), (True, True, False, "(m,)"), (False, False, False, "(m,)")]
     usual += [(False, False, True, "(m,)"), (False, False, True, "(1, m)"), (False, False, False, "(m, 1)")]

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, environment, sizes_of
+from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, environment, sizes_of
 from manual_mlp.adapters.dropout_switch import switch_off
 from manual_mlp.adapters.gradients import gradients_in
-from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.instances import instance_of
+from manual_mlp.adapters.layer_lists import layer_list
 from manual_mlp.adapters.options import Options, is_options
 from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of, plays
 from manual_mlp.adapters.program import words
@@ -27,6 +28,7 @@ from manual_mlp.adapters.roles import (
 )
 from manual_mlp.adapters.script_globals import set_globals
 from manual_mlp.adapters.swallow import Swallow
+from manual_mlp.adapters.told import not_clear, told_value
 from manual_mlp.layers import Array
 
 OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
@@ -34,6 +36,8 @@ OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
 
 def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
     """What to pass for one parameter; `inspect.Parameter.empty` to leave it at its default."""
+    if parameter.name in env["told"]:
+        return told_value(env["told"][parameter.name], parameter.name, part.title, env, passed)
     role = argument_role(parameter.name)
     if role is None and is_options(parameter.name):
         return Options(env)
@@ -73,9 +77,7 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
         return env[role.kind]
     if role is not None and (role.kind == "forward" or (role.kind in OF_BATCH_NORM and not env["bn"])):
         return None
-    raise Failed(
-        part.title, "missing", f"has a parameter {parameter.name!r} of which it is not clear what belongs there"
-    )
+    raise Failed(part.title, "missing", not_clear(parameter.name))
 
 
 def called_part(network: Network, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any], instance: Any) -> Any:
@@ -163,7 +165,7 @@ class Outcome(NamedTuple):
 
 def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -> tuple[dict[str, Any], Any]:
     """What stands for each role, in the script's globals, too, and the object whose methods are called."""
-    env = environment(how, given, network.keys)
+    env = environment(how, given, network.keys) | {"told": network.program.told}
     parts = [*network.parts, *others]
     bound = {p.name for part in parts for p in part.parameters()}
     functions = [part.function for part in parts_of(network.program)]
@@ -171,6 +173,9 @@ def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -
     for function in functions:
         switch_off(function, env)
     set_globals(network.program.namespace, functions, bound, env, network.program.made)
+    if how.container == OBJECTS:
+        held = layer_list(network.program, how, env, given)
+        return env | {"params": Shared(held.layers)}, held
     owners = [part.method_of for part in parts if part.method_of]
     return env, instance_of(network, owners[-1], how, env, given) if owners else None
 

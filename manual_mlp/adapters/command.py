@@ -22,6 +22,7 @@ from pathlib import Path
 from manual_mlp.adapters.conventions import COURSES, check_mapped
 from manual_mlp.adapters.process import diagnose_file
 from manual_mlp.adapters.saved_text import code_of
+from manual_mlp.adapters.told import ALLOWED, check_told
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -37,6 +38,13 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         "--functions", nargs="+", default=[], metavar="OURS=THEIRS", help="names that are not found by themselves"
     )
     parser.add_argument(
+        "--arguments",
+        nargs="+",
+        default=[],
+        metavar="THEIRS=WHAT",
+        help=f"DD2424: what belongs in arguments of the file's functions whose names do not tell: {ALLOWED}",
+    )
+    parser.add_argument(
         "--seconds", type=float, default=5.0, help="time limit for one call of one function (%(default)s)"
     )
     return parser.parse_args(given)
@@ -47,10 +55,16 @@ def main(given: list[str] | None = None) -> int:
     try:
         if not 0 < settings.seconds < float("inf"):
             raise ValueError(f"--seconds is {settings.seconds:g}; it must be a number above 0")
-        mapped = dict(pair_of(pair) for pair in settings.functions)
+        mapped = dict(
+            pair_of("--functions", pair, "OURS=THEIRS, such as gradients=my_backprop") for pair in settings.functions
+        )
+        told = dict(pair_of("--arguments", pair, "THEIRS=WHAT, such as pixels=images") for pair in settings.arguments)
         check_mapped(settings.convention, mapped)
+        if told and settings.convention != "dd2424":
+            raise ValueError("--arguments is for --convention dd2424; CS231n's handout gives every argument its place")
+        check_told(told)
         code_of(settings.file)
-        report = diagnose_file(settings.file, settings.convention, mapped, settings.seconds)
+        report = diagnose_file(settings.file, settings.convention, mapped, told, settings.seconds)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -61,8 +75,8 @@ def main(given: list[str] | None = None) -> int:
     return report.exit_code
 
 
-def pair_of(text: str) -> tuple[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not (ours and equals and theirs):
-        raise ValueError(f"--functions {text!r}: write OURS=THEIRS, such as affine_forward=my_linear")
-    return ours, theirs
+def pair_of(option: str, text: str, form: str) -> tuple[str, str]:
+    left, equals, right = text.partition("=")
+    if not (left and equals and right):
+        raise ValueError(f"{option} {text!r}: write {form}")
+    return left, right

@@ -10,16 +10,13 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, sizes_of
 from manual_mlp.adapters.data_sets import data_set, form_of
-from manual_mlp.adapters.layer_classes import compared_constants, layer_objects
+from manual_mlp.adapters.layer_classes import compared_constants, count_role, layer_objects
 from manual_mlp.adapters.options import option
 from manual_mlp.adapters.program import Program, words
-from manual_mlp.adapters.roles import Role, plain, role_of
 
 FORMS = ("all", "hidden", "width", "hidden and classes", "pairs", "everything")  # of the sizes of the layers
 MOST_GUESSES = 12  # for the parameters whose names say nothing
 SIGMA, DEVIATIONS = 0.1, ("sigma", "std", "stddev", "stdev", "scale", "weightscale")  # of the weights that it draws
-COUNTS = {"input": "D", "inputs": "D", "in": "D", "feature": "D", "features": "D"}
-COUNTS |= {"output": "K", "outputs": "K", "out": "K", "label": "K", "labels": "K"}
 
 
 def constructor_arguments(
@@ -87,12 +84,6 @@ def in_form(form: str, sizes: list[int], objects: list[Any]) -> dict[str, Any]:
         "everything": list(sizes),
     }
     return {"sizes": listed[form], "m": list(hidden) if form == "all" else listed[form]}
-
-
-def count_role(name: str) -> Role | None:
-    """The role of a constructor's parameter: `inputs` is their number there, not the images."""
-    kind = COUNTS.get(plain(name))
-    return Role(kind, None) if kind else role_of(name)
 
 
 def value_of(parameter: inspect.Parameter, how: Arrangement, env: Mapping[str, Any], sizes: Mapping[str, Any]) -> Any:

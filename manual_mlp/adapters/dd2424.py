@@ -57,15 +57,16 @@ def inspections(program: Program) -> list[Inspection]:
         if twofold and network.gradients and not is_normalized(network.gradients):
             able = must = False
         if not must:
-            found.append(Inspection(label, names, partial(run, network, batch_norm=False)))
+            found.append(Inspection(label, names, partial(run, network, batch_norm=False), read=True))
         if able:
             title = f"{label} with batch norm"
-            found.append(Inspection(title, names, partial(run, network, batch_norm=True)))
+            found.append(Inspection(title, names, partial(run, network, batch_norm=True), read=True))
     normalizing = normalizer(program)
     if found and normalizing is not None and not any("batch norm" in inspection.title for inspection in found):
         title = "network with batch norm"
         first, names = all_networks[0], [part.title for part in all_networks[0].parts]
-        found.append(Inspection(title, [*names, normalizing.title], partial(without_gamma, first, normalizing.title)))
+        without = partial(without_gamma, first, normalizing.title)
+        found.append(Inspection(title, [*names, normalizing.title], without, read=True))
     owners: list[str] = []
     for number, network in enumerate(all_networks, start=1):
         if (owner := network.owner) not in owners:

@@ -16,6 +16,7 @@ from manual_mlp.adapters.arrangement import Inputs, arranged
 from manual_mlp.adapters.gradients import Leaf, leaves, matched, size_of, under_our_names
 from manual_mlp.adapters.guard import copied
 from manual_mlp.adapters.instances import held_parameters
+from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import Reading, absent
@@ -81,17 +82,19 @@ def listening(network: Network, part: Part, reading: Reading, given: Inputs) -> 
 def call_of(bound: dict[str, Any], reading: Reading, given: Inputs) -> Call:
     roles: dict[str, Any] = {}
     held: dict[str, Any] = {}
+    objects = [LayerList(value) for value in bound.values() if is_layer_list(value)]
+    objects += [bound["self"]] if "self" in bound else []
     for name, value in bound.items():
         role = argument_role(name)
         if role is not None and isinstance(value, np.ndarray):
             roles.setdefault(role.kind, value)
-        if role is not None and role.kind in HELD:
+        if role is not None and role.kind in HELD and not is_layer_list(value):
             held[name] = copied(value)
     x = np.array(roles["X"].T if reading.how.x_columns else roles["X"])
     labels = np.asarray(roles.get("Y", roles.get("y", ())))
     if labels.ndim == 2:
         labels = labels.argmax(axis=0 if reading.how.y_columns else 1)
-    places = [list(leaves(held)), leaves_held(bound["self"], reading, given) if "self" in bound else []]
+    places = [list(leaves(held)), *(leaves_held(instance, reading, given) for instance in objects)]
     return Call(x, labels if labels.shape == (len(x),) else None, places)
 
 

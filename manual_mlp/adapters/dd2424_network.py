@@ -8,13 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, as_computed, reference
+from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, arranged, as_computed, reference
 from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
-from manual_mlp.adapters.dd2424_update import is_right, rest_of
+from manual_mlp.adapters.dd2424_update import is_right, rests_of
 from manual_mlp.adapters.dd2424_variations import variation_notes, variations
 from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.instances import held_parameters
 from manual_mlp.adapters.parts import Network, Part, can_normalize, drops
-from manual_mlp.adapters.reading import OUR_FAULT, Reading, absent, chosen_arrangement, draws, is_ours
+from manual_mlp.adapters.reading import (
+    OUR_FAULT,
+    Reading,
+    absent,
+    chosen_arrangement,
+    draws,
+    has_probabilities,
+    is_ours,
+)
 from manual_mlp.adapters.rest import Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.script_globals import global_names
@@ -46,6 +55,9 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
         deeper = network.deeper or Failed("the network", "missing", "could not be called")
         sentence = "was called, but with one layer only, so its hidden layers are not looked at: with more of them"
         raise Failed(deeper.function, "uncallable", f"{sentence} {deeper.function} {deeper.sentence}")
+    if how.container == OBJECTS and not is_made_right(outcome, as_computed(how, given)):
+        sentence = "goes through a list of layer objects, and it is not clear how they are made: as tried here,"
+        raise Failed("the network", "uncallable", f"{sentence} it has not the probabilities of such a network")
     if normalizes(network, how, given, outcome) is not how.batch_norm:
         raise Failed("the network", "absent", "has no such mode")
     network.draws = draws(network, network.readings[batch_norm])
@@ -55,10 +67,20 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
     lacking = {"cost": not outcome.costs, "gradients": not outcome.gradients}
     report, given = judged(network, network.readings[batch_norm], lacking)
     reading = network.readings[batch_norm] = Reading(how, given, computed(network, how, given), score)
-    if not report.ok and (rest := rest_of(network, reading)) is not None:
-        network.rest = rest
-        report = compared(network, reading, lacking, rest=rest)
-        report = replace(report, notes=[*report.notes, f"the update {rest.words()}"])
+    for rest, is_sure in rests_of(network, reading) if not report.ok else ():
+        finished = compared(network, reading, lacking, rest=rest)
+        if finished.ok or (is_sure and set(report.agreeing) <= set(finished.agreeing)):  # or the step is wrong, too
+            network.rest = rest
+            report = replace(finished, notes=[*finished.notes, f"the update {rest.words()}"])
+            break
+    if network.gradients is not None and (changed := changed_parameters(how, given, reading.outcome)):
+        sentence = f"{network.gradients.title} changes {changed}: what it computes after that is of other parameters"
+        formula = "all gradients first, then the step"
+        findings = [
+            f if f.mistake else replace(f, sentence=sentence, mistake="step_among_gradients", formula=formula)
+            for f in report.findings
+        ]
+        report = replace(report, findings=findings)
     if guard.shapes and is_right(network, reading):
         guard.shapes.clear()
     _, right, _ = reference(as_computed(how, given))
@@ -145,6 +167,19 @@ def compared(
     )
 
 
+def changed_parameters(how: Arrangement, given: Inputs, outcome: Outcome) -> str:
+    """Those that the object holds otherwise than they were put there, although its gradients were asked for."""
+    if outcome.instance is None:
+        return ""
+    held, expected = held_parameters(outcome.instance, how, given), arranged(how, given)
+    return ", ".join(
+        f"{kind}{layer}"
+        for kind, values in held.items()
+        for layer, (now, before) in enumerate(zip(values, expected[kind], strict=True), start=1)
+        if now.size == before.size and not np.array_equal(now.reshape(-1), before.reshape(-1))
+    )
+
+
 def asks_for_gamma(failures: Iterable[Failed | None]) -> bool:
     """Did a function fail for want of gamma or beta?"""
     texts = [failed.sentence for failed in failures if failed is not None and is_ours(failed)]
@@ -209,6 +244,12 @@ def normalizes(network: Network, how: Arrangement, given: Inputs, outcome: Outco
         plain_names = {name: v for name, v in given.parameters.items() if name.startswith("linear")}
         return not agrees_with(outcome, given._replace(parameters=plain_names))
     return unmoved
+
+
+def is_made_right(outcome: Outcome, given: Inputs) -> bool:
+    """Has it our probabilities, or our cost? Else its layers may have been given other activations than they need."""
+    _, cost, _ = reference(given)
+    return has_probabilities(outcome, given) or any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
 
 
 def agrees_with(outcome: Outcome, given: Inputs) -> bool:

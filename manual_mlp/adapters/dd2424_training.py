@@ -126,7 +126,8 @@ def step_keywords(
         else:
             value = value_for(parameter, part, env, {})
         if value is not parameter.empty:
-            keywords[parameter.name] = Shared(value) if role is not None and role.kind in HELD else value
+            share = role is not None and role.kind in HELD and not isinstance(value, Shared)
+            keywords[parameter.name] = Shared(value) if share else value
     return keywords
 
 

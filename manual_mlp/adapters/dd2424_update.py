@@ -13,7 +13,8 @@ from manual_mlp.adapters.dd2424_listening import Heard, leaves_held, listening, 
 from manual_mlp.adapters.dd2424_training import step_arguments, step_keywords, updates, with_amounts
 from manual_mlp.adapters.gradients import leaves, with_names
 from manual_mlp.adapters.guard import Failed, Shared
-from manual_mlp.adapters.parts import Network, Part, drops
+from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
+from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.reading import Reading, absent, reading_of
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.diagnosis import diagnose_update
@@ -36,22 +37,10 @@ class Step(NamedTuple):
 def update(network: Network) -> Report:
     """The parameters after one step, with the network's own gradient, right or wrong."""
     reading = reading_of(network)
-    made = list(steps(network, reading))
-    if network.draws or (drops(network.program) and differ(made, list(steps(network, reading)))):
-        raise absent("update")  # what was dropped in the step is not known
-    report = judged(network, reading, network.rest or Rest(), made)
+    report = judged(network, reading, network.rest or Rest(), list(steps(network, reading)))
     if report.ok:
         network.program.guard.shapes.clear()  # whatever shape the gradients have, the step brings it into order
     return report
-
-
-def differ(one: Sequence[Step], other: Sequence[Step]) -> bool:
-    """Did the same steps come out differently?"""
-    return len(one) != len(other) or any(
-        not np.allclose(value, again.after[name], rtol=COLLINEAR)
-        for step, again in zip(one, other, strict=True)
-        for name, value in step.after.items()
-    )
 
 
 def is_right(network: Network, reading: Reading) -> bool:
@@ -62,18 +51,20 @@ def is_right(network: Network, reading: Reading) -> bool:
         return False
 
 
-def rest_of(network: Network, reading: Reading) -> Rest | None:
-    """What the step still does to gradients that look wrong: its own numbers say so. None where it takes them as they
-    are, or where there is no step to be seen.
+def rests_of(network: Network, reading: Reading) -> Iterator[tuple[Rest, bool]]:
+    """What the step may still do to gradients that look wrong, and whether its own numbers say so: then it is the only
+    one. Else those with which a part of the step is right. None where it takes them as they are.
     """
-    made = list(steps(network, reading))
+    made, partly = list(steps(network, reading)), []
     for rest in (Rest(), *RESTS):
         with contextlib.suppress(Failed):
             report = judged(network, reading, rest, made, at_any_rate=False)  # it may divide by n, not by eta
             slip = "" if report.ok else report.findings[0].mistake or ""
             if report.ok or (rest.penalty and slip.startswith(("update_penalty_not", "update_penalty_with"))):
-                return rest if rest != Rest() else None
-    return None
+                yield from [(rest, True)] if rest != Rest() else []
+                return
+            partly += [(rest, False)] if report.agreeing and rest != Rest() else []
+    yield from partly
 
 
 def judged(network: Network, reading: Reading, rest: Rest, made: Sequence[Step], at_any_rate: bool = True) -> Report:
@@ -179,8 +170,11 @@ def steps_of(network: Network, part: Part, reading: Reading, amounts: Mapping[st
     how, given = reading.how, reading.given
     outcome = computed(network, how, given)
     env, instance = prepared(network, how, given, part)
-    if not part.kinds() & {"X"} and hasattr(outcome.instance, part.name):
+    if not part.kinds() & {"X"} and isinstance(outcome.instance, LayerList):
         instance = outcome.instance  # the gradient is in it
+        env["params"] = Shared(instance.layers)
+    elif not part.kinds() & {"X"} and hasattr(outcome.instance, part.name):
+        instance = outcome.instance
     passed = step_arguments(part, outcome.raw, outcome.gradients, how, given)
     answers = {**env, "n": len(given.x), **amounts}
     keywords = step_keywords(network.program, part, env, passed, answers)
@@ -193,6 +187,7 @@ def steps_of(network: Network, part: Part, reading: Reading, amounts: Mapping[st
         with contextlib.suppress(Failed):
             result = network.program.guard.call(part.title, function, **keywords)
     shared = {name: value.value for name, value in keywords.items() if isinstance(value, Shared)}
+    shared = {name: value for name, value in shared.items() if not is_layer_list(value)}
     ends = [list(leaves(with_names(network, part, result))), list(leaves(shared))]
     ends += [leaves_held(instance, reading, given)] if instance is not None else []
     batch, first = given, heard.calls[0] if heard.calls else None

@@ -3,15 +3,25 @@
 import ast
 import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import parts_of, plays
 from manual_mlp.adapters.program import Program, nodes_of, words
-from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.roles import Role, plain, role_of
 
 ADDERS = ("add", "addlayer", "append", "appendlayer", "push")
+COUNTS = {"input": "D", "inputs": "D", "in": "D", "feature": "D", "features": "D"}
+COUNTS |= {"output": "K", "outputs": "K", "out": "K", "label": "K", "labels": "K"}
+
+
+def count_role(name: str) -> Role | None:
+    """The role of a constructor's parameter: `inputs` is their number there, not the images."""
+    kind = COUNTS.get(plain(name))
+    return Role(kind, None) if kind else role_of(name)
 
 
 def kind_of_layer(name: str, made: type) -> str:
@@ -93,20 +103,40 @@ def add_by_sizes(program: Program, instance: Any, adder: str, sizes: Sequence[in
         if {"set", "input"} <= set(words(name)):
             program.guard.call(f"{title}.{name}", getattr(instance, name), sizes[0])
     for number, (fan_in, width) in enumerate(itertools.pairwise(sizes), start=1):
-        arguments: dict[str, Any] = {}
-        for p in inspect.signature(getattr(instance, adder)).parameters.values():
-            role, known = role_of(p.name), compared_constants(p.name, tree) if tree is not None else []
-            wanted = "relu" if number < len(sizes) - 1 else "softmax"
-            if chosen := [text for text in known if wanted in text.lower()]:
-                arguments[p.name] = chosen[0]
-            elif role is not None and role.kind in ("m", "K", "sizes", "n"):
-                arguments[p.name] = width
-            elif role is not None and role.kind in ("D", "X"):
-                arguments[p.name] = fan_in
-            elif p.default is p.empty:
-                return False
+        arguments = layer_arguments(getattr(instance, adder), tree, fan_in, width, number == len(sizes) - 1, {})
+        if arguments is None:
+            return False
         program.guard.call(f"{title}.{adder}", getattr(instance, adder), **arguments)
     return True
+
+
+def layer_arguments(
+    called: Callable[..., Any], tree: ast.AST | None, fan_in: int, width: int, last: bool, env: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """What makes one layer, from the names of the parameters; None where one of them says nothing."""
+    arguments: dict[str, Any] = {}
+    for p in inspect.signature(called).parameters.values():
+        role, known = count_role(p.name), compared_constants(p.name, tree) if tree is not None else []
+        wanted, kind = "softmax" if last else "relu", role.kind if role is not None else ""
+        if chosen := [text for text in known if wanted in "".join(words(text))]:
+            arguments[p.name] = chosen[0]
+        elif kind in ("m", "K", "sizes", "n"):
+            arguments[p.name] = width
+        elif kind in ("D", "X"):
+            arguments[p.name] = fan_in
+        elif {"last", "final", "output"} & set(words(p.name)):
+            arguments[p.name] = last
+        elif "relu" in words(p.name):
+            arguments[p.name] = not last
+        elif kind == "bn" and env:
+            arguments[p.name] = env["bn"] and not last
+        elif kind == "rng":
+            arguments[p.name] = np.random.default_rng(0)
+        elif kind == "lambda" and env:
+            arguments[p.name] = env["lambda"]
+        elif p.default is p.empty:
+            return None
+    return arguments
 
 
 def compared_constants(name: str, tree: ast.AST) -> list[str]:

@@ -179,6 +179,9 @@ def networks(program: Program) -> list[Network]:
     found = []
     whole = [part for part in whole if not is_helper(part, whole)]
     owners = {part.method_of for part in whole if part.method_of}
+    if any(not part.method_of for part in whole):
+        layers = called_in_functions(forwards)
+        whole = [part for part in whole if part.method_of not in layers]
     for gradient in whole or [None] * bool(costs):  # type: ignore[list-item]
         if gradient is not None and is_a_layer(gradient, whole, owners):
             continue
@@ -195,6 +198,16 @@ def networks(program: Program) -> list[Network]:
             )
         )
     return found
+
+
+def called_in_functions(forwards: Sequence[Part]) -> set[str]:
+    """The classes of layers that functions go through: [layer.forward(X) for layer in layers]."""
+    functions = [part for part in forwards if not part.method_of]
+    return {
+        part.method_of
+        for part in forwards
+        if part.method_of and any(calls_of_others(function.tree, part.name) for function in functions)
+    }
 
 
 def is_called_by(part: Part, parts: Sequence[Part]) -> bool:

@@ -125,7 +125,9 @@ class FileReport:
         return f"All right: {len(ran)} of {len(ran)} checked agree with the reference{rest}."
 
 
-def diagnose_file(file: Path, convention: str, functions: Mapping[str, str], seconds: float) -> FileReport:
+def diagnose_file(
+    file: Path, convention: str, functions: Mapping[str, str], arguments: Mapping[str, str], seconds: float
+) -> FileReport:
     """Runs child after child until every check has an outcome."""
     if not file.is_file():
         raise ValueError(f"{file} is not a file; give the Python file that holds your functions")
@@ -137,6 +139,7 @@ def diagnose_file(file: Path, convention: str, functions: Mapping[str, str], sec
             "file": str(file.resolve()),
             "convention": convention,
             "functions": dict(functions),
+            "arguments": dict(arguments),
             "failing": failing,
             "finished": [check.title for check in report.checks],
         }

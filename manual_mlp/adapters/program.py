@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,13 +23,22 @@ class Inspection(NamedTuple):
     title: str
     functions: Sequence[str]  # of the file
     run: Callable[[], Report]
+    read: bool = False  # the others go by how it has read the program
 
 
 class Program:
     def __init__(
-        self, source: Source, namespace: dict[str, Any], guard: Guard, mapped: dict[str, str], finder: Finder, old: Old
+        self,
+        source: Source,
+        namespace: dict[str, Any],
+        guard: Guard,
+        mapped: dict[str, str],
+        told: dict[str, str],
+        finder: Finder,
+        old: Old,
     ) -> None:
-        self.source, self.namespace, self.guard, self.mapped = source, namespace, guard, mapped
+        self.source, self.namespace, self.guard = source, namespace, guard
+        self.mapped, self.told = mapped, told  # --functions, --arguments
         self.finder, self.old = finder, old
         self.made: set[str] = set()  # globals that its script would make
         self.defined: dict[str, ast.FunctionDef | ast.ClassDef] = {}
@@ -42,6 +52,14 @@ class Program:
             if theirs not in namespace and theirs not in source.broken:
                 names = ", ".join(sorted(n for n in namespace if callable(namespace[n]) and not n.startswith("_"))[:30])
                 raise ValueError(f"--functions {ours}={theirs}: {source.path.name} has no {theirs}; it has {names}")
+        arguments = {node.arg for tree in self.trees for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        for theirs, what in told.items():
+            if theirs not in arguments:
+                near = difflib.get_close_matches(theirs, arguments, n=1)
+                meant = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(
+                    f"--arguments {theirs}={what}: no function of {source.path.name} has an argument {theirs}{meant}"
+                )
 
     @contextlib.contextmanager
     def as_loaded(self) -> Iterator[None]:

@@ -31,6 +31,8 @@ RESTS = (
     Rest(mean=True, penalty=True),
     Rest(mean=True, singly=True),
     Rest(mean=True, singly=True, penalty=True),
+    Rest(singly=True),
+    Rest(singly=True, penalty=True),
 )
 
 

@@ -133,8 +133,11 @@ def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
             break
     start, end = block_around(lines, number)
     named = re.match(r"(\s*)(?:async\s+)?(def|class)\s+(\w+)", lines[start])
-    why = f"line {number}: `{source.line(number)}` is not Python: {error.msg}"  # as it was: it must not grow
-    source.broken.setdefault(named.group(3) if named else f"line {number}", why)
+    where, why = f"line {number}", f"`{source.line(number)}` is not Python: {error.msg}"  # as it was: it must not grow
+    if named:
+        source.broken.setdefault(named.group(3), f"{where}: {why}")
+    else:
+        source.broken.setdefault(where, why)
     for place in range(start, end):
         lines[place] = ""
     if named and named.group(2) == "def":  # so that a class keeps its other methods, and this one says why

@@ -12,7 +12,7 @@ from manual_mlp.augmentation import checked_shape
 from manual_mlp.checks import checked_bool, checked_integer, checked_number
 from manual_mlp.diagnosis.image_versions import BORDERS, FILLED, FLIPS, Columns, Family, Layout, families
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
-from manual_mlp.diagnosis.strangers import Unusable, numbers, unpacked
+from manual_mlp.diagnosis.strangers import Unusable, answer_to_these, numbers, unpacked
 from manual_mlp.layers import Array
 
 FORMULA = "out[h, w, c] = image[h - dy, w - dx, c], 0 outside of it; dy, dx and the flip drawn anew for every image"
@@ -114,7 +114,8 @@ def one_call(augment: Callable[..., Any], layout: Layout, count: int, rng: np.ra
         shape = (count, *((H, W, C) if layout.order == "HWC" else (C, H, W)))
     given = rows.reshape(shape).copy()
     y = np.arange(count)
-    answer = called(augment, [given, y.copy()] if labels else [given], rng)
+    arguments = [given, y.copy()] if labels else [given]
+    answer = answer_to_these("batch", augment, *arguments, *([rng] if takes_generator(augment, len(arguments)) else []))
     findings: list[Finding] = []
     new_y = None
     if labels:
@@ -143,23 +144,6 @@ def one_call(augment: Callable[..., Any], layout: Layout, count: int, rng: np.ra
         sentence = "the images come back in another order: their labels stay behind"
         findings.append(say("images", sentence, "augmentation_order"))
     return Called(columns, findings, notes, overwritten)
-
-
-def called(augment: Callable[..., Any], arguments: list[Any], rng: np.random.Generator) -> Any:
-    """The answer. Unlike strangers.call this hands over the arrays themselves: what is written into them counts."""
-    if takes_generator(augment, len(arguments)):
-        arguments = [*arguments, rng]
-    try:
-        answer = augment(*arguments)
-    except NotImplementedError:
-        raise Unusable("batch", "unfilled", "it is not written yet: it raises NotImplementedError") from None
-    except Exception as error:
-        shapes = ", ".join(str(a.shape) for a in arguments if isinstance(a, np.ndarray))
-        sentence = f"it raises {type(error).__name__}: {error} (given arrays of shape {shapes})"
-        raise Unusable("batch", "raises", sentence) from error
-    if answer is None:
-        raise Unusable("batch", "unfilled", "it returns None: it is not written yet, or lacks its return")
-    return answer
 
 
 def takes_generator(function: Callable[..., Any], before: int) -> bool:

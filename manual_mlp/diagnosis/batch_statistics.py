@@ -3,13 +3,15 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manual_mlp.blocks import layer_names
-from manual_mlp.checks import checked_images, checked_integer, checked_skips
+from manual_mlp.blocks import LayerNames, layer_names
+from manual_mlp.checks import checked_images, checked_integer, checked_number, checked_skips
+from manual_mlp.diagnosis.buffers import at_first, checked_buffers
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, measured_eps
 from manual_mlp.diagnosis.explain import explain
@@ -22,13 +24,17 @@ from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.diagnosis.textbook import Line, Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
+BIASED: dict[str, Line] = {"batch_statistics.unbiased": lambda _: 1.0}
 FORMS: dict[str, dict[str, Line]] = {  # what is as right as the textbook's line, by what is said of it
     "": {},
-    "the variance is the biased one, divided by N; here it is divided by N - 1": {
-        "batch_statistics.unbiased": lambda _: 1.0
-    },
+    "the variance is the biased one, divided by N; here it is divided by N - 1": BIASED,
     "each layer is measured behind layers that are in test mode already, with their new statistics": {
         "batch_statistics.inputs": lambda v: v.behind_new
+    },
+    "all images are one batch": {"batch_statistics.inputs": lambda v: v.behind_biased},
+    "all images are one batch, and the variance is the biased one, divided by N; here it is divided by N - 1": {
+        "batch_statistics.inputs": lambda v: v.behind_biased,
+        **BIASED,
     },
 }
 
@@ -59,16 +65,12 @@ def diagnose_batch_statistics(
         raise ValueError("parameters have no batch normalization (bn1.weight, ...), so there are no statistics")
     x = checked_images(x, values["linear1.weight"].shape[1], np.dtype(np.float64), batch_statistics=True)
     names = [layer_names(layer) for layer in range(1, depth + 1)]
-    old: dict[str, Array] = {}
-    for layer in names[:-1]:
-        width = len(values[layer.gamma])
-        old |= {layer.running_mean: np.zeros(width), layer.running_var: np.ones(width)}
-    old |= {name: np.array(value, np.float64) for name, value in (buffers or {}).items()}
+    old = at_first(names, values)
+    old |= checked_buffers({} if buffers is None else buffers, old)
     order, around = checked_order(relu_first, values), checked_skips(skips, sizes_of(names, values))
     network = Batch(values, x, np.zeros(len(x), int), 0.0, old, relu_first=order, skips=around)
     batch_size = checked_integer("batch_size", batch_size, minimum=2)
-    ends = [*range(0, len(x) - 1, batch_size), len(x)]
-    batches = [replace(network, x=x[a:b], y=network.y[a:b]) for a, b in itertools.pairwise(ends)]
+    eps = None if eps is None else checked_number("eps", eps, minimum=0)
     broken: list[Finding] = []
     observed: dict[str, Array] = {}
     try:
@@ -83,15 +85,16 @@ def diagnose_batch_statistics(
             broken += [reshaped] if reshaped is not None else []
         except Unusable as unusable:
             broken.append(unusable.finding)
-    seen: dict[float, list[Values]] = {}
+    seen: dict[tuple[float, str], list[Values]] = {}
+    groupings = grouped(network, batch_size)
 
-    def comparison_at(eps: float, form: Mapping[str, Line]) -> Comparison:
-        if eps not in seen:
-            seen[eps] = inputs_of(network, batches, depth, eps)
+    def comparison_at(eps: float, grouping: str, form: Mapping[str, Line]) -> Comparison:
+        if (eps, grouping) not in seen:
+            seen[eps, grouping] = inputs_of(network, groupings[grouping], depth, eps)
 
         def predict(planted: Sequence[Planted], _: int) -> Numbers:
             new: dict[str, Array] = {}
-            for number, v in enumerate(seen[eps], start=1):
+            for number, v in enumerate(seen[eps, grouping], start=1):
                 v = compute("batch_statistics", "forward", Values(**vars(v)), {**form, **lines_at(planted, number)})
                 layer = names[number - 1]
                 new |= {layer.running_mean: np.asarray(v.kept_mean), layer.running_var: np.asarray(v.kept_var)}
@@ -102,15 +105,29 @@ def diagnose_batch_statistics(
         return Comparison(list(scales), [observed], [scales], predict, tolerance_for([observed]), titles, [{}])
 
     reports = []
-    for note, form in FORMS.items():
-        guesses = EPS if eps is None else (eps,)
-        best, comparison = measured_eps(lambda guess, form=form: comparison_at(guess, form), guesses)  # type: ignore[misc]
-        notes = [*([note] if note else []), *([eps_note(best)] if best != BATCH_NORM_EPS else [])]
+    guesses = EPS if eps is None else (eps,)
+    for grouping, (note, form) in itertools.product(groupings, FORMS.items()):
+        best, comparison = measured_eps(partial(comparison_at, grouping=grouping, form=form), guesses)
+        notes = [*filter(None, (grouping, note)), *([eps_note(best)] if eps is None and best != BATCH_NORM_EPS else [])]
         findings, agreeing, unjudged = explain(comparison, everywhere(depth))
         reports.append(Report("batch statistics", [*broken, *findings], agreeing, unjudged, notes))
         if not findings:
             break
     return min(reports, key=lambda report: (any(f.mistake is None for f in report.findings), len(report.findings)))
+
+
+def grouped(network: Batch, batch_size: int) -> dict[str, list[Batch]]:
+    """The batches, by what is said of them: a last one of one image may join the one before it, or stand alone."""
+    n = len(network.x)
+    alone = range(0, n, batch_size)
+    joined = range(0, n - 1, batch_size)
+    ways = {"": joined}
+    if len(joined) < len(alone):
+        ways["the last batch is one image alone, whose variance is 0; here it joins the batch before it"] = alone
+    return {
+        note: [replace(network, x=network.x[a:b], y=network.y[a:b]) for a, b in itertools.pairwise([*starts, n])]
+        for note, starts in ways.items()
+    }
 
 
 def called(answer: Callable[..., Any], values: Mapping[str, Array], old: Mapping[str, Array], x: Array) -> Any:
@@ -132,23 +149,33 @@ def inputs_of(network: Batch, batches: Sequence[Batch], depth: int, eps: float) 
     names = [layer_names(layer) for layer in range(1, depth + 1)]
     training = [forward_pass(batch, names, (), eps).layers for batch in batches]
     testing = [forward_pass(batch, names, (), eps, test=True).layers for batch in batches]
+    behind = [behind_new(network, names, eps, ddof) for ddof in (1, 0)]
     layers = []
-    new = dict(network.buffers)
-    for number in range(depth - 1):
-        behind = forward_pass(replace(network, buffers=new), names, (), eps, test=True).layers[number].batch_norm.x
-        layer = names[number]
-        new |= {layer.running_mean: behind.mean(axis=0), layer.running_var: behind.var(axis=0, ddof=1)}
+    for number, layer in enumerate(names[:-1]):
         layers.append(
             Values(
                 training=[batch[number].batch_norm.x for batch in training],
                 outputs=[batch[number].batch_norm.out for batch in training],
                 testing=[batch[number].batch_norm.x for batch in testing],
-                behind_new=[behind],
+                behind_new=[behind[0][number]],
+                behind_biased=[behind[1][number]],
                 old_mean=network.buffers[layer.running_mean],
                 old_var=network.buffers[layer.running_var],
             )
         )
     return layers
+
+
+def behind_new(network: Batch, names: Sequence[LayerNames], eps: float, ddof: int) -> list[Array]:
+    """What batch normalization gets in each hidden layer, where those before it have the statistics of all images: with
+    the unbiased variance, or with the biased one, as in one batch.
+    """
+    new, inputs = dict(network.buffers), []
+    for number, layer in enumerate(names[:-1]):
+        x = forward_pass(replace(network, buffers=new), names, (), eps, test=True).layers[number].batch_norm.x
+        new |= {layer.running_mean: x.mean(axis=0), layer.running_var: x.var(axis=0, ddof=ddof)}
+        inputs.append(x)
+    return inputs
 
 
 def everywhere(depth: int) -> list[Planted]:

@@ -12,6 +12,7 @@ from manual_mlp.diagnosis.textbook import Line, is_forward
 from manual_mlp.layers import Array
 
 Numbers = Mapping[str, Array]  # by place
+NOT_COMPUTED = (ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError)  # lines that do not go together
 
 
 class InOrder(Mapping[str, Any]):
@@ -26,7 +27,7 @@ class InOrder(Mapping[str, Any]):
         try:
             with np.errstate(all="ignore"):
                 place, value = next(self.values_left)
-        except (StopIteration, ValueError, IndexError, TypeError, AttributeError):
+        except (StopIteration, *NOT_COMPUTED):
             return False
         self.known[place] = value
         return True
@@ -134,12 +135,16 @@ class Comparison:
                 return number
         return len(self.places)
 
+    @property
+    def agrees(self) -> bool:
+        return self.reach([]) == len(self.places)
+
     def predicted(self, planted: Sequence[Planted], problem: int) -> Numbers:
         """Nothing where the mistaken lines do not go together."""
         try:
             with np.errstate(all="ignore"):
                 return self.predict(planted, problem)
-        except (ValueError, IndexError, TypeError, AttributeError):
+        except NOT_COMPUTED:
             return {}
 
     def first_wrong(self, residuals: Mapping[str, float], skipped: Iterable[str] = ()) -> int:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from manual_mlp.checks import checked_share
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.layers import Array
@@ -20,6 +21,11 @@ BY_CHANCE = math.log(1e-9)  # right masks are accused less often, all comparison
 CLOSE = 0.05  # how well a share must be known to tell what it is instead
 LINK = f"{DERIVATIONS}#dropout"
 DRAWN = "mask = rng.random(x.shape) >= p"
+
+
+def checked_dropout(dropout: float | None) -> float | None:
+    """The probability with which a network drops, if it does."""
+    return None if dropout is None else checked_share("dropout", dropout, "leave it out where nothing is dropped")
 
 
 def wrong_share(place: str, kept: float, total: int, p: float) -> Finding | None:

@@ -15,20 +15,22 @@ from manual_mlp.checks import (
     checked_images,
     checked_labels,
     checked_number,
+    checked_reals,
     checked_skips,
 )
 from manual_mlp.diagnosis.candidates import everywhere, possible
 from manual_mlp.diagnosis.comparison import Comparison, InOrder, Numbers, Planted
-from manual_mlp.diagnosis.dropout import read_masks, shared_draw, wrong_share
+from manual_mlp.diagnosis.dropout import checked_dropout, read_masks, shared_draw, wrong_share
 from manual_mlp.diagnosis.epsilon import EPS, TINY, eps_note, settle
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
 from manual_mlp.diagnosis.own_penalty import with_own_l2
-from manual_mlp.diagnosis.precision import is_single, tolerance_for
+from manual_mlp.diagnosis.precision import is_single, mixed, tolerance_for
 from manual_mlp.diagnosis.questions import answer_to, asked, ignores_l2
 from manual_mlp.diagnosis.reference import Batch, Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.rounding import roundings, uncertainty
 from manual_mlp.diagnosis.strangers import Unusable, call, in_one_array, numbers, unpacked
+from manual_mlp.diagnosis.unnamed_settings import Settings, hint
 from manual_mlp.layers import BATCH_NORM_EPS, Array, Labels
 
 CostAndGradients = Callable[[dict[str, Array], Array, Labels, float], tuple[Any, ...]]
@@ -76,9 +78,7 @@ def diagnose(
     tolerance = None if tolerance is None else checked_number("tolerance", tolerance, minimum=TINY)
     batch, names = checked_batch(parameters, x, y, l2, relu_first, skips, label_smoothing)
     parameters = batch.parameters
-    drop = None if dropout is None else checked_number("dropout", dropout, minimum=0)
-    if drop is not None and not 0 < drop < 1:
-        raise ValueError(f"dropout is {drop:g}; it must be between 0 and 1; leave it out where nothing is dropped")
+    drop = checked_dropout(dropout)
     if drop is not None and not callable(answer):
         raise ValueError("answer is a pair; with dropout it must be a function, which returns the masks of each call")
     unpenalized = batch.l2 == 0 and drop is None and callable(answer) and ignores_l2(answer, batch)
@@ -102,7 +102,7 @@ def diagnose(
     if wrong_masks := judged_masks(batches):
         broken["masks"], p = wrong_masks
         if p is None:
-            return Report(subject(names, batch), [*broken.values()], unjudged=list(titles_of(names, parameters)))
+            return Report(subject(names, batch, drop), [*broken.values()], unjudged=list(titles_of(names, parameters)))
         batches = [replace(b, dropout=b.dropout and b.dropout._replace(p=p)) for b in batches]
     findings, agreeing, unjudged, notes = settled(batches, observed, names, eps, tolerance)
     findings = [replace(finding, remark=finding.mistake in RIGHT_AT_USUAL_SCORES) for finding in findings]
@@ -110,7 +110,7 @@ def diagnose(
         notes.append("it has no penalty: l2 changes nothing, and is 0 here")
     order = {title: number for number, title in enumerate(titles_of(names, parameters).values())}
     findings = sorted([*broken.values(), *findings], key=lambda f: (f.remark, order.get(f.place, -1)))
-    return Report(subject(names, batch), findings, agreeing, unjudged, notes)
+    return Report(subject(names, batch, drop), findings, agreeing, unjudged, notes)
 
 
 def judged_masks(batches: Sequence[Batch]) -> tuple[Finding, float | None] | None:
@@ -132,13 +132,15 @@ def sizes_of(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> tu
     return parameters[names[0].weight].shape[1], *(len(parameters[layer.weight]) for layer in names)
 
 
-def subject(names: Sequence[LayerNames], batch: Batch) -> str:
+def subject(names: Sequence[LayerNames], batch: Batch, dropout: float | None) -> str:
     parts = []
     if names[0].gamma in batch.parameters:
         parts.append(f"batch normalization{' behind the ReLU' if batch.relu_first else ''}")
     parts += [f"a skip around layer {layer}" for layer in batch.skips]
     if batch.label_smoothing:
         parts.append(f"label smoothing {batch.label_smoothing:g}")
+    if dropout is not None:
+        parts.append(f"dropout {dropout:g}")
     sizes = "-".join(map(str, sizes_of(names, batch.parameters)))
     return f"network {sizes}{' with ' if parts else ''}{', '.join(parts)}"
 
@@ -183,14 +185,14 @@ def checked_parameters(parameters: Mapping[str, ArrayLike]) -> tuple[dict[str, A
         raise ValueError(
             'parameters must be a dictionary by our names: "linear1.weight" (out, in), "linear1.bias", ...'
         )
-    values = {name: np.array(value, dtype=np.float64) for name, value in parameters.items()}
+    values = {name: checked_reals(f"parameters[{name!r}]", value) for name, value in parameters.items()}
     depth = max(number for number in range(1, len(values) + 1) if f"linear{number}.weight" in values)
     normalized = "bn1.weight" in values
     shapes: dict[str, tuple[int, ...]] = {}
-    fan_in = values["linear1.weight"].shape[-1]
+    fan_in = np.atleast_1d(values["linear1.weight"]).shape[-1]
     for layer in range(1, depth + 1):
         names = layer_names(layer)
-        width = len(values.get(names.weight, ()))
+        width = len(np.atleast_1d(values.get(names.weight, [])))
         shapes |= {names.weight: (width, fan_in), names.bias: (width,)}
         if normalized and layer < depth:
             shapes |= {names.gamma: (width,), names.beta: (width,)}
@@ -260,7 +262,17 @@ def settled(
     draws = roundings(float(np.finfo(np.float32 if is_single(observed) else np.float64).eps))
     comparison_at = cache(partial(comparison_of, batches, memories, observed, names, tolerance, draws))
     explanation = settle(comparison_at, candidates, guesses)
-    notes = [eps_note(explanation.eps)] if normalized and explanation.eps != BATCH_NORM_EPS else []
+    notes = [eps_note(explanation.eps)] if eps is None and normalized and explanation.eps != BATCH_NORM_EPS else []
+    if any(finding.mistake not in RIGHT_AT_USUAL_SCORES for finding in explanation.findings):
+
+        def comparison_with(settings: Settings, eps: float) -> Comparison:
+            others = [replace(batch, **settings) for batch in batches]
+            return comparison_of(others, [Memory() for _ in batches], observed, names, tolerance, draws, eps)
+
+        cost = observed[0].get(f"cost{suffix(batches[0])}")
+        known = None if cost is None or cost.ndim else float(cost)
+        notes += hint(batches[0], names, guesses, comparison_with, known)
+    notes += mixed(observed)
     comparison = comparison_at(explanation.eps)
     compared = {comparison.titles[place] for place in comparison.compared}
     given = [comparison.titles[place] for place in comparison.places if any(place in answer for answer in observed)]

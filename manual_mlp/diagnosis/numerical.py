@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.checks import checked_number
+from manual_mlp.diagnosis.buffers import at_first, checked_buffers
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
@@ -44,11 +45,11 @@ def diagnose_numerical_gradients(
     relu_first, skips, label_smoothing  as `MLP` has them
     """
     training, names = checked_batch(parameters, x, y, l2, relu_first, skips, label_smoothing)
-    training = replace(
-        training, buffers={name: np.asarray(value, np.float64) for name, value in (buffers or {}).items()}
-    )
-    values = training.parameters
-    h = checked_number("h", h, minimum=0)
+    values, known = training.parameters, at_first(names, training.parameters)
+    training = replace(training, buffers={**known, **checked_buffers({} if buffers is None else buffers, known)})
+    h, eps = checked_number("h", h, minimum=0), checked_number("eps", eps, minimum=0)
+    if not isinstance(gradients, Mapping):
+        raise ValueError(f"gradients are a {type(gradients).__name__}; they must be a dictionary by our names")
     if unknown := set(gradients) - set(values):
         raise ValueError(f"gradients has {sorted(unknown)}, which are no parameters; these are {', '.join(values)}")
     if not gradients or h == 0:

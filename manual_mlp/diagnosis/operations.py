@@ -6,8 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.checks import checked_bool, checked_integer, checked_number, checked_share
 from manual_mlp.diagnosis.comparison import Numbers
-from manual_mlp.diagnosis.dropout import at_test_time, called_with_keep, in_meaning_of_p, shared_draw, wrong_share
+from manual_mlp.diagnosis.dropout import (
+    at_test_time,
+    called_with_keep,
+    in_meaning_of_p,
+    shared_draw,
+    wrong_share,
+)
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.running_statistics import running_averages, test_mode
@@ -49,8 +56,15 @@ def diagnose_operation(
         raise ValueError(f"name is {name!r}; it must be one of {', '.join(SIGNATURES)}")
     if forward is None and backward is not None:
         raise ValueError("forward is missing: the backward pass is called with the cache that it makes")
-    if name != "dropout" and p_keeps:
+    if checked_bool("p_keeps", p_keeps) and name != "dropout":
         raise ValueError(f"p_keeps is given for {name}; only dropout has a p")
+    if name != "batch_norm":
+        for argument, value in {"advance": advance, "eps": eps, "momentum": momentum}.items():
+            if value is not None:
+                raise ValueError(f"{argument} is given for {name}; only batch_norm has it")
+    p, seed = checked_share("p", p), checked_integer("seed", seed, minimum=0)
+    eps = None if eps is None else checked_number("eps", eps, minimum=0)
+    momentum = None if momentum is None else checked_share("momentum", momentum)
     if name not in ("batch_norm", "dropout") and test_forward is not None:
         raise ValueError(f"test_forward is given for {name}; only batch_norm and dropout have a test mode")
     if forward is None and test_forward is None and advance is None:
@@ -107,7 +121,7 @@ def passes(
     if settled.findings and "forward" in settled.findings[0].place and (settled.unjudged or settled.findings[1:]):
         own = [own_derivative(name, forward, trial.v) for trial in trials]
         settled = settle(lambda guess: comparison_of(name, trials, guess, own), candidates_of(name), guesses)
-    notes = [eps_note(settled.eps)] if name == "batch_norm" and settled.eps != BATCH_NORM_EPS else []
+    notes = [eps_note(settled.eps)] if name == "batch_norm" and eps is None and settled.eps != BATCH_NORM_EPS else []
     extremes = tuple(trial.extreme for trial in trials if trial.extreme)
     findings = [replace(f, remark=f.place.endswith(extremes)) for f in (*broken.values(), *settled.findings)]
     return Report(name, in_order(findings), settled.agreeing, settled.unjudged, notes), settled.eps

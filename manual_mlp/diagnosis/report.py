@@ -63,6 +63,11 @@ class Report:
     unjudged: Sequence[str] = ()  # places that nothing can be said about until the findings are mended
     notes: Sequence[str] = field(default=())  # conventions that were measured; no mistakes
 
+    def __post_init__(self) -> None:
+        """No place agrees that has a finding, such as a number that is right and lies in an array of one."""
+        found = {finding.place for finding in self.findings}
+        object.__setattr__(self, "agreeing", [place for place in self.agreeing if place not in found])
+
     @property
     def verdict(self) -> str:
         if not self.findings:

@@ -22,10 +22,10 @@ from manual_mlp.layers import Array
 Steps = NDArray[np.int64]
 Rates = NDArray[np.floating]
 
-EXACT = 1e-6  # of eta_max; float32 is enough for a learning rate
+TOLERANCE = 1e-6  # of eta_max; float32 is enough for a learning rate
 MOST_ASKED = 400  # updates; of a longer schedule a function is asked for the ends, the turns and some between
 MOST_PAIRED = 20  # ways to call it that are searched for two mistakes at once
-MOST_READ = 200  # ways to call it that are tried
+MOST_READ = 250  # ways to call it that are tried
 
 
 def diagnose_schedule(
@@ -112,7 +112,7 @@ class Called:
     steps: Steps
     etas: Rates
     reading: Reading
-    first: int  # what the function calls the first update
+    counting: str  # how the function counts, where that is to be said
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Trial:
     @property
     def comparison(self) -> Comparison:
         scales, titles = [{"eta": self.values["eta_max"]}], {"eta": "schedule"}
-        return Comparison(["eta"], [{"eta": self.called.etas}], scales, self.predict, EXACT, titles, [{}])
+        return Comparison(["eta"], [{"eta": self.called.etas}], scales, self.predict, TOLERANCE, titles, [{}])
 
     @property
     def candidates(self) -> list[Planted]:
@@ -141,12 +141,12 @@ class Trial:
 
     @property
     def right(self) -> bool:
-        return self.off([]) <= EXACT
+        return self.off([]) <= TOLERANCE
 
     @property
     def one_mistake(self) -> bool:
         """Whether a single one of the known mistakes explains it."""
-        return any(self.off([candidate]) <= EXACT for candidate in self.candidates)
+        return any(self.off([candidate]) <= TOLERANCE for candidate in self.candidates)
 
     def off(self, planted: Sequence[Planted]) -> float:
         return self.comparison.residuals(planted)["eta"]
@@ -155,7 +155,7 @@ class Trial:
         findings, agreeing, _ = explain(self.comparison, self.candidates)
         right = self.comparison.predicted([], 0)["eta"]
         steps, etas = self.called.steps, self.called.etas
-        first = int(np.flatnonzero(~(np.abs(etas - right) <= EXACT * self.values["eta_max"]))[0])
+        first = int(np.flatnonzero(~(np.abs(etas - right) <= TOLERANCE * self.values["eta_max"]))[0])
         where = f"from update {steps[first]} on, where eta is {etas[first]:.6g}"
         notes = [*self.notes, *filter(None, [self.called.reading.note])]
         return Report("schedule", [replace(f, where=where) for f in findings], agreeing, notes=notes)
@@ -170,11 +170,10 @@ def trials_of(
 ) -> Iterator[Trial]:
     values = {name: given[name] for name in kind.arguments if name in given}
     count = 2 * cycles * values["n_s"] + 1 if "n_s" in values else values["updates"]
-    for called in calls(schedule, asked(count, values), values):
-        counted = "the function counts updates from 1" if called.first else ""
+    for called in calls(schedule, asked(count, values), values, epoch.get("updates_per_epoch")):
         for measured in annealings(called.steps, called.etas, values):
             for form_note, form in kind.forms.items():
-                notes = [said for said in (counted, annealing_note(measured), form_note) if said]
+                notes = [said for said in (called.counting, annealing_note(measured), form_note) if said]
                 trial = Trial(kind, form, called, {**values, **measured, **epoch}, notes)
                 if trial.comparison.predicted([], 0):  # not without the updates of an epoch that it is made of
                     yield trial
@@ -199,7 +198,7 @@ def annealings(steps: Steps, etas: Rates, values: Mapping[str, Any]) -> Iterator
     yield {"annealing": 1.0}
     peaks = etas[steps % (2 * values["n_s"]) == values["n_s"]]
     for low in (values["eta_min"], 0.0):
-        if len(peaks) > 1 and low < peaks[1] < peaks[0] * (1 - EXACT):
+        if len(peaks) > 1 and low < peaks[1] < peaks[0] * (1 - TOLERANCE):
             yield {"annealing": float((peaks[1] - low) / (peaks[0] - low))}
 
 
@@ -208,26 +207,34 @@ def annealing_note(measured: Mapping[str, float]) -> str:
     return f"from cycle to cycle it is annealed by {annealing:.4g}" if annealing != 1 else ""
 
 
-def calls(schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: Mapping[str, Any]) -> Iterator[Called]:
-    """The learning rates under every way to call the function: first as its argument names say, counted from 0."""
+def calls(
+    schedule: Callable[..., Any] | ArrayLike, steps: Steps, values: Mapping[str, Any], epoch: int | None
+) -> Iterator[Called]:
+    """The learning rates under every way to call the function: first as its argument names say, counted from 0.
+
+    epoch   its updates, if that is known
+    """
     if not callable(schedule):
         etas, _ = numbers("schedule", schedule, (np.size(schedule),))
         if etas.ndim != 1 or len(etas) < 2:
             raise Unusable("schedule", "wrong_shape", f"its shape is {etas.shape}; it must be (T,), a rate an update")
         etas = etas[: int(steps[-1]) + 2]
-        yield Called(np.arange(len(etas)), etas, Reading((), {}), 0)
+        yield Called(np.arange(len(etas)), etas, Reading((), {}), "")
         return
     failure: Unusable | None = None
     worked = False
     for reading in itertools.islice(readings(schedule, list(values)), MOST_READ):
-        for first in (0, 1):
+        counted = {"": steps, "the function counts updates from 1": steps + 1}
+        if epoch is not None and reading.of_epochs:
+            counted["the function counts epochs"] = steps // epoch
+        for counting, numbered in counted.items():
             try:
-                rates = [rate(schedule, *reading.arguments(step + first, values)) for step in steps.tolist()]
+                rates = [rate(schedule, *reading.arguments(step, values)) for step in numbered.tolist()]
             except Unusable as unusable:
                 failure = failure or unusable
                 continue
             worked = worked or not reading.guessed
-            yield Called(steps, np.array(rates, np.float64), reading, first)
+            yield Called(steps, np.array(rates, np.float64), reading, counting)
     if not worked:
         raise failure or too_many_arguments(values)
 

@@ -27,11 +27,13 @@ class Reading:
     """One way to call a schedule.
 
     meanings  what each argument is; one that is missing here keeps its default
+    strange   those of them whose names do not tell
     guessed   a strange argument does not keep its default: such a reading may acquit, but never accuse
     """
 
     parameters: Sequence[inspect.Parameter]
     meanings: Mapping[str, str]
+    strange: Sequence[str] = ()
     guessed: bool = False
 
     def arguments(self, step: int, settings: Mapping[str, float]) -> tuple[list[Any], dict[str, Any]]:
@@ -44,9 +46,16 @@ class Reading:
         return [value for p, value in values.items() if p.kind is not p.KEYWORD_ONLY], named
 
     @property
+    def of_epochs(self) -> bool:
+        """Whether the step, as it is called, may be the number of an epoch."""
+        return any(what == "step" and "epoch" in name.lower() for name, what in self.meanings.items())
+
+    @property
     def note(self) -> str:
-        kept = ", ".join(f"{p.name} = {p.default!r}" for p in self.parameters if p.name not in self.meanings)
-        return f"it is called with its own {kept}" if kept else ""
+        said = [f"{name} = {what}" for name in self.strange if (what := self.meanings[name]) != "step"]
+        said += [f"its own {p.name} = {p.default!r}" for p in self.parameters if p.name not in self.meanings]
+        otherwise = "where that is not meant, give a function of the update alone"
+        return f"it is called with {', '.join(said)}; {otherwise}" if said else ""
 
 
 def readings(schedule: Callable[..., Any], settings: Sequence[str]) -> Iterator[Reading]:
@@ -66,7 +75,7 @@ def readings(schedule: Callable[..., Any], settings: Sequence[str]) -> Iterator[
             for order in itertools.permutations(left, len(must) + count):
                 meanings = {**named, **dict(zip([*must, *more], order, strict=True))}
                 if "step" in meanings.values():
-                    yield from in_either_unit(Reading(parameters, meanings, guessed=count > 0))
+                    yield from in_either_unit(Reading(parameters, meanings, [*must, *more], guessed=count > 0))
 
 
 def in_either_unit(reading: Reading) -> Iterator[Reading]:

@@ -13,7 +13,7 @@ from manual_mlp.diagnosis.strangers import Unusable, numbers
 from manual_mlp.diagnosis.textbook import Values, compute
 from manual_mlp.layers import Array
 
-EXACT = 1e-4  # of the largest value: float32, and a small number that some add to the standard deviation
+TOLERANCE = 1e-4  # of the largest value: float32, and a small number that some add to the standard deviation
 
 
 def diagnose_standardization(raw: Mapping[str, ArrayLike], standardized: Mapping[str, ArrayLike]) -> Report:
@@ -49,7 +49,7 @@ def diagnose_standardization(raw: Mapping[str, ArrayLike], standardized: Mapping
 
     scales = {name: float(np.abs(out).max()) or 1.0 for name, out in predict((), 0).items()}
     titles = {name: f"{name} images" for name in observed}
-    comparison = Comparison(list(observed), [observed], [scales], predict, EXACT, titles, [{}])
+    comparison = Comparison(list(observed), [observed], [scales], predict, TOLERANCE, titles, [{}])
     candidates = [
         Planted(mistake, variant, frozenset({name}) if name else None, f"{name} images alone" if name else "every set")
         for name in (None, *observed)

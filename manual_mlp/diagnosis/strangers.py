@@ -21,7 +21,11 @@ class Unusable(Exception):
 
 def call(place: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """The answer to copies of the arguments: many functions write into what they are given."""
-    arguments = tuple(np.array(a) if isinstance(a, np.ndarray) else a for a in arguments)
+    return answer_to_these(place, function, *(np.array(a) if isinstance(a, np.ndarray) else a for a in arguments))
+
+
+def answer_to_these(place: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """The answer to the arguments themselves: what is written into them may count."""
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -30,9 +34,8 @@ def call(place: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise Unusable(place, "unfilled", "it is not written yet: it raises NotImplementedError") from None
     except Exception as error:
         shapes = ", ".join(str(a.shape) for a in arguments if isinstance(a, np.ndarray))
-        raise Unusable(
-            place, "raises", f"it raises {type(error).__name__}: {error} (given arrays of shape {shapes or '()'})"
-        ) from error
+        given = f" (given arrays of shape {shapes})" if shapes else ""
+        raise Unusable(place, "raises", f"it raises {type(error).__name__}: {error}{given}") from error
     if answer is None:
         raise Unusable(place, "unfilled", "it returns None: it is not written yet, or lacks its return")
     return answer

@@ -1,6 +1,7 @@
 """A whole network at test time: its class scores with the running statistics."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
 from manual_mlp.checks import checked_images, checked_number, checked_skips
+from manual_mlp.diagnosis.buffers import at_first, checked_buffers
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted
-from manual_mlp.diagnosis.dropout import Dropped
+from manual_mlp.diagnosis.dropout import Dropped, checked_dropout
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT_TEST
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
@@ -23,6 +25,7 @@ from manual_mlp.diagnosis.reference import Batch, forward_pass
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.diagnosis.running_statistics import advanced_by_evaluation
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
+from manual_mlp.diagnosis.unnamed_settings import hint
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
 
@@ -46,10 +49,14 @@ def diagnose_test_mode(
     eps         batch normalization's; None: whatever the network has, measured
     """
     values, depth = checked_parameters(parameters)
-    running = {name: np.array(value, dtype=np.float64) for name, value in buffers.items()}
+    eps = None if eps is None else checked_number("eps", eps, minimum=0)
     names = [layer_names(layer) for layer in range(1, depth + 1)]
+    running = checked_buffers(buffers, at_first(names, values))
+    if missing := at_first(names, values).keys() - running.keys():
+        raise ValueError(f"buffers lacks {', '.join(sorted(missing))}; give the running statistics of every layer")
     x = checked_images(x, values["linear1.weight"].shape[1], np.dtype(np.float64), batch_statistics=False)
-    drop = None if dropout is None else Dropped(checked_number("dropout", dropout, minimum=0), ())
+    p = checked_dropout(dropout)
+    drop = None if p is None else Dropped(p, ())
     batch = Batch(
         values,
         x,
@@ -87,7 +94,7 @@ def diagnose_test_mode(
         broken.append(reshaped)
     probabilities = logits.ndim == 2 and bool((logits >= 0).all()) and np.allclose(logits.sum(axis=1), 1, atol=1e-4)
 
-    def comparison_at(eps: float) -> Comparison:
+    def comparison_at(eps: float, batch: Batch = batch) -> Comparison:
         def predict(planted: Sequence[Planted], _: int) -> Numbers:
             result = forward_pass(batch, names, planted, eps, test=True)
             return {"logits": np.asarray(result.loss.p if probabilities else result.logits)}
@@ -114,7 +121,9 @@ def diagnose_test_mode(
     ]
     guesses = (eps,) if eps is not None else EPS if "bn1.weight" in values else (BATCH_NORM_EPS,)
     settled = settle(comparison_at, candidates, guesses)
-    notes = [] if settled.eps == BATCH_NORM_EPS else [eps_note(settled.eps)]
+    notes = [eps_note(settled.eps)] if eps is None and settled.eps != BATCH_NORM_EPS else []
+    if settled.findings:
+        notes += hint(batch, names, guesses, lambda settings, eps: comparison_at(eps, replace(batch, **settings)))
     return Report("test mode", [*broken, *settled.findings], settled.agreeing, settled.unjudged, notes)
 
 

@@ -18,7 +18,7 @@ from manual_mlp.diagnosis.strangers import Unusable, in_one_array, numbers
 from manual_mlp.diagnosis.textbook import Line, Values, compute
 from manual_mlp.layers import BATCH_NORM_EPS, Array
 
-EXACT = 1e-7  # of a parameter's largest step; what the step and before - after round off comes on top
+TOLERANCE = 1e-7  # of a parameter's largest step; what the step and before - after round off comes on top
 ADAM_EPS = 1e-8
 AFTER_THE_STEP: dict[str, Line] = {
     "adamw_update.decay": lambda v: v.eta * v.weight_decay * (v.value - v.eta * v.direction)
@@ -50,6 +50,7 @@ def diagnose_update(
     weight_decay   if given, the step is the first of AdamW, of the gradients as they are: with eps 1e-8
     """
     old, depth = checked_parameters(before)
+    eps = checked_number("eps", eps, minimum=0)
     eta, l2 = checked_number("eta", eta, minimum=0), checked_number("l2", l2, minimum=0)
     if eta == 0:
         raise ValueError("eta is 0: nothing moves; give the learning rate of the step")
@@ -169,16 +170,16 @@ def comparison_of(
     scales = {}
     for name, step in predict((), 0).items():
         longest, largest = float(np.abs(step).max()), float(np.abs(old[name]).max())
-        scales[name] = max(longest, 4 * float(eps) * max(largest, longest) / EXACT) or 1.0
+        scales[name] = max(longest, 4 * float(eps) * max(largest, longest) / TOLERANCE) or 1.0
     observed = {name: old[name] - value.astype(np.float64) for name, value in new.items()}
-    return Comparison(list(old), [observed], [scales], predict, EXACT, {name: name for name in old}, [{"l2": l2}])
+    return Comparison(list(old), [observed], [scales], predict, TOLERANCE, {name: name for name in old}, [{"l2": l2}])
 
 
 def recovered_tolerance(comparison: Comparison) -> float:
     """(before - after) / eta has lost the digits that before and after share."""
     steps = {name: float(np.abs(step).max()) for name, step in comparison.predict((), 0).items()}
     moved = [name for name, step in steps.items() if step > 1e-6 * max(steps.values())]  # not biases before batch norm
-    return EXACT * max((comparison.scales[0][name] / steps[name] for name in moved), default=1.0)
+    return TOLERANCE * max((comparison.scales[0][name] / steps[name] for name in moved), default=1.0)
 
 
 def everywhere(old: Mapping[str, Array], depth: int, known: Sequence[Mistake]) -> list[Planted]:

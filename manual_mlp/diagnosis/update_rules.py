@@ -10,7 +10,7 @@ from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_
 from manual_mlp.diagnosis.epsilon import EPS, measured_eps
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.update_rules import RIGHT_AT_USUAL_GRADIENTS, UPDATE_RULES
-from manual_mlp.diagnosis.precision import EXACT, SINGLE
+from manual_mlp.diagnosis.precision import DOUBLE, SINGLE
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers, unpacked
 from manual_mlp.diagnosis.textbook import Line, Values, compute
@@ -120,7 +120,7 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
 
     scales = {place: float(np.abs(step).max()) for place, step in predict((), {}).items()}
     titles = {place: place for place in scales}
-    tolerance = SINGLE if single else EXACT
+    tolerance = SINGLE if single else DOUBLE
     given = SETTINGS[name].get("epsilon")
     guesses = list(dict.fromkeys((given, *EPS))) if given else (0.0,)
 

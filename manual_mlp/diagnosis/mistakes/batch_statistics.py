@@ -21,7 +21,7 @@ def running(old: Array, batches: Any) -> Array:
 
 
 def unbiased_vars(v: Any) -> Array:
-    return np.stack([x.var(axis=0, ddof=1) for x in v.inputs])
+    return np.stack([x.var(axis=0) * len(x) / max(len(x) - 1, 1) for x in v.inputs])
 
 
 BATCH_STATISTICS = [
