@@ -181,7 +181,7 @@ def inspected(tmp_path):
                     (tmp_path / name).write_text((folder / name).read_text())
             folder = tmp_path
             (folder / file).write_text(text)
-        settings = {"file": str(folder / file), "convention": convention, "functions": dict(functions)}
+        settings = {"file": str(folder / file), "convention": convention, "functions": dict(functions), "arguments": {}}
         with child.loaded(settings, lambda _: None) as program:
             rules = child.CONVENTIONS[convention]
             titles = [inspection.title for inspection in rules.inspections(program)]

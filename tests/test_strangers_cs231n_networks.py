@@ -152,3 +152,16 @@ def test_a_sandwich_with_another_name_is_stood_in_for(inspected):
     alone = text[: text.index("def affine_batchnorm_relu_forward")] + text[text.index("class FullyConnectedNet") :]
     checks, _ = inspected("student.py", "cs231n", "from mystery.layer_utils import *\n" + alone)
     assert checks["FullyConnectedNet with batch norm"]["verdict"] == "all right"
+
+
+def test_gamma_and_beta_that_are_kept_beside_the_parameters_are_named(inspected):
+    text = program(
+        "fc_net.py",
+        ("self.params = {}\n        dims", "self.params, self.normal = {}, {}\n        dims"),
+        ("self.params['gamma%d'", "self.normal['gamma%d'"),
+        ("self.params['beta%d'", "self.normal['beta%d'"),
+    )
+    title = "FullyConnectedNet with batch norm"
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == "FAILED"
+    assert "keeps gamma1 in .normal instead of in .params" in checks[title]["text"]

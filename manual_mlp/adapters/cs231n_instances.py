@@ -122,6 +122,9 @@ def put(program: Program, name: str, net: Any, parameters: Mapping[str, Array]) 
         value = value.T.copy() if value.ndim == 2 else value.copy()
         if theirs not in net.params:
             keys = ", ".join(map(str, net.params))
+            if (elsewhere := kept_elsewhere(net, theirs)) is not None:
+                sentence = f"keeps {theirs} in .{elsewhere} instead of in .params: there no update finds it"
+                raise program.guard.failed(name, "shape", sentence)
             if ours.startswith("bn") and not any(str(key).startswith(("gamma", "beta")) for key in net.params):
                 raise program.guard.failed(
                     f"{name} with batch normalization", "unfilled", f"is not filled in yet: it makes {keys} alone"
@@ -151,6 +154,11 @@ def put(program: Program, name: str, net: Any, parameters: Mapping[str, Array]) 
         program.guard.note(
             f"{name} also makes {', '.join(sorted(extra))}: the output layer is not normalized, so these are never used"
         )
+
+
+def kept_elsewhere(net: Any, theirs: str) -> str | None:
+    """The attribute whose dictionary has this parameter."""
+    return next((name for name, kept in vars(net).items() if isinstance(kept, Mapping) and theirs in kept), None)
 
 
 def problem(hidden: Sequence[int], batch_norm: bool) -> tuple[dict[str, Array], Array, Any]:
