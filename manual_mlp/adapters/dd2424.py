@@ -266,6 +266,7 @@ def inspections(program: Program) -> list[Inspection]:
     return found
 
 
+WHY_UNSEEN = "not in the file, or in no form that is known"
 ASPECTS = (
     "network",
     "test mode",
@@ -279,7 +280,7 @@ ASPECTS = (
 )
 
 
-def aspects(inspections: Sequence[Inspection]) -> list[str]:
+def aspects(_: Program, inspections: Sequence[Inspection]) -> list[str]:
     """What would be looked at if it were there."""
     if any("batch norm" in inspection.title for inspection in inspections):
         return list(ASPECTS)
