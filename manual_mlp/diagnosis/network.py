@@ -58,9 +58,10 @@ def diagnose(
                 the network has batch normalization if it has their names. The gradients have the same names.
     x, y, l2    images (N, D) as rows, class numbers (N,), cost = mean cross-entropy + l2 sum(W^2). A function is asked
                 with other l2, too; where l2 is 0 and the function heeds none, a penalty is not missing.
-    dropout     the probability with which a unit behind a ReLU is dropped, if any. The function then returns
+    dropout     the probability with which a unit behind a ReLU is dropped, if any. The function must then return
                 (cost, gradients, masks), where masks has an array (N, units) for each hidden layer, 0 where a unit was
-                dropped in this very call: the reference drops the same.
+                dropped in this very call: the reference drops the same. So it needs no seed; one that it sets anew in
+                every call, as for a gradient check, is a remark and no mistake.
     relu_first, skips, label_smoothing  as `MLP` has them: batch normalization stands behind the ReLU; the hidden layers
                 whose input is added to their output; the share of the target that is spread over all classes
     eps         batch normalization's; None: whatever the network has, measured
