@@ -252,6 +252,14 @@ def test_settings_that_nobody_has_named_are_hinted_at(settings, pair):
     assert report.notes == [f"in a network with {said} all of it would be right"]
 
 
+def test_a_cost_alone_is_no_hint():
+    parameters, x, y, l2 = case(WIDE, False)
+    cost, _ = by_mlp(np.float64)(parameters, x, y, l2)
+    report = diagnose((cost + 0.1, {}), parameters, x, y, l2)
+    assert "cost" in [finding.place for finding in report.findings]
+    assert not report.notes
+
+
 def test_the_report_says_that_units_are_dropped():
     report = diagnose(by_mlp(np.float64, dropout=0.4), *case(WIDE, False), dropout=0.4)
     assert report.subject == "network 6-7-7-4 with dropout 0.4"
