@@ -271,7 +271,7 @@ def settled(
             return comparison_of(others, [Memory() for _ in batches], observed, names, tolerance, draws, eps)
 
         cost = observed[0].get(f"cost{suffix(batches[0])}")
-        known = None if cost is None or cost.ndim else float(cost)
+        known = None if cost is None or cost.ndim or len(observed[0]) == 1 else float(cost)  # gradients must confirm it
         notes += hint(batches[0], names, guesses, comparison_with, known)
     notes += mixed(observed)
     comparison = comparison_at(explanation.eps)
