@@ -158,6 +158,7 @@ MISTAKES = [
     ("adamw", "adamw", 1, "adamw_not_averaged", "(1 - beta1) * dw", "dw"),
     ("adamw", "adamw", 2, "adamw_neither_averaged_nor_corrected", "(1 - beta1) * dw", "dw", M_CORRECTION, ""),
     ("adamw", "adamw", 1, "adamw_not_squared", "dw**2", "dw"),
+    ("adamw", "adamw", 1, "adamw_square_of_mean", "dw**2", 'config["m"] ** 2'),
     ("adamw", "adamw", 2, "adamw_forgets", "    step = m_hat", '    config.pop("m")\n    step = m_hat'),
     ("adamw", "adamw", 1, "adamw_ascends", "w - eta * step", "w + eta * step"),
 ]

@@ -268,6 +268,8 @@ def test_a_planted_mistake_is_found_and_named(sizes, batch_norm, name, old, new)
     assert len(report.findings) == 1  # nothing that only follows from it
 
 
+UNMASKED = ("g = (P - Y) / n", "g = raw = (P - Y) / n"), ("g = W.T @ g\n", "g = raw = W.T @ g\n")
+
 SEVERAL_LINES = [  # (the mistake's name, the sizes, what stands where)
     *(
         (name, sizes, *replacements)
@@ -285,6 +287,12 @@ SEVERAL_LINES = [  # (the mistake's name, the sizes, what stands where)
                     "    return cost_of(",
                     "    grads = {name: g + 2 * l2 * params[name] for name, g in grads.items()}\n    return cost_of(",
                 ),
+            ),
+            ("gradient_before_mask", *UNMASKED, ("= g @ X[i - 1].T", "= raw @ X[i - 1].T")),
+            (
+                "gradient_before_mask",
+                *UNMASKED,
+                ("np.sum(g, axis=1)\n        if i", "np.sum(raw, axis=1)\n        if i"),
             ),
             (
                 "bn_after_relu",

@@ -109,6 +109,8 @@ MISTAKES = [
     ("adam", 1, NEITHER, REST, REST_OF_NEITHER.format(M_PILED_UP, V)),
     ("adam", 1, NEITHER, REST, REST_OF_NEITHER.format(M, V_PILED_UP)),
     ("adam", 1, "adam_not_squared", V, V.replace(" ** 2", "")),
+    ("adam", 1, "adam_square_of_mean", V, V.replace("dx **", "config['m'] **")),
+    ("adam", 2, "adam_square_of_mean", V, V.replace("dx **", f"({M_HAT}) **")),
     ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('m')\n    {ADAM_STEP}"),
     ("adam", 2, "adam_forgets", ADAM_STEP, f"config.pop('v')\n    {ADAM_STEP}"),
     ("adam", 1, "adam_ascends", ADAM_STEP, ADAM_STEP.replace("x -", "x +")),
@@ -233,6 +235,19 @@ def test_a_mistake_in_another_form_of_momentum_has_its_name():
     ascends = momentum_of(lambda v, g, _: v - g, lambda v, eta: -eta * v, "buffer")
     report = diagnose_update_rule("sgd_momentum", ascends)
     assert [finding.mistake for finding in report.findings] == ["momentum_sign"]
+
+
+def test_a_mistake_in_another_form_of_adam_has_its_name():
+    """It is wrong from the first update on, so that no right one tells the form."""
+    averaged = "(1 - config['beta1']) * dx\n"
+    ours, keras = "config['epsilon'])", "config['epsilon'] / np.sqrt(1 - config['beta2'] ** config['t']))"
+    assert SOURCE.count(averaged) == SOURCE.count(f"np.sqrt(vb) + {ours}") == 1
+    source = SOURCE.replace(averaged, "dx\n").replace(f"np.sqrt(vb) + {ours}", f"np.sqrt(vb) + {keras}")
+    namespace: dict = {}
+    exec(source, namespace)
+    report = diagnose_update_rule("adam", namespace["adam"])
+    assert [finding.mistake for finding in report.findings] == ["adam_not_averaged"]
+    assert report.notes == ["eps is added to the root of the uncorrected v, as in Keras"]
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "adam"])

@@ -230,7 +230,7 @@ MISTAKES = [
         "W2",
         "in the cost but not",
     ),
-    ("fc_net.py", "dh = dropout_backward(dh, cd)", "pass", "FullyConnectedNet with dropout", "b2", "own loss"),
+    ("fc_net.py", "dh = dropout_backward(dh, cd)", "pass", "FullyConnectedNet with dropout", "b2", "is not masked"),
     (
         "fc_net.py",
         "'train'} for i in range(self.num_layers - 1)]",

@@ -306,6 +306,45 @@ def test_dropout_that_drops_nothing_is_seen_beside_batch_normalization(inspected
         assert said in checks[title]["first"]
 
 
+FORGOTTEN = (
+    "dh = dropout_backward(dh, cd)",
+    "pass",
+    "the gradient is not masked: it passes through dropped units, too",
+)
+TIMES_1_3 = (
+    "dh = dropout_backward(dh, cd)",
+    "dh = 1.3 * dropout_backward(dh, cd)",
+    "it is not the derivative of the network's own loss with the same units dropped",
+)
+BACK = "dh, grads['{}%d' % i], grads['{}%d' % i] = batchnorm_backward"
+EXCHANGED = (
+    BACK.format("gamma", "beta"),
+    BACK.format("beta", "gamma"),
+    "the gradients of gamma and beta are exchanged",
+)
+
+
+@pytest.mark.parametrize(
+    ("title", "mistake", "place"),
+    [
+        ("batch norm and dropout", FORGOTTEN, "beta2"),
+        ("batch norm and dropout", EXCHANGED, "beta2"),
+        ("dropout", TIMES_1_3, "b2"),
+    ],
+    ids=["forgotten", "of batch norm", "no known one"],
+)
+def test_a_wrong_gradient_of_a_network_with_dropout_is_named(inspected, title, mistake, place):
+    """By the masks, which are seen while its own dropout draws them."""
+    old, new, said = mistake
+    text = (STRANGERS / "cs231n" / "fc_net.py").read_text()
+    assert text.count(old) == 1
+    title = f"FullyConnectedNet with {title}"
+    checks, _ = inspected("student.py", "cs231n", text.replace(old, new), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert checks[title]["first"].startswith(f"gradient of {place}: ")
+    assert checks[title]["first"].endswith(said)
+
+
 def test_layers_beside_a_network_are_its_own_and_looked_at_first(inspected, tmp_path):
     """layer_utils.py imports fast layers, too, which are not here; what stands in for them must not hide its own."""
     folder = STRANGERS / "cs231n"

@@ -1,5 +1,6 @@
 """Instances of a stranger's CS231n network: constructed by their own argument names, given our parameters."""
 
+import ast
 import inspect
 import itertools
 from collections.abc import Mapping, Sequence
@@ -25,24 +26,28 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "dropout": DROPOUT,
 }
 WIDTHS = ALIASES["hidden"][:4]  # those that take a list, for any number of hidden layers
+NEUTRAL = {"reg": 0.0, "scale": 0.01, "dtype": np.float64, "seed": 1, "batch_norm": False}  # where there is no default
 
 
 def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
     """An instance, with those of the values that its constructor has an argument for; what is None is left to its
-    default. (hidden is a tuple.)
+    default, if it has one. (hidden is a tuple.)
     """
     made = program.classes()[name]
     accepts = inspect.signature(made).parameters
     arguments = {}
-    for key, value in values.items():
-        for alias in ALIASES[key]:
-            if alias in accepts and value is not None:
-                if key == "hidden":
-                    value = list(value) if alias in WIDTHS else value[0]
-                if alias == "normalization":
-                    value = "batchnorm" if value else None
-                arguments[alias] = value
-                break
+    for key, aliases in ALIASES.items():
+        alias = next((alias for alias in aliases if alias in accepts), None)
+        value = values.get(key)
+        if alias is None or (value is None and accepts[alias].default is not inspect.Parameter.empty):
+            continue
+        if value is None:
+            value = no_dropout(program, name, alias) if key == "dropout" else NEUTRAL.get(key)
+        elif key == "hidden":
+            value = list(value) if takes_widths(program, name) else value[0]
+        if alias == "normalization":
+            value = "batchnorm" if value else None
+        arguments[alias] = value
     net = program.guard.call(name, made, **arguments)
     if not isinstance(getattr(net, "params", None), dict):
         raise program.guard.failed(name, "type", "keeps no dictionary .params of its parameters")
@@ -54,6 +59,55 @@ def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
     return net
 
 
+def takes_widths(program: Program, name: str) -> bool:
+    """Whether its constructor takes a list of hidden layers: by the argument's name, or by what it does with it."""
+    accepts = inspect.signature(program.classes()[name]).parameters
+    argument = next(alias for alias in ALIASES["hidden"] if alias in accepts)
+    nodes = ast.walk(program.defined[name]) if name in program.defined else ()
+    return argument in WIDTHS or any(uses_as_list(node, argument) for node in nodes)
+
+
+def uses_as_list(node: ast.AST, argument: str) -> bool:
+    def is_argument(part: ast.AST) -> bool:
+        return isinstance(part, ast.Name) and part.id == argument
+
+    match node:
+        case ast.Call(func=ast.Name(id="len" | "list" | "enumerate"), args=[first, *_]):
+            return is_argument(first)
+        case ast.For(iter=items) | ast.comprehension(iter=items):
+            return is_argument(items)
+        case ast.Subscript(value=value) | ast.Starred(value=value):
+            return is_argument(value)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return any(is_argument(a) and isinstance(b, ast.List) for a, b in ((left, right), (right, left)))
+    return False
+
+
+def no_dropout(program: Program, name: str, argument: str) -> int:
+    """What stands for no dropout: 1 to keep everything, or 0."""
+    keeps = "keep" in argument or f"{argument} != 1" in ast.unparse(program.defined[name])
+    return 1 if keeps else 0
+
+
+def bn_params(net: Any) -> list[dict[str, Any]]:
+    """Of every normalized layer the dictionary with its mode and running averages, whatever the network calls them."""
+    for kept in (getattr(net, "bn_params", None), *vars(net).values()):
+        params = list(kept.values()) if isinstance(kept, Mapping) else kept
+        if isinstance(params, list) and params and all(map(is_bn_param, params)):
+            return params
+    return []
+
+
+def is_bn_param(value: Any) -> bool:
+    return isinstance(value, dict) and "p" not in value and bool({"mode", "running_mean"} & set(value))
+
+
+def key_in(values: Mapping[str, Any], ours: str) -> str:
+    """Their name of our parameter, as it stands there: some write w1 for W1."""
+    theirs = their_key(ours)
+    return theirs if theirs in values else next((k for k in values if str(k).lower() == theirs.lower()), theirs)
+
+
 def their_key(ours: str) -> str:
     kind, what = ours.split(".")
     layer = "".join(filter(str.isdigit, kind))
@@ -62,11 +116,15 @@ def their_key(ours: str) -> str:
 
 
 def put(program: Program, name: str, net: Any, parameters: Mapping[str, Array]) -> None:
+    rows = []
     for ours, value in parameters.items():
-        theirs = their_key(ours)
+        theirs = key_in(net.params, ours)
         value = value.T.copy() if value.ndim == 2 else value.copy()
         if theirs not in net.params:
             keys = ", ".join(map(str, net.params))
+            if (elsewhere := kept_elsewhere(net, theirs)) is not None:
+                sentence = f"keeps {theirs} in .{elsewhere} instead of in .params: there no update finds it"
+                raise program.guard.failed(name, "shape", sentence)
             if ours.startswith("bn") and not any(str(key).startswith(("gamma", "beta")) for key in net.params):
                 raise program.guard.failed(
                     f"{name} with batch normalization", "unfilled", f"is not filled in yet: it makes {keys} alone"
@@ -82,17 +140,25 @@ def put(program: Program, name: str, net: Any, parameters: Mapping[str, Array]) 
                 name, "shape", f"makes params[{theirs!r}] of shape {shape}; it must be {value.shape}"
             )
         net.params[theirs] = value.reshape(shape)
-    shared = getattr(net, "bn_params", None) or []
-    if isinstance(shared, list) and len({id(param) for param in shared}) < len(shared):
+        rows += [theirs] if len(shape) > value.ndim else []
+    if rows:
+        handout = "the handout's have shape (D,), as the gradients that its layers give have"
+        program.guard.note(f"{name} makes {rows[0]}, for one, with shape (1, D); {handout}")
+    if len({id(param) for param in bn_params(net)}) < len(bn_params(net)):
         sentence = (
             "hands the same bn_param to several layers, whose running averages overwrite each other: make one for each"
         )
         raise program.guard.failed(name, "shape", sentence)
-    extra = set(net.params) - {their_key(ours) for ours in parameters}
+    extra = set(net.params) - {key_in(net.params, ours) for ours in parameters}
     if any(key.startswith(("gamma", "beta")) for key in extra):
         program.guard.note(
             f"{name} also makes {', '.join(sorted(extra))}: the output layer is not normalized, so these are never used"
         )
+
+
+def kept_elsewhere(net: Any, theirs: str) -> str | None:
+    """The attribute whose dictionary has this parameter."""
+    return next((name for name, kept in vars(net).items() if isinstance(kept, Mapping) and theirs in kept), None)
 
 
 def problem(hidden: Sequence[int], batch_norm: bool) -> tuple[dict[str, Array], Array, Any]:
@@ -120,8 +186,8 @@ def cost_and_gradients(program: Program, name: str, net: Any, result: Any, value
         raise program.guard.failed(f"{name}.loss", "unfilled", "is not filled in yet: it returns no gradients")
     mine = {}
     for ours in values:
-        if (value := theirs.get(key := their_key(ours))) is not None:
+        if (value := theirs.get(key_in(theirs, ours))) is not None:
             is_weight = ours.startswith("linear") and ours.endswith("weight")
-            as_made = np.ndim(value) == 2 and np.shape(value) == np.shape(net.params[key])
+            as_made = np.ndim(value) == 2 and np.shape(value) == np.shape(net.params[key_in(net.params, ours)])
             mine[ours] = np.asarray(value).T if is_weight else np.reshape(value, -1) if as_made else value
     return cost, mine

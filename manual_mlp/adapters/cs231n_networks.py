@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.cs231n_dropout import network_with_dropout
 from manual_mlp.adapters.cs231n_instances import (
     ALIASES,
     CLASSES,
     DROPOUT,
     HIDDEN,
     INPUTS,
-    WIDTHS,
     built,
     cost_and_gradients,
     problem,
     put,
+    takes_widths,
 )
-from manual_mlp.adapters.cs231n_modes import initialization, network_with_dropout, test_mode
+from manual_mlp.adapters.cs231n_modes import initialization, test_mode
 from manual_mlp.adapters.cs231n_training import predictions, training
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed
@@ -62,7 +63,7 @@ def networks(program: Program, name: str) -> list[Inspection]:
     """Without batch normalization and, where it has them, with it and dropout; then .train and .predict."""
     made = program.classes()[name]
     accepts = inspect.signature(made).parameters
-    deep = any(word in accepts for word in WIDTHS)
+    deep = takes_widths(program, name)
     names = OF_2015 if name in program.wrapped else [f"{name}.loss"]
     found = [Inspection(name, names, lambda: network(program, name, deep, batch_norm=False))]
     if deep and any(word in accepts for word in ALIASES["batch_norm"]):
@@ -115,9 +116,35 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     if report.ok or all("cost" not in finding.place for finding in report.findings):
         report = with_more(report, test_mode(program, name, settings, parameters, x, y))
         report = with_more(report, initialization(program, name, settings))
+    else:
+        wrong_from_the_start = started(program, name, settings)
+        if batch_norm_used(report):
+            report = with_more(report, wrong_from_the_start)
+        else:
+            report = with_more(wrong_from_the_start, unused(report))
     if not report.ok and (beside := sorted({source.path.name for source in program.finder.sources.values()})):
         program.guard.note(f"{name} uses {' and '.join(beside)} beside it: look at these first")
     return in_their_words(report, factor)
+
+
+def started(program: Program, name: str, settings: Mapping[str, Any]) -> Report:
+    """What is wrong with the initialization of a network whose loss is wrong or not there yet."""
+    try:
+        return Report(name, initialization(program, name, settings).findings)
+    except Failed:
+        return Report(name)
+
+
+def batch_norm_used(report: Report) -> bool:
+    """Whether the loss has gammas and betas; one that nobody has begun skips them in both passes."""
+    skipped = report.findings[0].mistake == "bn_skipped"
+    missing = [f for f in report.findings if f.mistake == "unfilled" and f.place.startswith("bn")]
+    return not (skipped and len(missing) == 2 * len(HIDDEN) == len(report.findings) - 1)
+
+
+def unused(report: Report) -> Report:
+    sentence = "batch normalization is not filled in yet: the loss uses no gamma and no beta"
+    return Report(report.subject, [Finding("cost and gradients", sentence, "unfilled")])
 
 
 def speaks_better(other: Report, report: Report) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.cs231n_instances import CLASSES, HIDDEN, INPUTS, built, problem, put, their_key
-from manual_mlp.adapters.cs231n_modes import hidden_layers
+from manual_mlp.adapters.cs231n_instances import CLASSES, HIDDEN, INPUTS, built, key_in, problem, put
+from manual_mlp.adapters.cs231n_modes import scores_of
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.unfilled import is_unfilled
@@ -20,6 +20,7 @@ from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.layers import Array
 
 IMAGES, BATCH, UPDATES, ETA, REG, DECAY = 40, 10, 6, 0.1, 0.3, 0.5
+LONG, FEW = 90, 3  # updates, which draw 900 times; images that are listed one by one
 DECAYS = "learning_rate *= learning_rate_decay, once an epoch"
 
 
@@ -73,7 +74,8 @@ def training(program: Program, name: str, deep: bool) -> Report:
     run = trained(program, name, parameters, UPDATES, decay=1.0)
     decays = "learning_rate_decay" in accepts
     update = updates(program, theirs, run, parameters, decays)
-    findings = [*minibatches(run), *update.findings]
+    drawn = minibatches(run) or rarely_drawn(trained(program, name, parameters, LONG, decay=1.0))
+    findings = [*drawn, *update.findings]
     if any(call.reg != REG for call in run.asked) and "reg" in accepts:
         findings.append(Finding("regularization", "reg is not handed on to the loss", "reg_not_passed"))
     report = Report(theirs, findings, update.agreeing, update.unjudged, update.notes)
@@ -108,7 +110,7 @@ def trained(program: Program, name: str, parameters: Mapping[str, Array], count:
     settings |= {"batch_size": BATCH, "verbose": False}
     accepts = inspect.signature(net.train).parameters
     known = {key: value for key, value in settings.items() if key in accepts}
-    validation = (x[:5], y[:5]) if {"X_val", "y_val"} <= accepts.keys() else ()
+    validation = (x[:5], y[:5]) if {"x_val", "y_val"} <= {key.lower() for key in accepts} else ()
     program.guard.call(theirs, net.train, x, y, *validation, **known)
     if not asked:
         raise program.guard.failed(theirs, "uncallable", "never calls self.loss with labels: it is not looked at")
@@ -162,6 +164,20 @@ def minibatches(run: Training) -> list[Finding]:
     return []
 
 
+def rarely_drawn(run: Training) -> list[Finding]:
+    """Is every image seen in a training so long that chance leaves one out once in a hundred million?"""
+    if len(run.asked) < LONG:
+        return []
+    seen = {row.tobytes() for call in run.asked for row in call.x}
+    if len(seen) == IMAGES:
+        return []
+    never = [number for number, row in enumerate(run.x, start=1) if row.tobytes() not in seen]
+    which = ", the first ones" if never[0] == len(seen) + 1 else ""
+    which = f", all but number {', '.join(map(str, never))}" if len(never) <= FEW else which
+    sentence = f"of {IMAGES} images only {len(seen)} are ever seen{which}: draw from all"
+    return [said(sentence, "minibatches_images_lost")]
+
+
 def said(sentence: str, mistake: str, place: str = "batch") -> Finding:
     return Finding(f"minibatch: {place}", sentence, mistake, link=f"{DERIVATIONS}#minibatches")
 
@@ -172,7 +188,7 @@ def updates(program: Program, theirs: str, run: Training, parameters: Mapping[st
 
     def ours(values: Mapping[str, Array]) -> dict[str, Array]:
         return {
-            key: np.asarray(values[their_key(key)], np.float64).T.reshape(value.shape)
+            key: np.asarray(values[key_in(values, key)], np.float64).T.reshape(value.shape)
             for key, value in parameters.items()
         }
 
@@ -243,7 +259,7 @@ def predictions(program: Program, name: str, deep: bool) -> Report:
     net = instance(program, name, parameters)
     theirs, place = f"{name}.predict", "predicted classes"
     answer = program.guard.call(theirs, net.predict, x)
-    scores = hidden_layers(parameters, x, lambda h, _: h)
+    scores = scores_of(parameters, x)
     right = scores.argmax(axis=1)
     if np.shape(answer) == (CLASSES,):
         sentence = "it is the best image of each class instead of the best class of each image: argmax over axis 1"
@@ -254,8 +270,13 @@ def predictions(program: Program, name: str, deep: bool) -> Report:
     sentence = (
         f"{int(np.sum(predicted != right))} of {len(x)} images get another class than the one of the highest score"
     )
-    if np.array_equal(predicted, scores.argmin(axis=1)):
-        sentence = "it is the class with the lowest score"
-    elif np.array_equal(predicted, (x @ parameters["linear1.weight"].T).argmax(axis=1)):
-        sentence = "it is read off the hidden layer; the classes are in the last one"
+    linear = scores_of(parameters, x, lambda h: h)
+    known = {
+        "it is the class with the lowest score": -scores,
+        "it is read off the hidden layer; the classes are in the last one": x @ parameters["linear1.weight"].T,
+        "the ReLU is left out: it is the class of a network without it": linear,
+    }
+    for words, other in known.items():
+        if np.array_equal(predicted, other.argmax(axis=1)):
+            sentence = words
     return Report(theirs, [Finding(place, sentence, "prediction", formula="argmax(scores, axis=1)")])

@@ -155,7 +155,9 @@ def at_test_time(test_forward: Callable[..., Any], x: Array, p: float) -> Report
     if out.shape == x.shape and np.allclose(out, x, rtol=1e-6, atol=0):
         return Report("dropout", agreeing=[place])
     sentence, mistake = "wrong, and none of the known mistakes explains the numbers", None
-    if out.shape == x.shape and (out == 0).mean() > 0.01:
+    if out.shape == x.shape and np.allclose(out, np.maximum(x, 0), rtol=1e-6, atol=0):
+        sentence, mistake = "a ReLU stands there: negative inputs become 0 at test time", "dropout_relu_at_test_time"
+    elif out.shape == x.shape and (out == 0).mean() > 0.01:
         sentence, mistake = "units are dropped at test time", "dropout_at_test_time"
     elif out.shape == x.shape and np.ptp(out / x) < 1e-6:
         sentence = "the output is scaled at test time; that is done in training, by 1 / (1 - p)"

@@ -133,18 +133,17 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
 
         return measured_eps(comparison_at, guesses)
 
-    note, (eps, comparison) = "", measured({})
-    for other, lines in FORMS.get(name, {}).items():
-        form = {f"{name}.{line}": formula for line, formula in lines.items()}
-        if right_until((tried := measured(form))[1]) > right_until(comparison):
-            note, (eps, comparison) = other, tried
+    forms = {"": measured({})}
+    for form, lines in FORMS.get(name, {}).items():
+        forms[form] = measured({f"{name}.{line}": formula for line, formula in lines.items()})
+    note = max(forms, key=lambda form: right_until(forms[form][1]))
+    eps, comparison = forms[note]
     candidates = [Planted(m, variant) for m in UPDATE_RULES if m.operations == {name} for variant in m.variants]
     explanations = [(note, explain(comparison, candidates))]
-    explanations += [
-        (other, explain(measured({}, start)[1], candidates))
-        for other, start in STARTS.get(name, {}).items()
-        if explanations[0][1][0]
-    ]
+    if explanations[0][1][0]:
+        read = {form: compared for form, (_, compared) in forms.items() if form != note}
+        read |= {other: measured({}, start)[1] for other, start in STARTS.get(name, {}).items()}
+        explanations += [(other, explain(compared, candidates)) for other, compared in read.items()]
     note, (findings, agreeing, unjudged) = min(explanations, key=lambda told: difficulty(told[1][0]))
     findings = [replace(finding, remark=finding.mistake in RIGHT_AT_USUAL_GRADIENTS) for finding in findings]
     findings.sort(key=lambda finding: finding.remark)

@@ -114,6 +114,12 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             {"mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.seen},
         ),
         mistake(
+            f"{rule}_square_of_mean",
+            "v averages the square of m instead of the gradient's",
+            {"mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.mean**2},
+            {"mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * (v.mean / (1 - v.beta1**v.count)) ** 2},
+        ),
+        mistake(
             f"{rule}_forgets",
             "m or v are not kept",
             {"kept_m": lambda v: v.m, "kept_v": lambda v: v.v},

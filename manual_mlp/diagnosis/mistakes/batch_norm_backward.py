@@ -1,11 +1,46 @@
 """Mistakes of batch normalization's dx; those of the gradients of gamma and beta are in batch_norm_parameters.py."""
 
+from typing import Any
+
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.batch_norm_parameters import simplified
 from manual_mlp.diagnosis.mistakes.mistake import exchanged, known
 
 BATCH_NORM_DX = "dx = inv_std (dx̂ - meanₙ(dx̂) - x̂ meanₙ(dx̂ x̂)), dx̂ = gamma dout"
+
+
+def mean_in_dvar(v: Any) -> Any:
+    return -0.5 * (v.dx_hat * v.mean).sum(axis=0) * v.inv_std_backward**3
+
+
+def mean_in_through_var(v: Any) -> Any:
+    return v.dvar * 2 * v.mean / len(v.x)
+
+
+def mean_of_one_row(v: Any) -> Any:
+    """Where the term through the variance is a row, taking its mean over axis 0 out leaves one number for all."""
+    return v.dmean / len(v.x) - v.through_var.mean()
+
+
+def own_dvar(v: Any) -> Any:
+    return -0.5 * v.dx_hat * v.centered * v.inv_std_backward**3
+
+
+def own_dmean(v: Any) -> Any:
+    return -v.dx_hat * v.inv_std_backward
+
+
+def mean_of_both(v: Any) -> Any:
+    """Through the mean goes what goes straight through x̂ and what goes through the variance; the latter's sum is 0,
+    unless it is wrong.
+    """
+    return v.dmean / len(v.x) - v.through_var.mean(axis=0)
+
+
+def own_mean_of_both(v: Any) -> Any:
+    return -(v.dx_hat * v.inv_std_backward + v.through_var) / len(v.x)
+
 
 BATCH_NORM_BACKWARD = [
     known(
@@ -178,6 +213,34 @@ BATCH_NORM_BACKWARD = [
         {"batch_norm.through_var": lambda v: -v.inv_std * v.x_hat * (v.dx_hat * v.x).mean(axis=0)},
         {"batch_norm.dvar": lambda v: -0.5 * (v.dx_hat * v.x_hat).sum(axis=0) * v.inv_std_backward**3},
         {"batch_norm.through_var": lambda v: v.dvar * 2 * v.x_hat / len(v.x)},
+    ),
+    known(
+        "bn_mean_for_centered",
+        "the batch's mean stands where the centered x belongs in the term that goes through the variance",
+        BATCH_NORM_DX,
+        "batch-normalization",
+        {"batch_norm.dvar": mean_in_dvar},
+        {"batch_norm.through_var": mean_in_through_var},
+        {"batch_norm.dvar": mean_in_dvar, "batch_norm.through_var": mean_in_through_var},
+        {"batch_norm.through_var": mean_in_through_var, "batch_norm.through_mean": mean_of_one_row},
+        {
+            "batch_norm.dvar": mean_in_dvar,
+            "batch_norm.through_var": mean_in_through_var,
+            "batch_norm.through_mean": mean_of_one_row,
+        },
+    ),
+    known(
+        "bn_not_summed_over_batch",
+        "of the terms that go through mean and variance, or of one of them, each image gets its own share alone: they "
+        "are sums over the batch",
+        BATCH_NORM_DX,
+        "batch-normalization",
+        {"batch_norm.dvar": own_dvar, "batch_norm.dmean": own_dmean},
+        {"batch_norm.dvar": own_dvar},
+        {"batch_norm.dvar": own_dvar, "batch_norm.through_mean": mean_of_both},
+        {"batch_norm.dvar": own_dvar, "batch_norm.through_mean": own_mean_of_both},
+        {"batch_norm.dmean": own_dmean},
+        {"batch_norm.through_mean": own_mean_of_both},
     ),
     known(
         "bn_dout_for_dx_hat",

@@ -1,8 +1,16 @@
 """Mistakes of the linear layer."""
 
+from typing import Any
+
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.mistake import known
+
+
+def unmasked(v: Any) -> Any:
+    """The gradient as the ReLU behind this layer got it; the last layer has none."""
+    return getattr(v.layer, "relu", v).dout
+
 
 LINEAR = [
     known(
@@ -135,6 +143,15 @@ LINEAR = [
         "linear",
         {"linear.dW": lambda v: v.dout.T @ (v.below.relu.x if v.below else v.x)},
         {"linear.dW": lambda v: v.dout.T @ (v.below.linear.out if v.below else v.x)},
+        network=True,
+    ),
+    known(
+        "gradient_before_mask",
+        "the gradient of weight or bias is taken before the ReLU has masked what comes back",
+        "dW = doutᵀ x, db = Σₙ dout[n], where dout has gone through the ReLU",
+        "linear",
+        {"linear.dW": lambda v: unmasked(v).T @ v.x},
+        {"linear.db": lambda v: unmasked(v).sum(axis=0)},
         network=True,
     ),
     known(

@@ -36,6 +36,13 @@ BATCH_NORM_TEST = [
         {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean + v.beta) / v.running_var},
     ),
     known(
+        "test_gamma_beta_exchanged",
+        "gamma and beta are exchanged at test time",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: v.beta * (v.x - v.running_mean) * v.inv_std + v.gamma},
+    ),
+    known(
         "test_batch_statistics",
         "at test time the batch's own statistics are used; the running averages are not",
         "out = gamma (x - running_mean) / √(running_var + eps) + beta",
@@ -202,6 +209,29 @@ RUNNING_AVERAGE = [
             "running_average.var": lambda v: v.x.mean(axis=0),
         },
         {"running_average.mean": lambda v: v.x.var(axis=0), "running_average.var": lambda v: v.x.mean(axis=0)},
+    ),
+    known(
+        "running_mean_for_var",
+        "the running variance takes the batch's mean",
+        "running_mean takes the batch's mean, running_var its variance",
+        "batch-normalization",
+        {"running_average.var": lambda v: v.mean},
+    ),
+    known(
+        "running_var_for_mean",
+        "the running mean takes the batch's variance",
+        "running_mean takes the batch's mean, running_var its variance",
+        "batch-normalization",
+        {"running_average.mean": lambda v: v.x.var(axis=0)},
+        {"running_average.mean": lambda v: v.x.var(axis=0, ddof=1)},
+    ),
+    known(
+        "running_var_from_mean",
+        "the new running variance is made from the old running mean",
+        "running_var = (1 - momentum) running_var + momentum var N/(N - 1)",
+        "batch-normalization",
+        {"running_average.new_var": lambda v: (1 - v.momentum) * v.running_mean + v.momentum * v.var},
+        {"running_average.new_var": lambda v: v.new_mean},
     ),
 ]
 

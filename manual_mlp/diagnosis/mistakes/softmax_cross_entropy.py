@@ -155,6 +155,17 @@ SOFTMAX = [
         {"softmax_cross_entropy.shifted": lambda v: v.logits - v.logits.max()},
     ),
     known(
+        "softmax_shifted_by_class_maxima",
+        "every class is shifted by its own maximum over the batch, which changes the probabilities",
+        "shifted = logits - maxₖ logits[n, k], row by row",
+        "softmax-cross-entropy",
+        {"softmax_cross_entropy.shifted": lambda v: v.logits - v.logits.max(axis=0)},
+        {
+            "softmax_cross_entropy.shifted": lambda v: v.logits - v.logits.max(axis=0),
+            "softmax_cross_entropy.log_p": lambda v: np.log(v.p),
+        },
+    ),
+    known(
         "log_of_softmax",
         "the logarithm is taken of a probability that has become 0: softmax and logarithm belong together",
         "ln p = shifted - ln Σ exp(shifted)",

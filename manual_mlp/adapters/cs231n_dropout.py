@@ -1,0 +1,204 @@
+"""CS231n's networks with dropout: the gradient beside differences of their own loss, and what the masks tell of it."""
+
+import ast
+import contextlib
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from manual_mlp.adapters.cs231n_dropped_images import dropped_images
+from manual_mlp.adapters.cs231n_instances import (
+    CLASSES,
+    HIDDEN,
+    INPUTS,
+    built,
+    cost_and_gradients,
+    problem,
+    put,
+    their_key,
+)
+from manual_mlp.adapters.cs231n_modes import scores_of
+from manual_mlp.adapters.cs231n_words import in_their_words
+from manual_mlp.adapters.guard import Failed, copied
+from manual_mlp.adapters.program import Program
+from manual_mlp.adapters.stubs import PACKAGE, Finder
+from manual_mlp.diagnosis import diagnose
+from manual_mlp.diagnosis.dropout import in_meaning_of_p
+from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.layers import Array
+
+P = 0.6  # what the networks are told, whether it is the probability to keep or to drop
+STEPS = ((1e-6, 1e-5), (1e-3, 2e-3))  # of differences, and what they may be off: in float64, and in float32
+
+
+def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bool = False) -> Report:
+    """With the same seed the loss is one function, so its gradient can be held against its own differences; without
+    labels nothing is dropped. (With batch normalization besides, the gradient alone is looked at.)
+    """
+    hidden = HIDDEN if deep else HIDDEN[:1]
+    parameters, x, y = problem(hidden, batch_norm)
+    settings = {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64, "reg": 0.2}
+    settings |= {"dropout": P, "seed": 11, "batch_norm": batch_norm}
+
+    def answer(values: Mapping[str, Array], dropping: bool = True, images: Array = x) -> Any:
+        net = built(program, name, settings if dropping else {**settings, "dropout": None})
+        put(program, name, net, values)
+        np.random.seed(5)  # noqa: NPY002 - where the network has no seed of its own
+        return cost_and_gradients(program, name, net, program.guard.call(f"{name}.loss", net.loss, images, y), values)
+
+    cost, gradient = answer(parameters)
+    check_differences(program, name, cost, answer(parameters)[0])
+    findings, agreeing = list[Finding](), list[str]()
+    if drops_nothing(cost, lambda: answer(parameters, dropping=False)[0]):
+        if not drops_somewhere(program, name):
+            raise program.guard.failed(f"{name} with dropout", "unfilled", "is not filled in yet: it calls no dropout")
+        sentence = "the loss is the same as without dropout: nothing is dropped, or what is left is not passed on"
+        findings.append(Finding("dropout: loss", sentence, "dropout_never_applied"))
+    findings += dropped_images(x, lambda images: float(answer(parameters, images=images)[0]))
+    of_gradient = own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0])
+    if of_gradient[0]:
+        del settings["seed"], settings["reg"]
+        named = named_by_masks(program, name, settings, parameters, x, y)
+        of_gradient = named or of_gradient[0], of_gradient[1]
+    findings, agreeing = [*findings, *of_gradient[0]], of_gradient[1]
+    if batch_norm:
+        return Report(name, findings, agreeing)
+    right = scores_of(parameters, x)
+    net = built(program, name, settings)
+    put(program, name, net, parameters)
+    scores = program.guard.array(f"{name}.loss", "scores", program.guard.call(f"{name}.loss", net.loss, x), right.shape)
+    if np.allclose(scores, right, rtol=1e-8):
+        agreeing.append("test mode: scores")
+    else:
+        findings.append(
+            Finding("test mode: scores", "units are dropped, or scaled, at test time too", "dropout_at_test_time")
+        )
+    return Report(name, findings, agreeing)
+
+
+def drops_nothing(cost: Any, without: Callable[[], Any]) -> bool:
+    """Is the loss that of the network that was not asked for dropout? (Some cannot be made without it.)"""
+    try:
+        return bool(abs(float(cost) - float(without())) < 1e-9 * abs(float(cost)))
+    except Failed:
+        return False
+
+
+def check_differences(program: Program, name: str, cost: Any, again: Any) -> None:
+    """Differences of the loss say something where the same units are dropped every time."""
+    if cost != again:
+        sentence = "drops other units every time, whatever the seed: its gradient could not be looked at"
+        raise program.guard.failed(f"{name} with dropout", "uncallable", sentence)
+
+
+def own_gradient(
+    program: Program,
+    name: str,
+    parameters: Mapping[str, Array],
+    gradient: Mapping[str, Any],
+    cost: Callable[[Mapping[str, Array]], Any],
+) -> tuple[list[Finding], list[str]]:
+    """The gradient beside differences of the network's own loss: what is wrong, and what agrees."""
+    findings, agreeing = list[Finding](), list[str]()
+    rng = np.random.default_rng(12)
+    for ours in reversed(list(parameters)):
+        theirs = their_key(ours)
+        if ours not in gradient:
+            findings.append(Finding(f"gradient of {theirs}", "it is missing", "unfilled"))
+            continue
+        mine = program.guard.array(f"{name}.loss", theirs, gradient[ours], parameters[ours].shape)
+        wrong = 0
+        for _ in range(3):
+            direction = rng.normal(size=mine.shape)
+            slopes = []
+            for h, tolerance in STEPS:
+                up, down = (cost({**parameters, ours: parameters[ours] + s * h * direction}) for s in (1, -1))
+                off = abs((float(up) - float(down)) / (2 * h) - float(np.sum(mine * direction)))
+                slopes.append(off <= tolerance * max(1.0, float(np.abs(mine).max())))
+            wrong += not any(slopes)
+        if wrong >= 2:  # one may have crossed a kink
+            sentence = "it is not the derivative of the network's own loss with the same units dropped"
+            findings.append(Finding(f"gradient of {theirs}", sentence, "dropout_backward"))
+        else:
+            agreeing.append(f"gradient of {theirs}")
+    return findings, agreeing
+
+
+def drops_somewhere(program: Program, name: str) -> bool:
+    """Does a method call anything that could drop units?"""
+    methods = [node for node in ast.walk(program.defined[name]) if isinstance(node, ast.FunctionDef)]
+    calls = [
+        ast.unparse(node)
+        for method in methods
+        if method.name != "__init__"
+        for node in ast.walk(method)
+        if isinstance(node, ast.Call)
+    ]
+    return any("drop" in call.split("(")[0].lower() or "random" in call for call in calls)
+
+
+def named_by_masks(
+    program: Program, name: str, settings: Mapping[str, Any], parameters: Mapping[str, Array], x: Array, y: Any
+) -> list[Finding]:
+    """What is wrong with the gradient, by name, where every hidden layer's mask can be seen and the loss is right."""
+    seeds = itertools.count(17)
+    widths = [len(parameters[f"linear{layer}.bias"]) for layer in range(1, len(settings["hidden"]) + 1)]
+
+    def answer_with(factor: float) -> Callable[..., Any]:
+        def answer(values: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
+            net = built(program, name, {**settings, "reg": factor * l2})
+            put(program, name, net, values)
+            np.random.seed(next(seeds))  # noqa: NPY002 - without a seed of its own it draws from here
+            with seen_masks(program) as masks:
+                result = program.guard.call(f"{name}.loss", net.loss, x, y)
+            return *cost_and_gradients(program, name, net, result, values), masks
+
+        return answer
+
+    try:
+        seen = [answer_with(2)(parameters, x, y, 0.1)[2] for _ in range(10)]
+        if any([mask.shape for mask in masks] != [(len(x), width) for width in widths] for masks in seen):
+            return []  # it drops elsewhere, or in a way of its own
+        keeps = bool(np.mean([mask.mean() for masks in seen for mask in masks]) > 0.5)
+        for factor in (2, 1):  # the penalty is 0.5 reg sum(W^2), or some years reg sum(W^2)
+            report = diagnose(answer_with(factor), parameters, x, y, 0.1, dropout=1 - P if keeps else P)
+            if all(finding.mistake and finding.place not in ("cost", "masks") for finding in report.findings):
+                findings = in_their_words(in_meaning_of_p(report, keeps), factor).findings
+                return [replace(finding, place=f"gradient of {finding.place}") for finding in findings]
+    except Failed:
+        pass
+    return []
+
+
+@contextlib.contextmanager
+def seen_masks(program: Program) -> Iterator[list[Array]]:
+    """1 where a call of dropout_forward keeps a unit, call by call: what the same draw makes of ones."""
+    masks: list[Array] = []
+
+    def watched(forward: Callable[..., Any]) -> Callable[..., Any]:
+        def dropping(x: Array, *rest: Any, **named: Any) -> Any:
+            state = np.random.get_state()  # noqa: NPY002
+            out, _ = forward(
+                np.ones_like(x), *map(copied, rest), **{key: copied(value) for key, value in named.items()}
+            )
+            masks.append((out != 0).astype(np.float64))
+            np.random.set_state(state)  # noqa: NPY002
+            return forward(x, *rest, **named)
+
+        return dropping
+
+    theirs = program.name_of("dropout_forward")
+    modules = [m for m in sys.modules.values() if isinstance(getattr(m, "__loader__", None), Finder)]
+    modules += [m for m in sys.modules.values() if m.__name__.startswith(PACKAGE) and m not in modules]
+    before = [(vars(module), vars(module)[theirs]) for module in modules if theirs in vars(module)]
+    for names, forward in before:
+        names[theirs] = watched(forward)
+    try:
+        yield masks
+    finally:
+        for names, forward in before:
+            names[theirs] = forward

@@ -1,0 +1,167 @@
+"""CS231n's networks in more of the shapes that they come in, and mistakes that only a whole network has."""
+
+from pathlib import Path
+
+import pytest
+
+STRANGERS = Path(__file__).parent / "strangers" / "cs231n"
+
+
+def program(file, *exchanges):
+    """The text of a stranger's file, with other lines in it."""
+    text = (STRANGERS / file).read_text()
+    for old, new in exchanges:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def verdicts(checks):
+    return {check["verdict"] for check in checks.values()}
+
+
+def test_the_loss_may_be_taken_before_the_scores_are_returned(inspected):
+    """Without labels, too: the course's softmax_loss runs through, and so does what stands in for it."""
+    ask, two, deep = "softmax_loss(scores, y)\n", "if y is None", "if mode == 'test'"
+    text = program(
+        "fc_net.py",
+        ("from ..layer", "from mystery.layer"),
+        (f"        loss, dscores = {ask}", ""),
+        (f"        loss, dh = {ask}", ""),
+        (f"{two}:\n            return scores\n", f"loss, dscores = {ask}        {two}:\n            return scores\n"),
+        (f"{deep}:\n            return scores\n", f"loss, dh = {ask}        {deep}:\n            return scores\n"),
+        ("        loss, grads = 0, {}\n", "        grads = {}\n"),
+    )
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert len(checks) == 5
+    assert verdicts(checks) == {"all right"}
+
+
+@pytest.mark.parametrize(
+    ("drawn", "said"),
+    [
+        ("batch_size", "40 images only 10 are ever seen, the first ones"),
+        ("len(X) - 1", "only 39 are ever seen, all but number 40"),
+    ],
+)
+def test_images_that_are_never_drawn_are_missed(inspected, drawn, said):
+    text = program("neural_net.py", ("np.random.choice(len(X), batch_size)", f"np.random.choice({drawn}, batch_size)"))
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet.train")
+    assert said in checks["TwoLayerNet.train"]["first"]
+
+
+def test_a_class_that_is_predicted_without_the_relu_is_named(inspected):
+    linear = "(X.dot(self.params['W1']) + self.params['b1']).dot(self.params['W2']) + self.params['b2']"
+    text = program("neural_net.py", ("self.loss(X).argmax", f"({linear}).argmax"))
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet.predict")
+    assert "the ReLU is left out" in checks["TwoLayerNet.predict"]["first"]
+
+
+def test_a_gradient_that_is_taken_before_the_mask_is_named(inspected):
+    text = program(
+        "neural_net.py",
+        ("dhidden[hidden == 0] = 0", "unmasked = dhidden.copy(); dhidden[hidden == 0] = 0"),
+        ("X.T.dot(dhidden)", "X.T.dot(unmasked)"),
+    )
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")
+    assert "W1: the gradient of weight or bias is taken before the ReLU" in checks["TwoLayerNet"]["first"]
+
+
+@pytest.mark.parametrize("title", ["FullyConnectedNet with dropout", "FullyConnectedNet with batch norm and dropout"])
+def test_dropout_on_the_images_is_named(inspected, title):
+    dropped = "        h = X\n        if self.use_dropout:\n            h, _ = dropout_forward(h, self.dropout_param)\n"
+    checks, _ = inspected("student.py", "cs231n", program("fc_net.py", ("        h = X\n", dropped)), only=title)
+    assert "dropout stands in front of the first layer" in checks[title]["first"]
+
+
+def test_parameters_that_are_rows_are_noted(inspected):
+    title = "FullyConnectedNet with batch norm"
+    ones = "np.ones(dims[i + 1])"
+    text = program("fc_net.py", (ones, ones.replace("(dims[i + 1])", "((1, dims[i + 1]))")))
+    checks, last = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == "all right"
+    assert any("makes gamma1, for one, with shape (1, D)" in note for note in last["notes"])
+
+
+@pytest.mark.parametrize(("start", "verdict"), [("zeros", "not filled in"), ("ones", "WRONG")])
+def test_initialization_is_judged_where_the_loss_is_not_filled_in(inspected, start, verdict):
+    title = "FullyConnectedNet with batch norm"
+    text = program(
+        "fc_net.py",
+        (
+            "            if self.normalization == 'batchnorm':\n                h, cb",
+            "            if False:\n                h, cb",
+        ),
+        ("beta%d' % (i + 1)] = np.zeros", f"beta%d' % (i + 1)] = np.{start}"),
+    )
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == verdict
+    assert "is not filled in yet: the loss uses no gamma" in checks[title]["text"]
+    assert ("initialization: beta1: it must start at 0" in checks[title]["first"]) == (verdict == "WRONG")
+
+
+def test_names_may_be_written_in_small_letters(inspected):
+    names = [("W1", "w1"), ("W2", "w2"), ("TwoLayerNet", "twolayernet"), ("X", "x")]
+    text = program("neural_net.py", *names)
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert list(checks) == ["twolayernet", "twolayernet.train", "twolayernet.predict"]
+    assert verdicts(checks) == {"all right"}
+    checks, _ = inspected("student.py", "cs231n", text.replace("randn", "rand"), only="twolayernet")
+    assert "initialization: w1" in checks["twolayernet"]["first"]
+    assert "drawn by rand" in checks["twolayernet"]["first"]
+
+
+REQUIRED = (
+    "hidden_dims, input_dim=3 * 32 * 32, num_classes=10, dropout=0, use_batchnorm=False, reg=0.0,\n"
+    "                 weight_scale=1e-2,",
+    "hidden_dims, input_dim, num_classes, weight_scale, reg, dropout, use_batchnorm=False,",
+)
+NAMES = [REQUIRED, ("hidden_dims", "hidden_dim"), ("bn_params", "bn_configs")]
+ADDED = ("np.hstack((input_dim, hidden_dim, num_classes))", "[input_dim] + hidden_dim + [num_classes]")
+COUNTED = ("1 + len(hidden_dim)", "len([input_dim] + hidden_dim)")
+
+
+@pytest.mark.parametrize("exchanges", [NAMES, [*NAMES, ADDED, COUNTED]], ids=["counted", "added to a list"])
+def test_a_constructor_may_ask_for_more_and_call_it_otherwise(inspected, exchanges):
+    checks, _ = inspected("student.py", "cs231n", program("fc_net_2016.py", *exchanges))
+    assert len(checks) == 5
+    assert verdicts(checks) == {"all right"}
+
+
+def test_a_keep_ratio_without_default_is_1_where_nothing_is_to_be_dropped(inspected):
+    text = program(
+        "fc_net.py",
+        ("dropout_keep_ratio=1, ", ""),
+        ("hidden_dims, input_dim=3*32*32", "hidden_dims, dropout_keep_ratio, input_dim=3*32*32"),
+    )
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert verdicts(checks) == {"all right"}
+
+
+def test_gradients_of_gamma_and_beta_that_are_not_kept_are_missed(inspected):
+    back = "dout, dw, db, grads['gamma' + str(i)], grads['beta' + str(i)] ="
+    text = program("fc_net_2016.py", *NAMES, (back, "dout, dw, db, _, _ ="))
+    title = "FullyConnectedNet with batch norm"
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["first"] == "beta2: its gradient is missing"
+    assert "agrees: cost" in checks[title]["text"]
+
+
+def test_a_sandwich_with_another_name_is_stood_in_for(inspected):
+    text = program("fc_net_2016.py", ("affine_bn_relu", "affine_batchnorm_relu"))
+    alone = text[: text.index("def affine_batchnorm_relu_forward")] + text[text.index("class FullyConnectedNet") :]
+    checks, _ = inspected("student.py", "cs231n", "from mystery.layer_utils import *\n" + alone)
+    assert checks["FullyConnectedNet with batch norm"]["verdict"] == "all right"
+
+
+def test_gamma_and_beta_that_are_kept_beside_the_parameters_are_named(inspected):
+    text = program(
+        "fc_net.py",
+        ("self.params = {}\n        dims", "self.params, self.normal = {}, {}\n        dims"),
+        ("self.params['gamma%d'", "self.normal['gamma%d'"),
+        ("self.params['beta%d'", "self.normal['beta%d'"),
+    )
+    title = "FullyConnectedNet with batch norm"
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == "FAILED"
+    assert "keeps gamma1 in .normal instead of in .params" in checks[title]["text"]
