@@ -33,6 +33,7 @@ from manual_mlp.adapters.told import not_clear, told_value
 from manual_mlp.layers import Array
 
 OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
+OF_ONE_BATCH = {"x", "batch", "train", "in", "input", "data", "test", "val"}  # in the name of images, not of all layers
 
 
 def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
@@ -42,7 +43,7 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
     role = part.role(parameter)
     if role is None and is_options(parameter.name):
         return Options(env)
-    made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - {"x", "batch", "train"} else None
+    made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - OF_ONE_BATCH else None
     if role is not None and role.kind == "X":
         labels = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
         listed = [label for label in labels if label != "x" and isinstance(passed.get(label), list)]

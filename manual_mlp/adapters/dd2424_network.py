@@ -93,9 +93,10 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
             finding for finding in report.findings if finding.place in given.parameters or finding.place == "cost"
         ]
         report = replace(report, findings=findings, notes=[*report.notes, "it normalizes without gamma and beta"])
+    report = with_what_failed(report, network, failures, lacking, how)
     if not report.ok and (doubt := doubtful(network, network.readings[batch_norm], report.agreeing)) is not None:
         raise doubt
-    return with_what_failed(report, network, failures, lacking, how)
+    return report
 
 
 def judged(network: Network, reading: Reading, lacking: Mapping[str, bool]) -> tuple[Report, Inputs]:

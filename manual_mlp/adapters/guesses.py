@@ -95,6 +95,10 @@ def literal(network: Network, part: Part, name: str, env: Mapping[str, Any]) -> 
     return next(iter(nothing or values), inspect.Parameter.empty)
 
 
+def is_none_at_calls(network: Network, part: Part, name: str) -> bool:
+    return any(isinstance(v, ast.Constant) and v.value is None for v in passed_at_calls(network, part, name))
+
+
 def modes(part: Part, name: str) -> Sequence[str]:
     """The words that an argument is compared with."""
     found = [
