@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.dd2424_batches import batch_makers, made_batches
 from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches
 from manual_mlp.adapters.dd2424_network import run, without_gamma
 from manual_mlp.adapters.dd2424_schedule import schedule
@@ -138,11 +139,15 @@ def around(network: Network, which: str) -> list[Inspection]:
         found.append(Inspection(f"running averages{which}", forward, partial(running_averages, network)))
     if steps := updates(program):
         found.append(Inspection(f"update{which}", [part.title for part in steps], partial(update, network)))
-    for part in trainers(program):
+    makers_of_batches = batch_makers(network)
+    for part in [part for part in trainers(program) if part not in makers_of_batches]:
         found.append(Inspection(f"minibatches {part.title}{which}", [part.title], partial(minibatches, network, part)))
         if normalizing:
             title = f"running averages of {part.title}{which}"
             found.append(Inspection(title, [part.title], partial(averages_of_training, network, part)))
+    for part in makers_of_batches:
+        title = f"minibatches {part.title}{which}"
+        found.append(Inspection(title, [part.title], partial(made_batches, network, part)))
     owner = network.owner
     makers = [part.title for part in initializers(program)] or [owner] * bool(owner)
     if makers:

@@ -1,6 +1,7 @@
 """A DD2424 training loop as a whole: which images it hands to its gradient, and the running averages that it keeps."""
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -58,19 +59,26 @@ def minibatches(network: Network, part: Part) -> Report:
     reading = reading_of(network)
     given = images(reading, 20)
     _, calls = trained(network, part, reading, given, n=5, epochs=2, eta=0.0)
-    epochs = in_epochs(calls)
-    if all(call.y is not None for call in calls):
-        report = diagnose_minibatches([[(c.x, c.y) for c in epoch] for epoch in epochs], given.x, given.y)
+    report = judged_epochs([[(call.x, call.y) for call in epoch] for epoch in in_epochs(calls)], given)
+    if not report.ok and unexplained(network, part):
+        raise absent("minibatches")  # one of these numbers may say how many images there are
+    return report
+
+
+def judged_epochs(
+    epochs: list[list[tuple[Array, Array | None]]], given: Inputs, choices: Collection[str] = frozenset(CHOICES)
+) -> Report:
+    """Which images there are in the batches of each epoch; with their labels where these were heard."""
+    if all(y is not None for epoch in epochs for _, y in epoch):
+        report = diagnose_minibatches(epochs, given.x, given.y)
     else:
         rows = {row.tobytes(): number for number, row in enumerate(given.x)}
-        numbers = [[np.array([rows.get(row.tobytes(), -1) for row in c.x]) for c in epoch] for epoch in epochs]
+        numbers = [[np.array([rows.get(row.tobytes(), -1) for row in x]) for x, _ in epoch] for epoch in epochs]
         report = diagnose_minibatches(numbers, len(given.x))
-    findings = [finding for finding in report.findings if finding.mistake not in CHOICES]
+    findings = [finding for finding in report.findings if finding.mistake not in choices]
     if any(finding.mistake == "minibatches_unknown_image" for finding in findings):
         raise absent("minibatches")  # augmented, perhaps
-    if findings and unexplained(network, part):
-        raise absent("minibatches")  # one of them may say how many images there are
-    notes = [f"{f.place}: {f.sentence}" for f in report.findings if f.mistake in CHOICES]
+    notes = [f"{f.place}: {f.sentence}" for f in report.findings if f.mistake in choices]
     return replace(report, findings=findings, agreeing=[] if findings else ["every image once an epoch"], notes=notes)
 
 
