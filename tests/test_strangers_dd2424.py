@@ -268,6 +268,7 @@ def test_a_step_among_the_gradients_is_said_and_no_penalty_is_looked_for_in_it(i
         "linear2.bias: Classifier.compute_gradients changes W1, W2, W3: what it computes after that"
     )
     assert "linear3.weight" in checks["network"]["text"].split("first wrong place")[0]  # agrees
+    assert "evidence" not in checks["network"]["text"]
 
 
 def test_a_step_with_a_penalty_of_its_own_takes_nothing_from_a_right_gradient(inspected):

@@ -78,7 +78,7 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
         sentence = f"{network.gradients.title} changes {changed}: what it computes after that is of other parameters"
         formula = "all gradients first, then the step"
         findings = [
-            f if f.mistake else replace(f, sentence=sentence, mistake="step_among_gradients", formula=formula)
+            f if f.mistake else Finding(f.place, sentence, "step_among_gradients", formula=formula)
             for f in report.findings
         ]
         report = replace(report, findings=findings)
