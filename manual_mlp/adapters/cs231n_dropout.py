@@ -25,7 +25,6 @@ from manual_mlp.adapters.cs231n_modes import scores_of
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, copied
 from manual_mlp.adapters.program import Program
-from manual_mlp.adapters.stubs import PACKAGE, Finder
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.dropout import in_meaning_of_p
 from manual_mlp.diagnosis.report import Finding, Report
@@ -182,9 +181,7 @@ def seen_masks(program: Program) -> Iterator[list[Array]]:
     def watched(forward: Callable[..., Any]) -> Callable[..., Any]:
         def dropping(x: Array, *rest: Any, **named: Any) -> Any:
             state = np.random.get_state()  # noqa: NPY002
-            out, _ = forward(
-                np.ones_like(x), *map(copied, rest), **{key: copied(value) for key, value in named.items()}
-            )
+            out, _ = forward(np.ones_like(x), *copied(rest), **copied(named))
             masks.append((out != 0).astype(np.float64))
             np.random.set_state(state)  # noqa: NPY002
             return forward(x, *rest, **named)
@@ -192,9 +189,8 @@ def seen_masks(program: Program) -> Iterator[list[Array]]:
         return dropping
 
     theirs = program.name_of("dropout_forward")
-    modules = [m for m in sys.modules.values() if isinstance(getattr(m, "__loader__", None), Finder)]
-    modules += [m for m in sys.modules.values() if m.__name__.startswith(PACKAGE) and m not in modules]
-    before = [(vars(module), vars(module)[theirs]) for module in modules if theirs in vars(module)]
+    spaces = [program.namespace, *(vars(sys.modules[beside]) for beside in program.finder.sources)]
+    before = [(names, names[theirs]) for names in spaces if theirs in names]
     for names, forward in before:
         names[theirs] = watched(forward)
     try:
