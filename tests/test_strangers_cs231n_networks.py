@@ -25,7 +25,7 @@ def test_the_loss_may_be_taken_before_the_scores_are_returned(inspected):
     ask, two, deep = "softmax_loss(scores, y)\n", "if y is None", "if mode == 'test'"
     text = program(
         "fc_net.py",
-        ("from ..layer", "from mystery.layer"),
+        ("from ..layers", "from mystery.fast_layers"),
         (f"        loss, dscores = {ask}", ""),
         (f"        loss, dh = {ask}", ""),
         (f"{two}:\n            return scores\n", f"loss, dscores = {ask}        {two}:\n            return scores\n"),
