@@ -1,6 +1,6 @@
 """Mistakes of dropout."""
 
-from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.mistakes.mistake import known, put_before
 
 DROPOUT = [
     known(
@@ -72,6 +72,14 @@ DROPOUT_NETWORK = [
         "dropout",
         {"dropout.out": lambda v: v.x},
         {"dropout.out": lambda v: v.x, "dropout.dx": lambda v: v.dout},
+        network=True,
+    ),
+    known(
+        "dropout_before_batch_norm",
+        "dropout stands in front of batch normalization, whose mean and variance then follow what was dropped",
+        "linear, batch normalization, ReLU, dropout, in this order",
+        "dropout",
+        {"layer.order": put_before("dropout", "batch_norm")},
         network=True,
     ),
     known(
