@@ -113,11 +113,13 @@ def sentence(error: Exception) -> str:
 def with_options(message: str, settings: type[Any]) -> str:
     """The package names its arguments; who types a command line knows them as options.
 
-    They stand where its messages begin, in "above eta_max," and in "choose another batch_size": elsewhere the same word
-    may be part of a path.
+    They stand where its messages begin (skips[0] is --skips), in "above eta_max,", "use it with batch_norm=True" and
+    "choose another batch_size": elsewhere the same word may be part of a path.
     """
     names = "|".join(field.name for field in dataclasses.fields(settings))
-    places = rf"^({names})(?= is )|(?<=, above )({names})(?=, )|(?<=choose another )({names})$"
+    message = re.sub(rf"^({names})\[\d+\](?= is )", r"\1", message)
+    places = rf"^({names})(?= is )|(?<=, above )({names})(?=, )|(?<=; use it with )({names})(?==True$)"
+    places += rf"|(?<=choose another )({names})$"
     return re.sub(places, lambda found: f"--{found[0].replace('_', '-')}", message)
 
 

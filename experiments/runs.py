@@ -24,6 +24,7 @@ from manual_mlp import (
     train,
 )
 from manual_mlp.checks import checked_integer, checked_number
+from manual_mlp.initializers import weight_std
 from manual_mlp.optimizers import Update
 from manual_mlp.training import check_batch_size
 
@@ -213,31 +214,41 @@ class Changes:
 
     def changed(self, run: Run) -> Run:
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(Run)}
-        return dataclasses.replace(run, **{key: value for key, value in given.items() if value is not None})
+        run = dataclasses.replace(run, **{key: value for key, value in given.items() if value is not None})
+        if self.momentum is not None:  # also where it is the usual one
+            check_momentum(run)
+        return run
 
 
 def check(run: Run, data: ImageData) -> None:
     """Finds what cannot be before anything is trained or written."""
+    checked_integer("--cycles", run.cycles, minimum=1)
+    checked_integer("--step-size", run.step_size, minimum=1)
     run.learning_rate(0)
     run.augmentation(data.x_train.shape[1:])
     checked_number("--whitening", run.whitening, minimum=0)
-    checked_integer("--cycles", run.cycles, minimum=1)
     checked_number("--l2", run.l2, minimum=0)
     check_hidden(run.hidden)
     check_sizes(data, run.n_train, run.n_validation)
-    net = new_network(run, data.inputs, data.classes, seed=0)
+    weight_std(run.initializer, data.inputs)
+    net = new_network(dataclasses.replace(run, initializer=0.0), data.inputs, data.classes, seed=0)  # draws nothing
     check_batch_size(net, run.n_train, run.batch_size)
     run.new_optimizer(net)
     if run.weight_decay and run.optimizer != "adamw":
         raise ValueError(f"--weight-decay is {run.weight_decay} without --optimizer adamw; the others take --l2")
-    if run.momentum != Run.momentum and run.optimizer not in ("momentum", "nesterov"):
-        raise ValueError(
-            f"--momentum is {run.momentum} with --optimizer {run.optimizer}; only momentum and nesterov have it"
-        )
+    if run.momentum != Run.momentum:
+        check_momentum(run)
     if run.annealing != 1 and run.schedule != "cyclical":
         raise ValueError(f"--annealing is {run.annealing} with --schedule {run.schedule}; only cyclical has it")
     if run.statistics != "running" and not run.batch_norm:
         raise ValueError(f"--statistics is {run.statistics} without batch normalization; add --batch-norm")
+
+
+def check_momentum(run: Run) -> None:
+    if run.optimizer not in ("momentum", "nesterov"):
+        raise ValueError(
+            f"--momentum is {run.momentum} with --optimizer {run.optimizer}; only momentum and nesterov have it"
+        )
 
 
 def check_hidden(widths: tuple[int, ...]) -> None:

@@ -32,6 +32,7 @@ from data_sources import load
 from image_data import warn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation
 from one_training import Result, Training
 from runs import RUNS, Changes, Run, RunName, check
 from seed_statistics import mean, standard_error
@@ -269,6 +270,13 @@ def table(found: list[StageResult], over: Searched = "l2") -> str:
     return "\n".join([*lines, f"best: {shown(over)} {best.value:.4g}"])
 
 
+class PlainNumbers(LogFormatterSciNotation):
+    """0.2 and 1e-05, as in the table, at the ticks that have a label by default."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
 def plot(axes: Axes, found: list[StageResult], title: str, over: Searched = "l2") -> None:
     """Validation accuracy against the values, with standard errors; every stage has a marker of its own."""
     colors, markers = ("0.6", "black", "tab:orange", "tab:blue"), "os^D"
@@ -285,6 +293,8 @@ def plot(axes: Axes, found: list[StageResult], title: str, over: Searched = "l2"
             label=f"stage {number + 1}",
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(PlainNumbers())
+    axes.xaxis.set_minor_formatter(PlainNumbers(labelOnlyBase=False))
     axes.set_xlabel(shown(over))
     axes.set_ylabel("validation accuracy (%)")
     axes.set_title(title, fontsize="medium", parse_math=False)

@@ -103,7 +103,8 @@ class MLP:
 
         for block in self.blocks:
             std = weight_std(initializer, block.fan_in)
-            self.parameters[block.names.weight] = rng.normal(0, std, (block.width, block.fan_in))
+            if std > 0:
+                self.parameters[block.names.weight] = rng.normal(0, std, (block.width, block.fan_in))
             if block.batch_norm:
                 self.parameters[block.names.gamma][:] = 1
                 self.buffers[block.names.running_var][:] = 1

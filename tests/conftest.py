@@ -183,11 +183,10 @@ def inspected(tmp_path):
             (folder / file).write_text(text)
         settings = {"file": str(folder / file), "convention": convention, "functions": dict(functions), "arguments": {}}
         with child.loaded(settings, lambda _: None) as program:
-            rules = child.CONVENTIONS[convention]
-            titles = [inspection.title for inspection in rules.inspections(program)]
+            titles = [inspection.title for inspection in child.CONVENTIONS[convention].inspections(program)]
             read = [title for title in titles if title.startswith("network")][-1:]  # what the other checks go by
             finished = [title for title in titles if only is not None and title not in (only, *read)]
-            *checks, last = child.outcomes(program, rules, finished)
+            *checks, last = child.outcomes(program, convention, finished)
         return {event["check"]["title"]: event["check"] for event in checks}, last
 
     return inspect

@@ -97,6 +97,8 @@ def test_schedules_take_the_whole_training(schedule, function):
         ({"momentum": 1.0, "optimizer": "nesterov"}, "momentum is 1.0"),
         ({"relu_first": True, "batch_norm": False}, "relu_first is True without batch normalization"),
         ({"annealing": 0.0}, "annealing is 0.0"),
+        ({"initializer": -1.0}, "initializer is -1.0"),
+        ({"initializer": "normal"}, "initializer is 'normal'"),
         ({"optimizer": "adamw", "weight_decay": -1.0}, "weight_decay is -1.0"),
     ],
     ids=str,
@@ -104,6 +106,22 @@ def test_schedules_take_the_whole_training(schedule, function):
 def test_what_cannot_be_is_found_before_anything_is_trained(change, message):
     with pytest.raises(ValueError, match=message):
         check(dataclasses.replace(BASE, **change), DATA)
+
+
+@pytest.mark.parametrize("initializer", ["he", "xavier", 0.01])
+def test_a_check_draws_nothing(monkeypatch, initializer):
+    """The weights of a large network take longer than all else that is checked."""
+    drawn, default_rng = [], np.random.default_rng
+
+    def remembered(seed):
+        rng = default_rng(seed)
+        drawn.append((rng, rng.bit_generator.state))
+        return rng
+
+    monkeypatch.setattr(np.random, "default_rng", remembered)
+    check(dataclasses.replace(BASE, initializer=initializer), DATA)
+    assert drawn
+    assert all(rng.bit_generator.state == before for rng, before in drawn)
 
 
 def test_a_skip_around_the_first_layer_is_as_wide_as_the_images():

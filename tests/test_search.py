@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 import search
 from conftest import PATIENCE
+from matplotlib.figure import Figure
 from runs import RUNS, check
-from search import RULES, Stage, Trial, coarse_to_fine, draw, with_value
+from search import RULES, Stage, StageResult, Trial, coarse_to_fine, draw, with_value
 
 SCRIPT = Path(search.__file__)
 RUN = RUNS["3-layer"]
@@ -312,3 +313,22 @@ def test_an_interrupted_search_ends_at_once_in_a_sentence(images, tmp_path):
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("error: interrupted")
+
+
+@pytest.mark.parametrize(
+    ("over", "interval", "label"),
+    [("dropout", (0.05, 0.5), "0.2"), ("l2", (1e-5, 1e-1), "0.001")],
+    ids=["narrow", "wide"],
+)
+def test_the_figure_has_numbers_that_can_be_typed(over, interval, label):
+    """At no more ticks than there are labels by default."""
+    trials = [Trial(value, (0.5, 0.6)) for value in interval]
+    figure = Figure()
+    axes = figure.subplots()
+    search.plot(axes, [StageResult(interval, trials)], "", over)
+    figure.draw_without_rendering()
+    labels = [tick.get_text() for which in ("major", "minor") for tick in axes.get_xticklabels(which=which)]
+    shown = [text for text in labels if text]
+    assert label in shown
+    assert 2 < len(shown) < 12
+    assert not any("$" in text for text in shown)

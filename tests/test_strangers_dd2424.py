@@ -397,3 +397,10 @@ def test_a_mistake_is_found_where_a_step_is_made_of_several_calls(inspected, sou
     checks, _ = inspected("student.py", "dd2424", program("step_sums_images", lines={source: instead}))
     assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title}
     assert said in checks[title]["first"]
+
+
+def test_a_class_beside_the_functions_does_not_hide_why_they_fail(inspected):
+    lines = {"def ApplyNetwork": "class Record:\n    loss = 0.0\n\ndef ApplyNetwork", "np.maximum": "np.maximun"}
+    checks, _ = inspected("student.py", "dd2424", program("dictionaries", lines=lines), only="network")
+    assert checks["network"]["verdict"] != "all right"
+    assert "np.maximun is not in NumPy" in checks["network"]["first"]

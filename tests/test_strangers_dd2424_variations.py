@@ -3,6 +3,8 @@
 import pytest
 from conftest import dd2424_program as program
 
+from manual_mlp.adapters.dropout_switch import switched
+
 pytestmark = pytest.mark.thorough
 
 RELU_FIRST = {
@@ -223,3 +225,26 @@ def test_a_step_that_drops_is_not_compared(inspected, step):
 def test_a_wrong_step_beside_dropout_that_is_off_is_named(inspected):
     checks, _ = inspected("student.py", "dd2424", program("dropout_rate", lines={"W[layer] - eta": "W[layer] + eta"}))
     assert "added instead of subtracted" in checks["update"]["first"]
+
+
+def test_a_cost_that_is_no_number_is_not_called_random(inspected):
+    lines = {"np.sum(Y * np.log(P)) / X": "np.sum(Y * np.log(P - 2)) / X"}
+    checks, _ = inspected("student.py", "dd2424", program("dropout_rate", lines=lines), only="network")
+    assert "draws at random" not in checks["network"]["text"]
+    assert checks["network"]["verdict"] != "all right"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "off"),
+    [("keep_prob", 0.8, 1.0), ("dropout", 0.5, 0.0), ("dropout", True, False), ("keep", 5, 5), ("drop", 0.5, 0.5)],
+)
+def test_what_says_how_much_is_dropped_is_known_from_what_does_not(name, value, off):
+    assert switched(name, value, {"keep": 1.0, "drop": 0.0}) == off
+
+
+def test_a_variable_called_keep_is_no_dropout(inspected):
+    lines = {"    G[h <= 0] = 0": "    keep = h > 0\n    G = G * keep"}
+    checks, last = inspected("student.py", "dd2424", program("two_layers", lines=lines), only="network")
+    assert checks["network"]["verdict"] == "all right"
+    assert "dropout" not in checks["network"]["text"]
+    assert "dropout" not in last["aspects"]

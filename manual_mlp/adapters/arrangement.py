@@ -247,7 +247,7 @@ def arrangements(network: Network, batch_norm: bool, affine: bool = True) -> Ite
     depths = [highest] if highest in SIZES else [3, 2, 1]
     containers = CONTAINERS if "params" in kinds or any(part.method_of for part in network.parts) else ("named",)
     if "params" in kinds and network.program.classes() and not network.owner:
-        containers = (OBJECTS, *CONTAINERS)
+        containers = (*CONTAINERS, OBJECTS)
     both = "y" in kinds and "Y" in kinds
     usual = [(True, True, False, "(m, 1)"), (True, True, False, "(m,)"), (False, False, False, "(m,)")]
     usual += [(False, False, True, "(m,)"), (False, False, True, "(1, m)"), (False, False, False, "(m, 1)")]

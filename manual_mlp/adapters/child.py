@@ -29,16 +29,17 @@ def main(settings: Mapping[str, Any]) -> None:
     sys.setrecursionlimit(2000)
     try:
         with loaded(settings, send) as program:
-            for event in outcomes(program, CONVENTIONS[settings["convention"]], settings["finished"]):
+            for event in outcomes(program, settings["convention"], settings["finished"]):
                 send(event)
     except (ValueError, OSError) as error:
-        send({"done": True, "faults": [], "notes": [], "stopped": str(error), "aspects": []})
+        send({"done": True, "faults": [], "notes": [], "stopped": str(error), "aspects": [], "why_unseen": ""})
 
 
-def outcomes(program: Program, convention: Any, finished: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+def outcomes(program: Program, convention: str, finished: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
     """One check after the other, at last what is to be said about the file."""
-    inspections = convention.inspections(program)
-    another = looks_like_another(program, next(name for name, rules in CONVENTIONS.items() if rules is convention))
+    rules = CONVENTIONS[convention]
+    inspections = rules.inspections(program)
+    another = looks_like_another(program, convention)
     stopped = another if another and not inspections else ""
     for inspection in inspections:
         if inspection.title in finished:
@@ -58,10 +59,9 @@ def outcomes(program: Program, convention: Any, finished: Iterable[str] = ()) ->
         "done": True,
         "faults": [fault for _, fault in program.source.faults] + program.old_names_used(),
         "notes": program.all_notes(),
-        "stopped": stopped or ("" if inspections else convention.nothing_found(program)),
-        "aspects": convention.aspects(program, inspections)
-        if hasattr(convention, "aspects")
-        else program.left_over(function for inspection in inspections for function in inspection.functions),
+        "stopped": stopped or ("" if inspections else rules.nothing_found(program)),
+        "aspects": rules.aspects(program, inspections),
+        "why_unseen": rules.WHY_UNSEEN,
     }
 
 

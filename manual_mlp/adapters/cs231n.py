@@ -24,6 +24,7 @@ from manual_mlp.diagnosis.dropout import shared_draw
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
+WHY_UNSEEN = "nothing here to compare them with"
 NOT_OURS = ("svm_loss", "conv", "max_pool", "spatial", "layernorm", "groupnorm", "rnn", "lstm", "temporal", "im2col")
 
 
@@ -87,6 +88,11 @@ def nothing_found(program: Program) -> str:
         f"{program.source.path.name} defines {', '.join(names[:20]) or 'no function'}{extra}; looked for {known}, ... "
         "Name yours with --functions, such as affine_forward=my_linear."
     )
+
+
+def aspects(program: Program, inspections: Sequence[Inspection]) -> list[str]:
+    """What is there and is not looked at."""
+    return program.left_over(function for inspection in inspections for function in inspection.functions)
 
 
 def pair(program: Program, title: str, value: Any) -> tuple[Any, Any]:

@@ -85,6 +85,7 @@ def inspections(program: Program) -> list[Inspection]:
     return found
 
 
+WHY_UNSEEN = "not in the file, or in no form that is known"
 ASPECTS = (
     "network",
     "test mode",

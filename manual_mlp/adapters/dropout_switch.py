@@ -12,7 +12,7 @@ SWITCHES = ("keep", "drop")  # the share of units that stay, or that go
 def switched(name: str, value: Any, env: Mapping[str, Any]) -> Any:
     """A number that says how much is dropped, or whether, so that nothing is; all else as it is."""
     role = role_of(name)
-    if role is None or role.kind not in SWITCHES or not isinstance(value, int | float):
+    if role is None or role.kind not in SWITCHES or not isinstance(value, int | float) or not 0 <= value <= 1:
         return value
     return value and role.kind == "keep" if isinstance(value, bool) else env[role.kind]
 

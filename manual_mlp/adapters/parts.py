@@ -317,8 +317,11 @@ def can_normalize(network: Network) -> tuple[bool, bool]:
 
 
 def drops(program: Program) -> bool:
-    """Is there dropout, by the names in the file?"""
-    names = (name for tree in program.trees for name in mentioned(tree))
+    """Is there dropout, by the names of arguments, attributes and numbers of the script?"""
+    nodes = [node for tree in program.trees for node in ast.walk(tree)]
+    names = [node.arg for node in nodes if isinstance(node, ast.arg)]
+    names += [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+    names += [name for name, value in program.loaded.items() if isinstance(value, int | float)]
     return any((role := role_of(name)) and role.kind in SWITCHES for name in names)
 
 

@@ -47,6 +47,7 @@ class FileReport:
     faults: list[str] = field(default_factory=list)  # Python 2, names that NumPy no longer has
     notes: list[str] = field(default_factory=list)
     aspects: list[str] = field(default_factory=list)  # what would be looked at if it were there
+    why_unseen: str = ""  # why they are not
     stopped: str = ""  # why nothing, or nothing more, could be run
 
     @property
@@ -89,9 +90,7 @@ class FileReport:
         ]
 
     def unseen(self) -> str:
-        of_a_program = "not in the file, or in no form that is known"
-        why = of_a_program if self.convention == "dd2424" else "nothing here to compare them with"
-        return f"{', '.join(self.not_looked_at())} ({why})"
+        return f"{', '.join(self.not_looked_at())} ({self.why_unseen})"
 
     def is_right(self) -> bool:
         """Whether all that was looked at is right, and nothing else has to be said."""
@@ -186,7 +185,7 @@ def one_child(
                     report.checks.append(Check(**event["check"]))
                 elif "done" in event:
                     report.faults, report.notes, report.stopped = event["faults"], event["notes"], event["stopped"]
-                    report.aspects = event["aspects"]
+                    report.aspects, report.why_unseen = event["aspects"], event["why_unseen"]
                     return None
             child.wait()
             if calling:

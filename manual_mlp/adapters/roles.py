@@ -55,7 +55,7 @@ MEANINGS = {
     "eps": "eps epsilon",
     "eta": "eta lr learningrate etas",
     "keep": "keep keeps keepprob keepprobability keeprate keepp pkeep probkeep",
-    "drop": "drop drops dropout dropouts dropoutrate dropoutp dropoutprob dropoutprobability pdropout dropprob "
+    "drop": "dropout dropouts dropoutrate dropoutp dropoutprob dropoutprobability pdropout dropprob "
     "dropprobability droprate dropp pdrop probdrop usedropout applydropout withdropout",
     "seed": "seed rngseed randomseed",
     "rng": "rng generator randomstate",

@@ -104,14 +104,18 @@ def diagnose_batch_statistics(
         titles = {name: name for name in scales}
         return Comparison(list(scales), [observed], [scales], predict, tolerance_for([observed]), titles, [{}])
 
-    reports = []
     guesses = EPS if eps is None else (eps,)
-    for grouping, (note, form) in itertools.product(groupings, FORMS.items()):
-        best, comparison = measured_eps(partial(comparison_at, grouping=grouping, form=form), guesses)
-        notes = [*filter(None, (grouping, note)), *([eps_note(best)] if eps is None and best != BATCH_NORM_EPS else [])]
+    ways = {
+        (grouping, note): measured_eps(partial(comparison_at, grouping=grouping, form=form), guesses)
+        for grouping, (note, form) in itertools.product(groupings, FORMS.items())
+    }
+    right = {said: way for said, way in ways.items() if way[1].agrees}
+    reports = []
+    for said, (best, comparison) in (right or ways).items():
         findings, agreeing, unjudged = explain(comparison, everywhere(depth))
+        notes = [*filter(None, said), *([eps_note(best)] if eps is None and best != BATCH_NORM_EPS else [])]
         reports.append(Report("batch statistics", [*broken, *findings], agreeing, unjudged, notes))
-        if not findings:
+        if not findings or (len(findings) == 1 and findings[0].mistake is not None):
             break
     return min(reports, key=lambda report: (any(f.mistake is None for f in report.findings), len(report.findings)))
 

@@ -58,9 +58,10 @@ def diagnose(
                 the network has batch normalization if it has their names. The gradients have the same names.
     x, y, l2    images (N, D) as rows, class numbers (N,), cost = mean cross-entropy + l2 sum(W^2). A function is asked
                 with other l2, too; where l2 is 0 and the function heeds none, a penalty is not missing.
-    dropout     the probability with which a unit behind a ReLU is dropped, if any. The function then returns
+    dropout     the probability with which a unit behind a ReLU is dropped, if any. The function must then return
                 (cost, gradients, masks), where masks has an array (N, units) for each hidden layer, 0 where a unit was
-                dropped in this very call: the reference drops the same.
+                dropped in this very call: the reference drops the same. So it needs no seed; one that it sets anew in
+                every call, as for a gradient check, is a remark and no mistake.
     relu_first, skips, label_smoothing  as `MLP` has them: batch normalization stands behind the ReLU; the hidden layers
                 whose input is added to their output; the share of the target that is spread over all classes
     eps         batch normalization's; None: whatever the network has, measured
@@ -270,7 +271,7 @@ def settled(
             return comparison_of(others, [Memory() for _ in batches], observed, names, tolerance, draws, eps)
 
         cost = observed[0].get(f"cost{suffix(batches[0])}")
-        known = None if cost is None or cost.ndim else float(cost)
+        known = None if cost is None or cost.ndim or len(observed[0]) == 1 else float(cost)  # gradients must confirm it
         notes += hint(batches[0], names, guesses, comparison_with, known)
     notes += mixed(observed)
     comparison = comparison_at(explanation.eps)

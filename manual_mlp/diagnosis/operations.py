@@ -8,13 +8,7 @@ import numpy as np
 
 from manual_mlp.checks import checked_bool, checked_integer, checked_number, checked_share
 from manual_mlp.diagnosis.comparison import Numbers
-from manual_mlp.diagnosis.dropout import (
-    at_test_time,
-    called_with_keep,
-    in_meaning_of_p,
-    shared_draw,
-    wrong_share,
-)
+from manual_mlp.diagnosis.dropout import at_test_time, called_with_keep, in_meaning_of_p, shared_draw, wrong_share
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.running_statistics import running_averages, test_mode

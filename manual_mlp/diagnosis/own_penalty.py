@@ -18,7 +18,8 @@ def with_own_l2(batches: Sequence[Batch], observed: Sequence[Numbers], names: Se
         gradient, weight = answer.get(f"{last} without l2"), batch.parameters[last]
         if batch.l2 or gradient is None or gradient.shape != weight.shape:
             continue
-        off = gradient - dict(gradients_of(forward_pass(batch, names, (), BATCH_NORM_EPS), names))[last]
-        own = float(np.vdot(off, weight) / np.vdot(weight, weight) / 2)
+        with np.errstate(all="ignore"):
+            off = gradient - dict(gradients_of(forward_pass(batch, names, (), BATCH_NORM_EPS), names))[last]
+            own = float(np.vdot(off, weight) / np.vdot(weight, weight) / 2)
         return [replace(batch, own_l2=own) for batch in batches]
     return list(batches)

@@ -53,10 +53,11 @@ def structures(batch: Batch, names: Sequence[LayerNames]) -> Iterator[Settings]:
 
 def smoothing(batch: Batch, names: Sequence[LayerNames], cost: float) -> Iterator[Settings]:
     """The share with which this batch has this cost: the cost goes in a straight line with it."""
-    hard, soft = (
-        float(forward_pass(replace(batch, label_smoothing=s), names, (), BATCH_NORM_EPS).cost) for s in (0, 1)
-    )
-    share = (cost - hard) / (soft - hard) if soft != hard else np.nan
+    with np.errstate(all="ignore"):
+        hard, soft = (
+            forward_pass(replace(batch, label_smoothing=s), names, (), BATCH_NORM_EPS).cost for s in (0.0, 1.0)
+        )
+        share = float((cost - hard) / (soft - hard))
     for digits in (3, 9):
         if 0 <= round(share, digits) < 1 and round(share, digits) != batch.label_smoothing:
             yield {"label_smoothing": round(share, digits)}
