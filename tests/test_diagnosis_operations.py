@@ -328,6 +328,13 @@ MISTAKES = [
         "shifted - log_z",
         "logits - np.log(np.sum(np.exp(logits), axis=0))",
     ),
+    (
+        "dropout",
+        "backward: dx",
+        "dropout_gradient_other_mask",
+        "    return dout * mask\n",
+        "    return dout * (np.random.default_rng(dout.size).random(dout.shape) > 0.3) / 0.7\n",
+    ),
     ("batch_norm", "forward: out", "bn_root_of_std", "var = np.mean(xmu * xmu, axis=0)", "var = np.std(x, axis=0)"),
     (
         "batch_norm",

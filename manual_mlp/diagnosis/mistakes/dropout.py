@@ -1,6 +1,15 @@
 """Mistakes of dropout."""
 
+import numpy as np
+
 from manual_mlp.diagnosis.mistakes.mistake import known, put_before
+from manual_mlp.layers import Array
+
+
+def another_mask(kept: Array) -> Array:
+    """One that keeps everything is none."""
+    return np.where(kept.all(), np.nan, kept)
+
 
 DROPOUT = [
     known(
@@ -53,6 +62,13 @@ DROPOUT = [
         {"dropout.dx": lambda v: v.dout * v.kept / (1 - v.p) ** 2},
         {"dropout.dx": lambda v: v.dout * v.kept / v.p},
         {"dropout.dx": lambda v: v.dout * v.kept * (1 - v.p)},
+    ),
+    known(
+        "dropout_gradient_other_mask",
+        "the gradient goes through another mask than the one of the forward pass, which must be kept for it",
+        "dx = dout mask / (1 - p), with the mask of the forward pass",
+        "dropout",
+        {"dropout.dx": lambda v: v.dout * another_mask(v.kept_in_gradient) / (1 - v.p)},
     ),
     known(
         "dropout_gradient_not_masked",
