@@ -43,6 +43,8 @@ CORRECT = {
             "initialization",
         },
         "layers_by_size.py": {"network", "update", "minibatches Model.fit"},
+        "mode_in_words.py": {"network", "network 2 with batch norm"},
+        "switched_by_flag.py": {"network with batch norm", "test mode"},
         "optional_weights.py": {"network", "initialization"},
         "step_sums_images.py": {"network", "update", "minibatches TwoLayers.fit", "initialization"},
         "dropout_rate.py": {"network", "update", "minibatches train", "initialization"},

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from manual_mlp.adapters.guesses import guessed_roles
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.layers import Array
@@ -237,6 +238,7 @@ def arrangements(network: Network, batch_norm: bool, affine: bool = True) -> Ite
     kinds = set().union(*(part.kinds() for part in network.parts))
     reads = {role for part in network.parts for role in part.globals()}
     kinds |= {role.kind for role in reads}
+    kinds |= {kind for part in network.parts for kind in guessed_roles(network, part).values()}
     arguments = {role for part in network.parts for p in part.parameters() if (role := role_of(p.name))}
     numbered = {role.layer for role in reads | arguments if role.kind == "W"}
     for part in network.parts:

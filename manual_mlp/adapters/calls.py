@@ -12,15 +12,16 @@ from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, enviro
 from manual_mlp.adapters.dropout_switch import switch_off
 from manual_mlp.adapters.gradients import gradients_in
 from manual_mlp.adapters.guard import Failed, Shared
+from manual_mlp.adapters.guesses import guessed_roles, kinds_of, literal
 from manual_mlp.adapters.instances import instance_of
 from manual_mlp.adapters.layer_lists import layer_list
 from manual_mlp.adapters.options import Options, is_options
 from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of, plays
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.roles import (
-    argument_role,
     call_arguments,
     name_in,
+    places_in,
     plain,
     returned_names,
     role_of,
@@ -32,16 +33,17 @@ from manual_mlp.adapters.told import not_clear, told_value
 from manual_mlp.layers import Array
 
 OF_BATCH_NORM = ("gamma", "beta", "mean", "var", "S", "S_hat")
+OF_ONE_BATCH = {"x", "batch", "train", "in", "input", "data", "test", "val"}  # in the name of images, not of all layers
 
 
 def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[str, Any]) -> Any:
     """What to pass for one parameter; `inspect.Parameter.empty` to leave it at its default."""
     if parameter.name in env["told"]:
         return told_value(env["told"][parameter.name], parameter.name, part.title, env, passed)
-    role = argument_role(parameter.name)
+    role = part.role(parameter)
     if role is None and is_options(parameter.name):
         return Options(env)
-    made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - {"x", "batch", "train"} else None
+    made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - OF_ONE_BATCH else None
     if role is not None and role.kind == "X":
         labels = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
         listed = [label for label in labels if label != "x" and isinstance(passed.get(label), list)]
@@ -49,6 +51,8 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
             made = passed[listed[0]]
         if isinstance(made, list | dict):
             return made  # X_l, the inputs of all layers, from the forward pass
+        if (every := inputs_of_all_layers(parameter.name, part, passed)) is not None:
+            return every
     inputs = ("X", "Y", "y", "W", "b", "gamma", "beta", "lambda", "params", "bn", "eta")
     held = bool(part.method_of) and parameter.default is not inspect.Parameter.empty  # by the object itself
     if role is not None and role.kind in inputs and not (held and role.kind in (*inputs[3:7], "params")):
@@ -58,7 +62,10 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
         if role.kind in env and role.layer is None:
             return env[role.kind]
     name = plain(parameter.name)
-    for candidate in (name, *passed.get(("caller", part.name, parameter.name), ())):  # type: ignore[call-overload]
+    callers = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
+    if parameter.default is None:  # statistics are given at test time
+        callers = [label for label in callers if not is_statistic(label)]
+    for candidate in (name, *callers):
         if candidate in passed:
             return passed[candidate]
     if role is not None and role.kind == "forward" and "whole" in passed:
@@ -68,7 +75,7 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
             else []
         )
         return inner[0] if len(inner) == 1 else passed["whole"]
-    given_at_test_time = role is not None and role.kind in ("mean", "var") and parameter.default is None
+    given_at_test_time = is_statistic(parameter.name) and parameter.default is None
     if role is not None and role.kind in passed and not given_at_test_time:
         return passed[role.kind]
     if parameter.default is not inspect.Parameter.empty:
@@ -80,13 +87,44 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
     raise Failed(part.title, "missing", not_clear(parameter.name))
 
 
+def inputs_of_all_layers(name: str, part: Part, passed: Mapping[Any, Any]) -> list[Any] | None:
+    """What the forward pass returned under the same name, or as a whole, if it is a list and X[0], X[-1] are used."""
+    places = places_in(part.tree, name)
+    named, whole = passed.get(plain(name)), passed.get("whole")
+    if places and isinstance(named, list):
+        return named
+    return whole if {0, -1} <= places and isinstance(whole, list) else None
+
+
+def is_statistic(name: str) -> bool:
+    role = role_of(name)
+    return role is not None and role.kind in ("mean", "var")
+
+
+def known_or_guessed(
+    network: Network, parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any]
+) -> Any:
+    """What its name asks for, or else what seems to belong there."""
+    guess = guessed_roles(network, part).get(parameter.name)
+    if guess is None or parameter.name in env["told"]:
+        try:
+            return value_for(parameter, part, env, passed)
+        except Failed:
+            if (value := literal(network, part, parameter.name, env)) is inspect.Parameter.empty:
+                raise
+    else:
+        value = env.get(guess)
+    network.unsure.add((part.title, parameter.name))
+    return value
+
+
 def called_part(network: Network, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any], instance: Any) -> Any:
     keywords = {}
     numbered = network.behind(part)
     for parameter in part.parameters():
         value = env.get(numbered.get(parameter.name, ""), None)
         if value is None:
-            value = value_for(parameter, part, env, passed)
+            value = known_or_guessed(network, parameter, part, env, passed)
         if value is not inspect.Parameter.empty:
             keywords[parameter.name] = value
     positional = [keywords.pop(p.name) for p in part.parameters() if p.kind is p.POSITIONAL_ONLY]
@@ -99,6 +137,7 @@ def called_part(network: Network, part: Part, env: Mapping[str, Any], passed: Ma
 def spread(network: Network, part: Part, result: Any, given: Inputs) -> dict[Any, Any]:
     """What a forward pass returned, under the names that the file has for it."""
     trees = network.program.trees
+    users = {other.name for other in network.parts} - {part.name}
     passed: dict[Any, Any] = {"whole": result}
     values = list(result) if isinstance(result, tuple | list) else [result]
     if isinstance(result, Mapping):
@@ -108,7 +147,7 @@ def spread(network: Network, part: Part, result: Any, given: Inputs) -> dict[Any
                 passed.setdefault(role.kind, value)
         values = list(result.values())
     else:
-        namings = unpacked_names(trees, part.name) + (returned_names(part.tree) if part.tree else [])
+        namings = unpacked_names(trees, part.name, users) + (returned_names(part.tree) if part.tree else [])
         for naming in reversed(namings):
             if len(naming) == len(values) and isinstance(result, tuple | list):
                 for name, value in zip(naming, values, strict=True):
@@ -186,6 +225,7 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
     script   globals that hold something else than usual
     """
     network.failures.clear()
+    network.unsure.clear()
     env, instance = prepared(network, how, given)
     network.program.namespace.update(script or {})
     passed: dict[Any, Any] = {}
@@ -215,7 +255,7 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
             network.failures["cost"] = failed
     elif (returned := passed.get("cost")) is not None and np.size(returned) == 1:
         costs = [float(np.asarray(returned, dtype=np.float64).reshape(()))]
-    if network.cost is not None and is_loss_alone(network.cost):
+    if network.cost is not None and is_loss_alone(network, network.cost):
         costs = [cost + penalty(given) for cost in costs]
     gradients: dict[str, Array] = {}
     result = None
@@ -245,10 +285,11 @@ def modes_of_training(part: Part, batch_norm: bool) -> dict[str, Any]:
     return chosen
 
 
-def is_loss_alone(part: Part) -> bool:
+def is_loss_alone(network: Network, part: Part) -> bool:
     """A function of the loss, by its name, that knows no lambda: the penalty is added elsewhere."""
     names = mentioned(part.tree) if part.tree is not None else ()
-    return plays(part.name) == "loss" and not any((r := role_of(name)) and r.kind == "lambda" for name in names)
+    knows = "lambda" in kinds_of(network, part) or any((r := role_of(name)) and r.kind == "lambda" for name in names)
+    return plays(part.name) == "loss" and not knows
 
 
 def penalty(given: Inputs) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.dd2424_batches import batch_makers, made_batches
 from manual_mlp.adapters.dd2424_loops import averages_of_training, minibatches
 from manual_mlp.adapters.dd2424_network import run, without_gamma
 from manual_mlp.adapters.dd2424_schedule import schedule
@@ -29,7 +30,17 @@ from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
 from manual_mlp.adapters.dd2424_training import trainers, updates
 from manual_mlp.adapters.dd2424_update import update
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.parts import Network, Part, can_normalize, drops, is_normalized, networks, parts_of, plays
+from manual_mlp.adapters.parts import (
+    Network,
+    Part,
+    can_normalize,
+    drops,
+    has_gamma,
+    is_normalized,
+    networks,
+    parts_of,
+    plays,
+)
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN, SCIKIT_LEARN
 from manual_mlp.diagnosis.report import Finding, Report
@@ -60,7 +71,8 @@ def inspections(program: Program) -> list[Inspection]:
             found.append(Inspection(label, names, partial(run, network, batch_norm=False), read=True))
         if able:
             title = f"{label} with batch norm"
-            found.append(Inspection(title, names, partial(run, network, batch_norm=True), read=True))
+            normalized = partial(run, network, batch_norm=True, affine=has_gamma(network))
+            found.append(Inspection(title, names, normalized, read=True))
     normalizing = normalizer(program)
     if found and normalizing is not None and not any("batch norm" in inspection.title for inspection in found):
         title = "network with batch norm"
@@ -127,11 +139,15 @@ def around(network: Network, which: str) -> list[Inspection]:
         found.append(Inspection(f"running averages{which}", forward, partial(running_averages, network)))
     if steps := updates(program):
         found.append(Inspection(f"update{which}", [part.title for part in steps], partial(update, network)))
-    for part in trainers(program):
+    makers_of_batches = batch_makers(network)
+    for part in [part for part in trainers(program) if part not in makers_of_batches]:
         found.append(Inspection(f"minibatches {part.title}{which}", [part.title], partial(minibatches, network, part)))
         if normalizing:
             title = f"running averages of {part.title}{which}"
             found.append(Inspection(title, [part.title], partial(averages_of_training, network, part)))
+    for part in makers_of_batches:
+        title = f"minibatches {part.title}{which}"
+        found.append(Inspection(title, [part.title], partial(made_batches, network, part)))
     owner = network.owner
     makers = [part.title for part in initializers(program)] or [owner] * bool(owner)
     if makers:

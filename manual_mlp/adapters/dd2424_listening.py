@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,12 +15,13 @@ import numpy as np
 from manual_mlp.adapters.arrangement import Inputs, arranged
 from manual_mlp.adapters.gradients import Leaf, leaves, matched, size_of, under_our_names
 from manual_mlp.adapters.guard import copied
+from manual_mlp.adapters.guesses import kinds_of, meaning
 from manual_mlp.adapters.instances import held_parameters
 from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import Reading, absent
-from manual_mlp.adapters.roles import argument_role
+from manual_mlp.adapters.roles import Role
 from manual_mlp.layers import Array
 
 HELD = ("W", "b", "gamma", "beta", "params")  # arguments and attributes that the parameters lie in
@@ -50,7 +51,7 @@ class Heard:
 @contextlib.contextmanager
 def listening(network: Network, part: Part, reading: Reading, given: Inputs) -> Iterator[Heard]:
     """Puts a listener in front of the gradient function, or of the forward pass where that alone takes the images."""
-    listened = next((p for p in (network.gradients, network.forward) if p is not None and "X" in p.kinds()), None)
+    listened = next((p for p in (network.gradients, network.forward) if p and "X" in kinds_of(network, p)), None)
     if listened is None:
         raise absent("minibatches")
     original, signature = listened.function, inspect.signature(listened.function)
@@ -58,7 +59,7 @@ def listening(network: Network, part: Part, reading: Reading, given: Inputs) -> 
 
     def listener(*arguments: Any, **keywords: Any) -> Any:
         bound = signature.bind(*arguments, **keywords).arguments
-        heard.calls.append(call_of(bound, reading, given))
+        heard.calls.append(call_of(bound, {name: meaning(network, listened, name) for name in bound}, reading, given))
         return original(*arguments, **keywords)
 
     owner: Any = network.program.classes()[listened.method_of] if listened.method_of else None
@@ -79,13 +80,13 @@ def listening(network: Network, part: Part, reading: Reading, given: Inputs) -> 
             setattr(owner, listened.name, original)
 
 
-def call_of(bound: dict[str, Any], reading: Reading, given: Inputs) -> Call:
+def call_of(bound: dict[str, Any], roles_of: Mapping[str, Role | None], reading: Reading, given: Inputs) -> Call:
     roles: dict[str, Any] = {}
     held: dict[str, Any] = {}
     objects = [LayerList(value) for value in bound.values() if is_layer_list(value)]
     objects += [bound["self"]] if "self" in bound else []
     for name, value in bound.items():
-        role = argument_role(name)
+        role = roles_of[name]
         if role is not None and isinstance(value, np.ndarray):
             roles.setdefault(role.kind, value)
         if role is not None and role.kind in HELD and not is_layer_list(value):

@@ -1,6 +1,7 @@
 """A DD2424 training loop as a whole: which images it hands to its gradient, and the running averages that it keeps."""
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from manual_mlp.adapters.arrangement import Inputs
 from manual_mlp.adapters.calls import prepared
 from manual_mlp.adapters.dd2424_listening import Call, listening, parameters_in
-from manual_mlp.adapters.dd2424_training import step_keywords, with_amounts
+from manual_mlp.adapters.dd2424_training import step_keywords, unexplained, with_amounts
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.reading import Reading, absent, reading_of
@@ -39,7 +40,7 @@ def trained_with(
 ) -> tuple[Any, list[Call]]:
     env, instance = prepared(network, reading.how, given, part)
     function = part.function.__get__(instance) if part.method_of else part.function
-    answers = {**env, **options}
+    answers = {**env, **options, "images": len(given.x)}
     with listening(network, part, reading, given) as heard, with_amounts(network, part, instance, answers):
         keywords = step_keywords(network.program, part, env | options, {}, answers)
         result = network.program.guard.call(part.title, function, **keywords)
@@ -58,17 +59,26 @@ def minibatches(network: Network, part: Part) -> Report:
     reading = reading_of(network)
     given = images(reading, 20)
     _, calls = trained(network, part, reading, given, n=5, epochs=2, eta=0.0)
-    epochs = in_epochs(calls)
-    if all(call.y is not None for call in calls):
-        report = diagnose_minibatches([[(c.x, c.y) for c in epoch] for epoch in epochs], given.x, given.y)
+    report = judged_epochs([[(call.x, call.y) for call in epoch] for epoch in in_epochs(calls)], given)
+    if not report.ok and unexplained(network, part):
+        raise absent("minibatches")  # one of these numbers may say how many images there are
+    return report
+
+
+def judged_epochs(
+    epochs: list[list[tuple[Array, Array | None]]], given: Inputs, choices: Collection[str] = frozenset(CHOICES)
+) -> Report:
+    """Which images there are in the batches of each epoch; with their labels where these were heard."""
+    if all(y is not None for epoch in epochs for _, y in epoch):
+        report = diagnose_minibatches(epochs, given.x, given.y)
     else:
         rows = {row.tobytes(): number for number, row in enumerate(given.x)}
-        numbers = [[np.array([rows.get(row.tobytes(), -1) for row in c.x]) for c in epoch] for epoch in epochs]
+        numbers = [[np.array([rows.get(row.tobytes(), -1) for row in x]) for x, _ in epoch] for epoch in epochs]
         report = diagnose_minibatches(numbers, len(given.x))
-    findings = [finding for finding in report.findings if finding.mistake not in CHOICES]
+    findings = [finding for finding in report.findings if finding.mistake not in choices]
     if any(finding.mistake == "minibatches_unknown_image" for finding in findings):
         raise absent("minibatches")  # augmented, perhaps
-    notes = [f"{f.place}: {f.sentence}" for f in report.findings if f.mistake in CHOICES]
+    notes = [f"{f.place}: {f.sentence}" for f in report.findings if f.mistake in choices]
     return replace(report, findings=findings, agreeing=[] if findings else ["every image once an epoch"], notes=notes)
 
 

@@ -21,6 +21,7 @@ from manual_mlp.adapters.reading import (
     Reading,
     absent,
     chosen_arrangement,
+    doubtful,
     draws,
     has_probabilities,
     is_ours,
@@ -93,7 +94,10 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
             finding for finding in report.findings if finding.place in given.parameters or finding.place == "cost"
         ]
         report = replace(report, findings=findings, notes=[*report.notes, "it normalizes without gamma and beta"])
-    return with_what_failed(report, network, failures, lacking, how)
+    report = with_what_failed(report, network, failures, lacking, how)
+    if not report.ok and (doubt := doubtful(network, network.readings[batch_norm], report.agreeing)) is not None:
+        raise doubt
+    return report
 
 
 def judged(network: Network, reading: Reading, lacking: Mapping[str, bool]) -> tuple[Report, Inputs]:
@@ -274,7 +278,7 @@ def with_what_failed(
     notes = [*report.notes, f"read as: {how.words()}"]
     if drops(network.program):
         notes.append("dropout was switched off; what it does is not looked at")
-    if network.cost is not None and is_loss_alone(network.cost):
+    if network.cost is not None and is_loss_alone(network, network.cost):
         notes.append(f"{network.cost.title} is the loss alone; the penalty was added to it, and its own code not seen")
     agreed = not lacking["cost"] and "cost" in report.agreeing
     uncompared: Failed | None = None

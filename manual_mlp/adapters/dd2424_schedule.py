@@ -20,6 +20,7 @@ KNOWN = dict.fromkeys(("etamin", "mineta", "minlr", "lrmin", "lowerlr", "baselr"
 KNOWN |= dict.fromkeys(("etamax", "maxeta", "maxlr", "lrmax", "upperlr"), ETA_MAX)
 KNOWN |= dict.fromkeys(("ns", "stepsize"), STEP_SIZE)
 UPDATES = ("t", "step", "iter", "iteration", "updates", "updatestep", "timestep")
+NUMBERS = {*UPDATES, "upd", "update", "iterations", "steps", "n", "i", "j", "k", "epoch", "batch"}  # that count updates
 
 
 def schedule(program: Program, part: Part, network: Network | None) -> Report:
@@ -35,7 +36,15 @@ def schedule(program: Program, part: Part, network: Network | None) -> Report:
     report = diagnose_schedule(by_name or theirs, step_size=STEP_SIZE, eta_min=ETA_MIN, eta_max=ETA_MAX)
     if part.method_of and by_name is None and len(signature.parameters) != 1 and not report.ok:
         raise absent("schedule")  # it may want something else than these four
+    if any(finding.mistake == "raises" for finding in report.findings) and not is_understood(part):
+        raise absent("schedule")  # a tuple of settings, perhaps
     return report
+
+
+def is_understood(part: Part) -> bool:
+    """Are all its arguments told by their names: n_s, eta_min, eta_max, and something that counts updates?"""
+    required = [p.name for p in part.parameters() if p.default is p.empty]
+    return all("".join(words(name)) in KNOWN or NUMBERS & set(words(name)) for name in required)
 
 
 def bound(part: Part, network: Network | None) -> Callable[..., Any]:
@@ -88,6 +97,11 @@ def rate_in(result: Any, part: Part) -> Any:
 def named_schedule(part: Part, theirs: Callable[..., Any]) -> Callable[..., Any] | None:
     """As a function of the update alone, where the names of all other arguments are plain: n_s, eta_min, eta_max."""
     names = {p.name: "".join(words(p.name)) for p in part.parameters()}
+    if set(names.values()) & {"t", "time"} and not set(names.values()) & {
+        "ns",
+        "stepsize",
+    }:  # then a step is half a cycle
+        names = {name: "ns" if joined == "step" else joined for name, joined in names.items()}
     step = [name for name, joined in names.items() if joined not in KNOWN]
     if (len(names) != 4 and not part.method_of) or len(step) != 1:
         return None

@@ -15,7 +15,7 @@ import numpy as np
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed, environment, sizes_of
 from manual_mlp.adapters.calls import called_part, prepared
 from manual_mlp.adapters.constructors import constructor_arguments
-from manual_mlp.adapters.dd2424_test_mode import in_their_layout, running_arguments
+from manual_mlp.adapters.dd2424_test_mode import in_their_layout, keeps_flat, running_arguments
 from manual_mlp.adapters.gradients import leaves, matched, under_our_names, with_names
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import slots
@@ -284,12 +284,13 @@ def accuracy(network: Network, part: Part) -> Report:
     )
     share = float(np.mean(right_y == given.y))
     known = {p.name: role for p in part.parameters() if (role := argument_role(p.name))}
-    averages = running_arguments(part) or {
+    averages = running_arguments(network, part) or {
         name: (role.kind, role.layer) for name, role in known.items() if role.kind in ("mean", "var")
     }
-    statistics = (
-        in_their_layout(how, averages, batch_statistics(as_computed(how, given))) if how.batch_norm and averages else {}
-    )
+    statistics = {}
+    if how.batch_norm and averages:
+        flat = network.forward is not None and keeps_flat(network, network.forward, how, given)
+        statistics = in_their_layout(how, averages, batch_statistics(as_computed(how, given)), flat)
     found = []
     for labels in ("numbers", "onehot"):
         env, instance = prepared(network, replace(how, labels=labels), given, part)

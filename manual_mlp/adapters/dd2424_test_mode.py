@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, as_bias, as_computed, collected, sizes_of
-from manual_mlp.adapters.calls import called_part, prepared, probabilities, spread
+from manual_mlp.adapters.calls import called_part, modes_of_training, prepared, probabilities, spread
 from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.guesses import is_none_at_calls
 from manual_mlp.adapters.instances import Slot, slots
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.program import words
@@ -19,12 +20,14 @@ from manual_mlp.diagnosis.report import Report
 from manual_mlp.layers import Array
 
 
-def running_arguments(part: Part) -> dict[str, tuple[str, int | None]]:
-    """mu_av and v_av, or means=None and variances=None: which of the forward pass's arguments are running averages."""
+def running_arguments(network: Network, part: Part) -> dict[str, tuple[str, int | None]]:
+    """mu_av and v_av, or means=None and variances=None, or those that are None while training: which of the forward
+    pass's arguments are running averages.
+    """
     found = {}
     for p in part.parameters():
         role = running_role(p.name)
-        if role is None and p.default is None:
+        if role is None and (p.default is None or (p.default is p.empty and is_none_at_calls(network, part, p.name))):
             role = role_of(p.name)
         if role is not None and role.kind in ("mean", "var"):
             found[p.name] = (role.kind, role.layer)
@@ -61,9 +64,10 @@ def test_mode(network: Network) -> Report:
         buffers |= {f"bn{layer}.running_mean": mean, f"bn{layer}.running_var": var}
     env, instance = prepared(network, how, given)
     passed = mode_arguments(part, training=False)
-    arguments = running_arguments(part)
+    arguments = running_arguments(network, part)
     if {kind for kind, _ in arguments.values()} == {"mean", "var"}:
-        passed |= in_their_layout(how, arguments, {"mean": means, "var": variances})
+        flat = keeps_flat(network, part, how, given)
+        passed |= in_their_layout(how, arguments, {"mean": means, "var": variances}, flat)
     elif instance is not None:
         trained(network, part, env, instance, first=True)
         places = running_slots(instance)
@@ -89,13 +93,30 @@ def test_mode(network: Network) -> Report:
     return diagnose_test_mode(scores, parameters, buffers, given.x, relu_first=given.relu_first)
 
 
+def keeps_flat(network: Network, part: Part, how: Arrangement, given: Inputs) -> bool:
+    """Are the statistics that its forward pass returns while training of shape (m,), whatever the biases are?"""
+    env, instance = prepared(network, how, given)
+    try:
+        result = called_part(network, part, env, modes_of_training(part, batch_norm=True), instance)
+    except Failed:
+        return False
+    mean: Any = spread(network, part, result, given).get("mean")
+    return mean is not None and np.ndim(mean[0] if isinstance(mean, list | tuple) and mean else mean) == 1
+
+
 def in_their_layout(
-    how: Arrangement, arguments: Mapping[str, tuple[str, int | None]], values: Mapping[str, list[Array]]
+    how: Arrangement,
+    arguments: Mapping[str, tuple[str, int | None]],
+    values: Mapping[str, list[Array]],
+    flat: bool = False,
 ) -> dict[str, Any]:
-    """The running averages as lists, or each in an argument of its own, by the arguments' names."""
+    """The running averages as lists, or each in an argument of its own, by the arguments' names.
+
+    flat   of shape (m,), not as the biases are
+    """
     passed: dict[str, Any] = {}
     for name, (kind, layer) in arguments.items():
-        arrays = [as_bias(how, value) for value in values[kind]]
+        arrays = [value.reshape(-1) if flat else as_bias(how, value) for value in values[kind]]
         if layer is not None and layer - how.first < len(arrays):
             passed[plain(name)] = arrays[layer - how.first]
         else:
@@ -131,7 +152,7 @@ def running_averages(network: Network) -> Report:
     """
     reading = reading_of(network, batch_norm=True)
     part = network.forward
-    if part is None or not part.method_of or running_arguments(part):
+    if part is None or not part.method_of or running_arguments(network, part):
         raise absent("running averages")
 
     def advance(x: Array, mean: Array, var: Array) -> tuple[Array, Array]:

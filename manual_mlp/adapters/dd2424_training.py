@@ -77,21 +77,36 @@ def is_amount(name: str) -> bool:
     )
 
 
+def counts_images(name: str) -> bool:
+    """N, num_images."""
+    role = role_of(name)
+    return role is not None and role.kind == "n" and "batch" not in words(name)
+
+
+def unexplained(network: Network, part: Part) -> list[str]:
+    """Numbers that it takes from the script, of which the names do not say what they are."""
+    namespace = network.program.namespace
+    numbers = [name for name in global_names(part.function) if type(namespace.get(name)) in (int, float)]
+    asked = dict.fromkeys(("epochs", "n", "eta"), 1)
+    return [name for name in numbers if role_of(name) is None and option(name, asked) is None]
+
+
 @contextlib.contextmanager
 def with_amounts(network: Network, part: Part, instance: Any, answers: Mapping[str, Any]) -> Iterator[None]:
-    """The size of a batch and the number of epochs, where the script or the object says them."""
+    """The size of a batch, the number of epochs and of all images, where the script or the object says them."""
     namespace = network.program.namespace
-    names = [name for name in global_names(part.function) if is_amount(name)]
-    names = [name for name in names if isinstance(namespace.get(name, 0), int | float)]
-    before = {name: namespace[name] for name in names if name in namespace}
-    namespace.update({name: option(name, answers) for name in names})
+    names = [name for name in global_names(part.function) if isinstance(namespace.get(name, 0), int | float)]
+    amounts = {name: option(name, answers) for name in names if is_amount(name)}
+    amounts |= {name: answers["images"] for name in names if name not in amounts and counts_images(name)}
+    before = {name: namespace[name] for name in amounts if name in namespace}
+    namespace.update(amounts)
     for name, value in list(vars(instance).items()) if hasattr(instance, "__dict__") else ():
         if is_amount(name) and type(value) is int:
             setattr(instance, name, option(name, answers))
     try:
         yield
     finally:
-        for name in names:
+        for name in amounts:
             namespace.pop(name, None)
         namespace.update(before)
 

@@ -176,7 +176,7 @@ def steps_of(network: Network, part: Part, reading: Reading, amounts: Mapping[st
     elif not part.kinds() & {"X"} and hasattr(outcome.instance, part.name):
         instance = outcome.instance
     passed = step_arguments(part, outcome.raw, outcome.gradients, how, given)
-    answers = {**env, "n": len(given.x), **amounts}
+    answers = {**env, "n": len(given.x), **amounts, "images": len(given.x)}
     keywords = step_keywords(network.program, part, env, passed, answers)
     function = part.function.__get__(instance) if part.method_of else part.function
     heard, result = Heard(), None

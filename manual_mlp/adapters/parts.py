@@ -35,7 +35,13 @@ class Part(NamedTuple):
         return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
     def kinds(self) -> set[str]:
-        return {role.kind for p in self.parameters() if (role := argument_role(p.name))}
+        return {role.kind for p in self.parameters() if (role := self.role(p))}
+
+    def role(self, parameter: inspect.Parameter) -> Role | None:
+        """onehot=False is no array."""
+        role = argument_role(parameter.name)
+        is_flag = isinstance(parameter.default, bool) and role is not None and role.kind in WHOLE
+        return None if is_flag else role
 
     def globals(self) -> set[Role]:
         """What it takes from the script."""
@@ -78,7 +84,7 @@ def plays(name: str, kinds: Iterable[str] = ()) -> str:
     if "descent" in joined or {"gd", "sgd", "train", "fit", "update", "step", "search"} & set(parts):
         return "schedule" if "learningrate" in joined else ""
     if any(word in joined for word in ("cyclic", "learningrate", "cyclelr", "etaschedule", "triangular", "clr")):
-        return "schedule"
+        return "" if (role := role_of(name)) and role.kind == "lambda" else "schedule"
     single = ("relu", "linear", "affine", "softmax", "batchnorm", "batchnormalize", "normalize")
     backward = ("grad", "backward", "backprop", "backpass", "bprop")
     if any(word in joined for word in backward):
@@ -119,6 +125,8 @@ class Network:
     readings: dict[bool, Any] = field(default_factory=dict)  # how it is called, with and without batch normalization
     loss: Part | None = None  # whose result the cost function is given
     draws: bool = False  # asked again, it gives other numbers
+    guessed: dict[str, dict[str, str]] = field(default_factory=dict)  # roles of arguments whose names do not say them
+    unsure: set[tuple[str, str]] = field(default_factory=set)  # function and argument that were given what was guessed
 
     def behind(self, part: Part) -> dict[str, str]:
         """Which layer's parameters its arguments are, as far as only the calls say so."""
@@ -314,6 +322,12 @@ def can_normalize(network: Network) -> tuple[bool, bool]:
         "gamma" in text.lower() and ("in" in words(text)) for tree in trees for text in mentioned(tree)
     )
     return mentions, mentions and not conditional
+
+
+def has_gamma(network: Network) -> bool:
+    """Is there a scale behind batch normalization? In 2018 the course asked for none."""
+    names = (name for tree in network.program.trees for name in mentioned(tree))
+    return any("gam" in name.lower() for name in names)
 
 
 def drops(program: Program) -> bool:

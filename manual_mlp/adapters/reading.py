@@ -1,6 +1,7 @@
 """How a network of the file is called: the arrangement of its arrays under which most agrees with the reference."""
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, arrang
 from manual_mlp.adapters.calls import Outcome, computed
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
+from manual_mlp.adapters.told import not_clear
 from manual_mlp.layers import Array
 
 MOST_USUAL = 150  # arrangements after which the rare ones are only tried if none of these could be called
@@ -163,6 +165,24 @@ def reads_every_layer(network: Network, how: Arrangement, given: Inputs) -> bool
         if one is not None and two is not None and len(one) and len(two):
             return not np.array_equal(one, two)
     return True
+
+
+def doubtful(network: Network, reading: Reading, agreeing: Collection[str]) -> Failed | None:
+    """An argument that was only guessed, of a function none of whose results says that the guess was right. Such a
+    reading may acquit, but never accuse.
+    """
+    given = as_computed(reading.how, reading.given)
+    shows = {
+        "forward": "cost" in agreeing or has_probabilities(reading.outcome, given),
+        "cost": "cost" in agreeing,
+        "gradients": any(place.startswith("linear") and place.endswith("weight") for place in agreeing),
+    }
+    right = {part.title for what, shown in shows.items() if shown and (part := getattr(network, what)) is not None}
+    known = {argument for title, argument in network.unsure if title in right}
+    for title, argument in sorted(network.unsure):
+        if argument not in known:
+            return Failed(title, "missing", not_clear(argument))
+    return None
 
 
 def is_ours(failed: Failed) -> bool:

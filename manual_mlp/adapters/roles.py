@@ -1,7 +1,9 @@
 """What a name means: X_batch, Xtrain and images are the images, lamda and reg_lambda the penalty's factor."""
 
 import ast
+import contextlib
 import re
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -31,7 +33,7 @@ MEANINGS = {
     "S": "s ss score scores z zs logits",
     "S_hat": "shat shats snorm sbn xhat snormalized normalized snormed normscores norms normalizedscores",
     "mean": "mu mus mean means m_u mulist average mub",
-    "var": "v vs var vars variance variances vb sigma2",
+    "var": "v vs va var vars variance variances vb sigma2",
     "bn": "batchnorm bn usebn usebatchnorm dobn dobatchnorm batchnormalization withbn isbn bnflag "
     "usebatchnormalization normalize norm batchnormflag",
     "trains": "istraining istrain train training trainingmode trainmode",
@@ -174,16 +176,52 @@ def name_in(value: ast.expr) -> str:
                 return ""
 
 
-def unpacked_names(trees: list[ast.AST], function: str) -> list[list[str]]:
-    """Under which names its callers take what it returns: P, H = EvaluateClassifier(X, W, b) -> [P, H]."""
-    found = []
-    for tree in trees:
-        for node in nodes_of(tree):
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) == function:
-                for target in node.targets:
-                    values = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
-                    found.append([name_in(value) for value in values])
+def places_in(tree: ast.AST | None, name: str) -> set[int | str]:
+    """What a list of this name is indexed with, in one place: X[0], X[-1], X[l] -> 0, -1, "l"; not X[:, i]."""
+    nodes = (node for node in (nodes_of(tree) if tree is not None else ()) if isinstance(node, ast.Subscript))
+    found: set[int | str] = set()
+    for node in nodes:
+        if (
+            isinstance(node.value, ast.Name)
+            and node.value.id == name
+            and not isinstance(node.slice, ast.Tuple | ast.Slice)
+        ):
+            with contextlib.suppress(ValueError):
+                place = ast.literal_eval(node.slice)
+                if isinstance(place, int):
+                    found.add(place)
+                continue
+            found.add(ast.unparse(node.slice))
     return found
+
+
+def unpacked_names(trees: Sequence[ast.AST], function: str, users: Collection[str] = ()) -> list[list[str]]:
+    """Under which names its callers take what it returns: P, H = EvaluateClassifier(X, W, b) -> [P, H]. Only those of
+    callers that also call one of the users, where there are such: others may take it under any name.
+    """
+    found: list[list[str]] = []
+    handed_on: list[list[str]] = []
+    for nodes in (nodes for tree in trees for nodes in scopes(tree)):
+        calls = [node for node in nodes if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)]
+        here = [
+            [name_in(value) for value in (target.elts if isinstance(target, ast.Tuple | ast.List) else [target])]
+            for node in calls
+            if isinstance(node.value, ast.Call) and called(node.value) == function
+            for target in node.targets
+        ]
+        found += here
+        if any(isinstance(node, ast.Call) and called(node) in users for node in nodes):
+            handed_on += here
+    return handed_on or found
+
+
+@cache
+def scopes(tree: ast.AST) -> list[list[ast.AST]]:
+    """The nodes of each function, and those outside all functions."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    inside = [list(ast.walk(function)) for function in functions]
+    known = {id(node) for nodes in inside for node in nodes}
+    return [*inside, [node for node in ast.walk(tree) if id(node) not in known]]
 
 
 def call_arguments(trees: list[ast.AST], function: str) -> list[ast.Call]:

@@ -66,7 +66,7 @@ def set_globals(
         elif role.kind in SWITCHES and name in namespace:
             namespace[name] = switched(name, there, env)
         elif (role.kind in ("D", "K", "m") and isinstance(there, int)) or (
-            name not in namespace and role.kind in ("n", "D", "K", "m", "eps", "eta", *SWITCHES)
+            name in made and role.kind in ("n", "D", "K", "m", "eps", "eta", *SWITCHES)
         ):
             namespace[name] = value
     for name, held in list(namespace.items()):

@@ -1,0 +1,108 @@
+"""Arguments of DD2424 programs whose names do not say what belongs there, and those that are taken from the script."""
+
+import pytest
+from conftest import dd2424_program as program
+
+pytestmark = pytest.mark.thorough
+
+FORWARD = "def evaluate_classifier({}, W1, b1, W2, b2):\n    s1 = W1 @ {}"
+LEFT_OVER = {
+    "images": {FORWARD.format("X", "X"): FORWARD.format("pixels", "pixels")},
+    "lambda": {"lam": "strength"},
+}
+
+
+@pytest.mark.parametrize("what", LEFT_OVER)
+def test_an_argument_of_any_name_is_what_is_left_over(inspected, what):
+    checks, _ = inspected("student.py", "dd2424", program("two_layers", LEFT_OVER[what]), only="network")
+    assert checks["network"]["verdict"] == "all right"
+
+
+ONLY_IN_THE_GRADIENT = {"h, W1, W2, lam):\n    n": "h, W1, W2, strength):\n    n", "2 * lam * W": "2 * strength * W"}
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict"),
+    [("2 * strength * W1", "WRONG"), ("2 * strength", "not run")],
+    ids=["another weight agrees", "no weight agrees"],
+)
+def test_a_guess_accuses_only_where_a_result_says_that_it_is_right(inspected, source, verdict):
+    text = program("two_layers", ONLY_IN_THE_GRADIENT)
+    assert source in text
+    text = text.replace(source, source.removeprefix("2 * "))
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("source", "instead", "said"),
+    [
+        ("(g * shat[i - 1]).sum", "(g * s[i - 1]).sum", "input x instead of the normalized"),
+        ("(W[i].T @ g) * (X[i] > 0)", "W[i].T @ g", "mask"),
+        ("2 * _lambda * W[i]", "_lambda * W[i]", "factor 2"),
+    ],
+    ids=["gamma", "mask", "penalty"],
+)
+def test_a_mistake_in_what_is_switched_by_a_flag_is_named(inspected, source, instead, said):
+    title = "network with batch norm"
+    checks, _ = inspected("student.py", "dd2424", program("switched_by_flag", {source: instead}), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert said in checks[title]["first"]
+
+
+def test_a_test_mode_whose_averages_are_none_while_training_is_looked_at(inspected):
+    lines = {"z.var(axis=1) if sigma2 is None else sigma2[i]": "z.var(axis=1)"}
+    checks, _ = inspected("student.py", "dd2424", program("switched_by_flag", lines), only="test mode")
+    assert checks["test mode"]["verdict"] == "WRONG"
+
+
+def test_a_mistake_beside_a_mode_in_words_is_named(inspected):
+    title = "network 2 with batch norm"
+    text = program("mode_in_words", {" - G.mean(axis=1, keepdims=True)": ""})
+    checks, _ = inspected("student.py", "dd2424", text, only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert "mean is dropped" in checks[title]["first"]
+
+
+SCHEDULE = "def cyclical_eta(t, eta_min, eta_max, n_s):"
+SCHEDULES = {
+    "settings": ("def cyclical_eta(settings):\n    t, eta_min, eta_max, n_s = settings", ""),
+    "known names": (f"{SCHEDULE}\n    t = t[0]", "FAILED"),
+    "lambda": (f"def cyclic_lambda(l_min, l_max):\n    return l_min\n\n{SCHEDULE.replace('cyclical_', 'e')}", ""),
+}
+
+
+@pytest.mark.parametrize("which", SCHEDULES)
+def test_a_schedule_that_cannot_be_called_fails_only_where_every_argument_is_understood(inspected, which):
+    lines, verdict = SCHEDULES[which]
+    checks, _ = inspected("student.py", "dd2424", program("two_layers", {SCHEDULE: lines}))
+    found = [check["verdict"] for title, check in checks.items() if title.startswith("schedule")]
+    assert found == [verdict] * bool(verdict)
+
+
+BY_SCRIPT = {
+    "lam, n_batch, n_epochs, alpha": "lam, n_epochs, alpha",
+    "n_s = 1e-5": "n_s, n_batch, N = 1e-5",
+    "800\n": "800, 100, 10000\n",
+    "range(0, X.shape[1], n_batch)": "range(0, N, n_batch)",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [("N", "all right"), ("n_images", "all right"), ("whatever", "not looked at")],
+)
+def test_the_number_of_images_that_the_script_says_is_that_of_these_images(inspected, name, verdict):
+    lines = {source.replace("N", name): instead.replace("N", name) for source, instead in BY_SCRIPT.items()}
+    text = program("always_normalized", lines).replace(
+        "whatever = 1e-5, 1e-1, 800, 100, 10000", "whatever = 1e-5, 1e-1, 800, 100, 10"
+    )
+    checks, _ = inspected("student.py", "dd2424", text)
+    assert checks.get("minibatches train", {"verdict": "not looked at"})["verdict"] == verdict
+
+
+def test_callers_that_go_on_to_the_gradient_say_what_the_forward_pass_returns(inspected):
+    """Another one takes it under wrong names and does not use them."""
+    other = "\ndef curious(X, W1, b1, W2, b2):\n    P, h = evaluate_classifier(X, W1, b1, W2, b2)\n\ndef train():"
+    checks, _ = inspected("student.py", "dd2424", program("two_layers", {"\ndef train():": other}), only="network")
+    assert checks["network"]["verdict"] == "all right"
