@@ -20,6 +20,7 @@ PLANTED = {
     *(name for name, *_ in batch_statistics.MISTAKES),
     *(name for _, name, _, _ in network.MISTAKES),
     *(name for name, *_ in network.SEVERAL_LINES),
+    dropout.MOVED,
     *(name for name, *_ in [*dropout.FORWARD, *dropout.BACKWARD, *dropout.TEST_MODES]),
     *(mistake[0] for *_, mistake in extras.MISTAKES),
     *(name for _, _, name, _, _ in update_rules.MISTAKES),

@@ -73,6 +73,31 @@ def test_a_mistake_of_the_forward_pass_is_found_and_named(name, place, old, new,
     assert [(finding.place, finding.mistake) for finding in report.findings] == [(place, name)]
 
 
+MOVED = "dropout_before_batch_norm"
+MASK = """        mask = (rng.random(h.shape) >= P) / (1 - P)
+        masks.append(mask)
+"""
+BEFORE_BATCH_NORM = {
+    f"{MASK}        dropped = h * mask\n        h = dropped\n": "",
+    '        if "bn1.weight" in params:\n': f'{MASK}        h = h * mask\n        if "bn1.weight" in params:\n',
+    "            g = g * masks[i - 2]\n": "",
+    "= batch_norm_backward(g, caches[i - 2])\n": "= batch_norm_backward(g, caches[i - 2])\n"
+    "                g = g * masks[i - 2]\n",
+}
+
+
+@pytest.mark.parametrize("sizes", ARCHITECTURES[:2], ids=str)
+def test_dropout_in_front_of_batch_normalization_is_named(sizes):
+    source = SOURCE
+    for old, new in BEFORE_BATCH_NORM.items():
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    namespace = {}
+    exec(source, namespace)
+    report = diagnose(namespace["cost_and_gradients"], *case(sizes, batch_norm=True), dropout=P)
+    assert [(f.place, f.mistake) for f in report.findings] == [("cost", MOVED)]
+
+
 @pytest.mark.parametrize(("sizes", "batch_norm"), BY_DEFAULT)
 @pytest.mark.parametrize(("name", "words", "new"), SHARED, ids=["images", "units", "calls"])
 def test_masks_that_are_no_independent_draws_are_named(name, words, new, sizes, batch_norm):

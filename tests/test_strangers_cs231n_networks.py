@@ -25,7 +25,7 @@ def test_the_loss_may_be_taken_before_the_scores_are_returned(inspected):
     ask, two, deep = "softmax_loss(scores, y)\n", "if y is None", "if mode == 'test'"
     text = program(
         "fc_net.py",
-        ("from ..layer", "from mystery.layer"),
+        ("from ..layers", "from mystery.fast_layers"),
         (f"        loss, dscores = {ask}", ""),
         (f"        loss, dh = {ask}", ""),
         (f"{two}:\n            return scores\n", f"loss, dscores = {ask}        {two}:\n            return scores\n"),
@@ -165,3 +165,91 @@ def test_gamma_and_beta_that_are_kept_beside_the_parameters_are_named(inspected)
     checks, _ = inspected("student.py", "cs231n", text, only=title)
     assert checks[title]["verdict"] == "FAILED"
     assert "keeps gamma1 in .normal instead of in .params" in checks[title]["text"]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "said"),
+    [
+        ("(np.maximum(X.dot(self.params['W1']), 0).dot(self.params['W2']).argmax(axis=1))", "the biases are left out"),
+        ("self.loss(X).max(axis=1)", "it is the highest score itself"),
+    ],
+    ids=["biases", "score"],
+)
+def test_what_is_predicted_instead_is_named(inspected, predicted, said):
+    text = program("neural_net.py", ("self.loss(X).argmax(axis=1)", predicted))
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet.predict")
+    assert said in checks["TwoLayerNet.predict"]["first"]
+
+
+def test_predict_is_not_accused_of_what_is_wrong_with_the_loss(inspected):
+    checks, _ = inspected("student.py", "cs231n", program("neural_net.py", ("X.dot(W1) + b1", "X.dot(W1)")))
+    assert "cost: the bias is not added" in checks["TwoLayerNet"]["first"]
+    assert checks["TwoLayerNet.predict"]["verdict"] == "all right"
+
+
+def test_of_two_conventions_of_the_penalty_the_one_that_leaves_fewer_mistakes_is_meant(inspected):
+    text = program("neural_net.py", ("(np.sum(W1 * W1) + np.sum(W2 * W2))", "np.sum(W1 * W1)"))
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["first"] == "cost: the penalty is in the gradient but not in the cost"
+    assert "layer 2 alone" in checks["TwoLayerNet"]["text"]
+
+
+DROP = "                h, cd = dropout_forward(h, self.dropout_param)\n"
+IF_DROP = "            if self.use_dropout:\n"
+DROP_BACK = "                dh = dropout_backward(dh, cd)\n"
+FIRST, BACK = "            cb = cd = None\n", "            dh, grads['W%d' % i], grads['b%d' % i] ="
+TEST = "        if mode == 'test':\n"
+LAST_BACK = "        dh, grads['W%d' % L], grads['b%d' % L] ="
+MISPLACED = {
+    "last layer": (
+        "nothing is dropped in hidden layer 2",
+        (IF_DROP + DROP, IF_DROP.replace(":", " and i < 2:") + DROP),
+        (IF_DROP + DROP_BACK, "            if cd is not None:\n" + DROP_BACK),
+    ),
+    "scores": (
+        "the class scores are dropped, too",
+        (
+            TEST,
+            "        if self.use_dropout:\n            scores, cs = dropout_forward(scores, self.dropout_param)\n"
+            + TEST,
+        ),
+        (LAST_BACK, f"        if self.use_dropout:\n            dh = dropout_backward(dh, cs)\n{LAST_BACK}"),
+    ),
+    "in front of batch norm": (
+        "dropout stands in front of batch normalization",
+        (IF_DROP + DROP, ""),
+        (FIRST, FIRST + IF_DROP + DROP),
+        (IF_DROP + DROP_BACK, ""),
+        (BACK, IF_DROP + DROP_BACK + BACK),
+    ),
+}
+
+
+@pytest.mark.parametrize("misplaced", MISPLACED)
+def test_dropout_in_another_place_is_named(inspected, misplaced):
+    said, *exchanges = MISPLACED[misplaced]
+    title = "FullyConnectedNet with batch norm and dropout"
+    checks, _ = inspected("student.py", "cs231n", program("fc_net.py", *exchanges), only=title)
+    assert said in checks[title]["first"]
+    assert "agrees: gradient of b3" in checks[title]["text"]
+
+
+def test_dropout_is_not_accused_of_what_is_wrong_without_it(inspected):
+    title = "FullyConnectedNet with dropout"
+    text = program(
+        "fc_net.py", ("h, cr = relu_forward(h)", "h, cr = relu_forward(h) if i > 1 else (h, np.ones_like(h))")
+    )
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == "all right"
+    text = program(
+        "fc_net.py", ("        if mode == 'test'", "        scores = np.maximum(scores, 0)\n        if mode == 'test'")
+    )
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["first"].startswith("dropout: loss: a ReLU is applied to the class scores")
+
+
+def test_running_averages_may_be_kept_in_another_order(inspected):
+    text = program("fc_net.py", ("self.bn_params[i - 1]", "self.bn_params[i - 2]"))
+    title = "FullyConnectedNet with batch norm"
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == "all right"

@@ -268,6 +268,7 @@ def test_a_step_among_the_gradients_is_said_and_no_penalty_is_looked_for_in_it(i
         "linear2.bias: Classifier.compute_gradients changes W1, W2, W3: what it computes after that"
     )
     assert "linear3.weight" in checks["network"]["text"].split("first wrong place")[0]  # agrees
+    assert "evidence" not in checks["network"]["text"]
 
 
 def test_a_step_with_a_penalty_of_its_own_takes_nothing_from_a_right_gradient(inspected):
@@ -404,3 +405,30 @@ def test_a_class_beside_the_functions_does_not_hide_why_they_fail(inspected):
     checks, _ = inspected("student.py", "dd2424", program("dictionaries", lines=lines), only="network")
     assert checks["network"]["verdict"] != "all right"
     assert "np.maximun is not in NumPy" in checks["network"]["first"]
+
+
+GRADIENT_AND_STEP = """
+import numpy as np
+
+class Net:
+    def __init__(self, d, K, lam, eta):
+        self.W, self.b, self.lam, self.eta = np.random.randn(K, d) * 0.01, np.zeros((K, 1)), lam, eta
+
+    def evaluate(self, X):
+        return np.exp(self.W @ X + self.b) / np.exp(self.W @ X + self.b).sum(axis=0)
+
+    def cost(self, X, Y):
+        return -np.log((Y * self.evaluate(X)).sum(axis=0)).mean() + self.lam * (self.W**2).sum()
+
+    def backward(self, X, Y):
+        G = (self.evaluate(X) - Y) / X.shape[1]
+        self.W = self.W - self.eta * (G @ X.T + 2 * self.lam * self.W)
+        self.b = self.b - self.eta * G.sum(axis=0)
+"""
+
+
+def test_a_step_that_is_meant_is_not_called_one_among_the_gradients(inspected):
+    checks, _ = inspected("student.py", "dd2424", GRADIENT_AND_STEP, only="network")
+    assert checks["network"]["verdict"] == "WRONG"
+    assert checks["network"]["first"].startswith("linear1.bias: ")
+    assert "Net.backward changes" not in checks["network"]["text"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose
@@ -25,11 +26,7 @@ def classifiers(program: Program) -> list[Inspection]:
 
 
 def classifier(program: Program, name: str) -> Report:
-    report = with_penalty(program, name, 2)
-    if not report.ok and report.findings[0].place == "cost":  # some years the penalty is without the factor 0.5
-        other = with_penalty(program, name, 1)
-        report = other if other.ok or other.findings[0].place != "cost" else report
-    return report
+    return of_either_penalty(lambda factor: with_penalty(program, name, factor))[1]
 
 
 def with_penalty(program: Program, name: str, factor: int) -> Report:

@@ -4,7 +4,7 @@ import ast
 import contextlib
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,10 +22,10 @@ from manual_mlp.adapters.cs231n_instances import (
     their_key,
 )
 from manual_mlp.adapters.cs231n_modes import scores_of
+from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, copied
 from manual_mlp.adapters.program import Program
-from manual_mlp.adapters.stubs import PACKAGE, Finder
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.dropout import in_meaning_of_p
 from manual_mlp.diagnosis.report import Finding, Report
@@ -44,34 +44,39 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
     settings = {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64, "reg": 0.2}
     settings |= {"dropout": P, "seed": 11, "batch_norm": batch_norm}
 
-    def answer(values: Mapping[str, Array], dropping: bool = True, images: Array = x) -> Any:
-        net = built(program, name, settings if dropping else {**settings, "dropout": None})
+    plain = {**settings, "dropout": None}
+
+    def answer(values: Mapping[str, Array], settings: Mapping[str, Any] = settings, images: Array = x) -> Any:
+        net = built(program, name, settings)
         put(program, name, net, values)
         np.random.seed(5)  # noqa: NPY002 - where the network has no seed of its own
         return cost_and_gradients(program, name, net, program.guard.call(f"{name}.loss", net.loss, images, y), values)
 
+    def at_test_time(settings: Mapping[str, Any]) -> Array:
+        net = built(program, name, settings)
+        put(program, name, net, parameters)
+        return program.guard.array(
+            f"{name}.loss", "scores", program.guard.call(f"{name}.loss", net.loss, x), (len(x), CLASSES)
+        )
+
+    unseeded = {key: value for key, value in settings.items() if key not in ("seed", "reg")}
     cost, gradient = answer(parameters)
     check_differences(program, name, cost, answer(parameters)[0])
     findings, agreeing = list[Finding](), list[str]()
-    if drops_nothing(cost, lambda: answer(parameters, dropping=False)[0]):
+    if agree(cost, lambda: answer(parameters, plain)[0], 1e-9):
         if not drops_somewhere(program, name):
             raise program.guard.failed(f"{name} with dropout", "unfilled", "is not filled in yet: it calls no dropout")
         sentence = "the loss is the same as without dropout: nothing is dropped, or what is left is not passed on"
         findings.append(Finding("dropout: loss", sentence, "dropout_never_applied"))
     findings += dropped_images(x, lambda images: float(answer(parameters, images=images)[0]))
     of_gradient = own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0])
-    if of_gradient[0]:
-        del settings["seed"], settings["reg"]
-        named = named_by_masks(program, name, settings, parameters, x, y)
-        of_gradient = named or of_gradient[0], of_gradient[1]
-    findings, agreeing = [*findings, *of_gradient[0]], of_gradient[1]
+    named = [] if findings else judged_by_masks(program, name, unseeded, parameters, x, y, wrong=bool(of_gradient[0]))
+    of_gradient_too = any(finding.place.startswith("gradient") for finding in named)
+    findings, agreeing = [*findings, *named, *([] if of_gradient_too else of_gradient[0])], of_gradient[1]
     if batch_norm:
         return Report(name, findings, agreeing)
-    right = scores_of(parameters, x)
-    net = built(program, name, settings)
-    put(program, name, net, parameters)
-    scores = program.guard.array(f"{name}.loss", "scores", program.guard.call(f"{name}.loss", net.loss, x), right.shape)
-    if np.allclose(scores, right, rtol=1e-8):
+    scores = at_test_time(settings)
+    if np.allclose(scores, scores_of(parameters, x), rtol=1e-8) or agree(scores, lambda: at_test_time(plain), 1e-8):
         agreeing.append("test mode: scores")
     else:
         findings.append(
@@ -80,10 +85,10 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
     return Report(name, findings, agreeing)
 
 
-def drops_nothing(cost: Any, without: Callable[[], Any]) -> bool:
-    """Is the loss that of the network that was not asked for dropout? (Some cannot be made without it.)"""
+def agree(value: Any, without: Callable[[], Any], tolerance: float) -> bool:
+    """Is it that of the network that was not asked for dropout? (Some cannot be made without it.)"""
     try:
-        return bool(abs(float(cost) - float(without())) < 1e-9 * abs(float(cost)))
+        return bool(np.allclose(value, without(), rtol=tolerance, atol=0))
     except Failed:
         return False
 
@@ -141,10 +146,18 @@ def drops_somewhere(program: Program, name: str) -> bool:
     return any("drop" in call.split("(")[0].lower() or "random" in call for call in calls)
 
 
-def named_by_masks(
-    program: Program, name: str, settings: Mapping[str, Any], parameters: Mapping[str, Array], x: Array, y: Any
+def judged_by_masks(
+    program: Program,
+    name: str,
+    settings: Mapping[str, Any],
+    parameters: Mapping[str, Array],
+    x: Array,
+    y: Any,
+    wrong: bool,
 ) -> list[Finding]:
-    """What is wrong with the gradient, by name, where every hidden layer's mask can be seen and the loss is right."""
+    """Where masks can be seen: layers that have none, and by name what is wrong. (What is wrong with the loss, not by
+    dropout, is said of the network without dropout; here it is said as well where the gradient is `wrong`.)
+    """
     seeds = itertools.count(17)
     widths = [len(parameters[f"linear{layer}.bias"]) for layer in range(1, len(settings["hidden"]) + 1)]
 
@@ -161,17 +174,38 @@ def named_by_masks(
 
     try:
         seen = [answer_with(2)(parameters, x, y, 0.1)[2] for _ in range(10)]
-        if any([mask.shape for mask in masks] != [(len(x), width) for width in widths] for masks in seen):
-            return []  # it drops elsewhere, or in a way of its own
+        shapes = [mask.shape for mask in seen[0]]
+        if any([mask.shape for mask in masks] != shapes for masks in seen):
+            return []
+        if shapes != [(len(x), width) for width in widths]:
+            return misplaced([shape[-1] for shape in shapes], widths)
         keeps = bool(np.mean([mask.mean() for masks in seen for mask in masks]) > 0.5)
-        for factor in (2, 1):  # the penalty is 0.5 reg sum(W^2), or some years reg sum(W^2)
-            report = diagnose(answer_with(factor), parameters, x, y, 0.1, dropout=1 - P if keeps else P)
-            if all(finding.mistake and finding.place not in ("cost", "masks") for finding in report.findings):
-                findings = in_their_words(in_meaning_of_p(report, keeps), factor).findings
-                return [replace(finding, place=f"gradient of {finding.place}") for finding in findings]
+        rate = 1 - P if keeps else P
+        factor, report = of_either_penalty(
+            lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1, dropout=rate)
+        )
+        if all(f.mistake and (wrong or "dropout" in f.mistake) and f.place != "masks" for f in report.findings):
+            findings = in_their_words(in_meaning_of_p(report, keeps), factor).findings
+            return [
+                replace(f, place="dropout: loss" if f.place == "cost" else f"gradient of {f.place}") for f in findings
+            ]
     except Failed:
         pass
     return []
+
+
+def misplaced(dropped: Sequence[int], widths: Sequence[int]) -> list[Finding]:
+    """Every layer has a width of its own, which tells where a mask belongs."""
+    if not dropped or len(set(dropped)) < len(dropped) or not set(dropped) <= {INPUTS, *widths, CLASSES}:
+        return []  # in a way of its own
+    place, formula = "dropout: layers", "dropout behind the ReLU of every hidden layer, and nowhere else"
+    missing = ", ".join(str(layer) for layer, width in enumerate(widths, start=1) if width not in dropped)
+    findings = []
+    if missing:
+        findings.append(Finding(place, f"nothing is dropped in hidden layer {missing}", "dropout_missing", "", formula))
+    if CLASSES in dropped:
+        findings.append(Finding(place, "the class scores are dropped, too", "dropout_on_scores", "", formula))
+    return findings
 
 
 @contextlib.contextmanager
@@ -182,9 +216,7 @@ def seen_masks(program: Program) -> Iterator[list[Array]]:
     def watched(forward: Callable[..., Any]) -> Callable[..., Any]:
         def dropping(x: Array, *rest: Any, **named: Any) -> Any:
             state = np.random.get_state()  # noqa: NPY002
-            out, _ = forward(
-                np.ones_like(x), *map(copied, rest), **{key: copied(value) for key, value in named.items()}
-            )
+            out, _ = forward(np.ones_like(x), *copied(rest), **copied(named))
             masks.append((out != 0).astype(np.float64))
             np.random.set_state(state)  # noqa: NPY002
             return forward(x, *rest, **named)
@@ -192,9 +224,8 @@ def seen_masks(program: Program) -> Iterator[list[Array]]:
         return dropping
 
     theirs = program.name_of("dropout_forward")
-    modules = [m for m in sys.modules.values() if isinstance(getattr(m, "__loader__", None), Finder)]
-    modules += [m for m in sys.modules.values() if m.__name__.startswith(PACKAGE) and m not in modules]
-    before = [(vars(module), vars(module)[theirs]) for module in modules if theirs in vars(module)]
+    spaces = [program.namespace, *(vars(sys.modules[beside]) for beside in program.finder.sources)]
+    before = [(names, names[theirs]) for names in spaces if theirs in names]
     for names, forward in before:
         names[theirs] = watched(forward)
     try:

@@ -1,7 +1,7 @@
 """CS231n's networks beside cost and gradients: test mode and initialization."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,9 +58,15 @@ def test_mode(
         raise program.guard.failed(f"{name}.loss", "type", "returns a tuple without labels; it must return the scores")
     mine = program.guard.array(f"{name}.loss", "scores without labels", scores, (len(x), CLASSES))
     buffers: dict[str, Any] = {}
-    for layer, param in enumerate(running[: len(settings["hidden"])], start=1):
+    for layer, param in enumerate(by_width(running, settings["hidden"]), start=1):
         buffers |= {f"bn{layer}.running_mean": param["running_mean"], f"bn{layer}.running_var": param["running_var"]}
     return diagnose_test_mode(mine, parameters, buffers, x)
+
+
+def by_width(running: Sequence[Mapping[str, Any]], widths: Sequence[int]) -> list[Mapping[str, Any]]:
+    """Layer by layer, in whichever order the network keeps them; its own where there is none of that width."""
+    found = {np.size(param["running_mean"]): param for param in reversed(running)}
+    return [found.get(width, param) for width, param in zip(widths, running, strict=False)]
 
 
 def initialization(program: Program, name: str, settings: Mapping[str, Any]) -> Report:

@@ -21,7 +21,9 @@ from manual_mlp.adapters.cs231n_instances import (
     takes_widths,
 )
 from manual_mlp.adapters.cs231n_modes import initialization, test_mode
-from manual_mlp.adapters.cs231n_training import predictions, training
+from manual_mlp.adapters.cs231n_penalty import of_either_penalty
+from manual_mlp.adapters.cs231n_predictions import predictions
+from manual_mlp.adapters.cs231n_training import training
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Inspection, Program
@@ -104,13 +106,9 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
 
         return answer
 
-    factor, report = 2, diagnose(answer_with(2), parameters, x, y, 0.1)
-    if not report.ok and report.findings[0].place == "cost":  # some years the penalty is without the factor 0.5
-        other = diagnose(answer_with(1), parameters, x, y, 0.1)
-        if speaks_better(other, report):
-            factor, report = 1, other
-            if "reg" not in accepts:
-                program.guard.note(f"{name}: the penalty is reg sum(W^2); the handout has 0.5 reg sum(W^2)")
+    factor, report = of_either_penalty(lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1))
+    if factor == 1 and "reg" not in accepts:
+        program.guard.note(f"{name}: the penalty is reg sum(W^2); the handout has 0.5 reg sum(W^2)")
     if report.ok:
         report = with_more(report, rare_batches(program, name, answer_with(factor), parameters, x, y))
     if report.ok or all("cost" not in finding.place for finding in report.findings):
@@ -145,12 +143,6 @@ def batch_norm_used(report: Report) -> bool:
 def unused(report: Report) -> Report:
     sentence = "batch normalization is not filled in yet: the loss uses no gamma and no beta"
     return Report(report.subject, [Finding("cost and gradients", sentence, "unfilled")])
-
-
-def speaks_better(other: Report, report: Report) -> bool:
-    """With the other convention of the penalty the cost is right, or what is wrong with it has a name."""
-    named = other.ok or (other.findings[0].mistake is not None and report.findings[0].mistake is None)
-    return named or other.findings[0].place != "cost"
 
 
 def rare_batches(

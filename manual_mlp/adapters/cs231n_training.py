@@ -1,5 +1,5 @@
 """CS231n's first network beside its loss: .train, by gradient descent on random minibatches and a learning rate
-that decays once an epoch, and .predict."""
+that decays once an epoch."""
 
 import ast
 import inspect
@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual_mlp.adapters.cs231n_instances import CLASSES, HIDDEN, INPUTS, built, key_in, problem, put
-from manual_mlp.adapters.cs231n_modes import scores_of
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.unfilled import is_unfilled
@@ -250,33 +249,3 @@ def learning_rate_decay(run: Training) -> Report:
     if mistake:
         return Report(place, [Finding(place, sentence, mistake, formula=DECAYS)])
     return Report(place, agreeing=[place])
-
-
-def predictions(program: Program, name: str, deep: bool) -> Report:
-    """.predict(X): the class with the highest score of each image."""
-    hidden = HIDDEN if deep else HIDDEN[:1]
-    parameters, x, _ = problem(hidden, batch_norm=False)
-    net = instance(program, name, parameters)
-    theirs, place = f"{name}.predict", "predicted classes"
-    answer = program.guard.call(theirs, net.predict, x)
-    scores = scores_of(parameters, x)
-    right = scores.argmax(axis=1)
-    if np.shape(answer) == (CLASSES,):
-        sentence = "it is the best image of each class instead of the best class of each image: argmax over axis 1"
-        return Report(theirs, [Finding(place, sentence, "argmax_wrong_axis", formula="argmax(scores, axis=1)")])
-    predicted = program.guard.array(theirs, place, answer, (len(x),))
-    if np.array_equal(predicted, right):
-        return Report(theirs, [], [place])
-    sentence = (
-        f"{int(np.sum(predicted != right))} of {len(x)} images get another class than the one of the highest score"
-    )
-    linear = scores_of(parameters, x, lambda h: h)
-    known = {
-        "it is the class with the lowest score": -scores,
-        "it is read off the hidden layer; the classes are in the last one": x @ parameters["linear1.weight"].T,
-        "the ReLU is left out: it is the class of a network without it": linear,
-    }
-    for words, other in known.items():
-        if np.array_equal(predicted, other.argmax(axis=1)):
-            sentence = words
-    return Report(theirs, [Finding(place, sentence, "prediction", formula="argmax(scores, axis=1)")])

@@ -12,6 +12,7 @@ from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, arrang
 from manual_mlp.adapters.calls import Outcome, computed, is_loss_alone
 from manual_mlp.adapters.dd2424_update import is_right, rests_of
 from manual_mlp.adapters.dd2424_variations import variation_notes, variations
+from manual_mlp.adapters.gradients import leaves
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import held_parameters
 from manual_mlp.adapters.parts import Network, Part, can_normalize, drops
@@ -78,7 +79,7 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
         sentence = f"{network.gradients.title} changes {changed}: what it computes after that is of other parameters"
         formula = "all gradients first, then the step"
         findings = [
-            f if f.mistake else replace(f, sentence=sentence, mistake="step_among_gradients", formula=formula)
+            f if f.mistake else Finding(f.place, sentence, "step_among_gradients", formula=formula)
             for f in report.findings
         ]
         report = replace(report, findings=findings)
@@ -172,8 +173,8 @@ def compared(
 
 
 def changed_parameters(how: Arrangement, given: Inputs, outcome: Outcome) -> str:
-    """Those that the object holds otherwise than they were put there, although its gradients were asked for."""
-    if outcome.instance is None:
+    """Those that the object holds otherwise than they were put there, although it has returned gradients."""
+    if outcome.instance is None or not any(leaf.value.ndim for leaf in leaves(outcome.raw)):
         return ""
     held, expected = held_parameters(outcome.instance, how, given), arranged(how, given)
     return ", ".join(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from manual_mlp.diagnosis.catalogue import NETWORK
 from manual_mlp.diagnosis.comparison import Planted
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
+from manual_mlp.diagnosis.mistakes.l2_penalty import PENALTY_OF_BATCH_NORM
 from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.skip import SKIP
@@ -29,7 +30,7 @@ def everywhere(mistakes: Sequence[Mistake], depth: int, normalized: bool, skips:
     """Every mistake wherever its operations are, then in some layers, then in one alone."""
     planted = []
     for mistake in mistakes:
-        if not normalized and "batch_norm" in mistake.operations:
+        if not normalized and ("batch_norm" in mistake.operations or mistake in PENALTY_OF_BATCH_NORM):
             continue
         layers, title = where_made(mistake, depth, skips)
         if not layers:

@@ -8,7 +8,7 @@ from manual_mlp.diagnosis.mistakes.batch_norm_parameters import BATCH_NORM_PARAM
 from manual_mlp.diagnosis.mistakes.batch_statistics import BATCH_STATISTICS
 from manual_mlp.diagnosis.mistakes.decays import DECAYS
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK, DROPOUT_TEST
-from manual_mlp.diagnosis.mistakes.l2_penalty import L2_PENALTY
+from manual_mlp.diagnosis.mistakes.l2_penalty import L2_PENALTY, PENALTY_OF_BATCH_NORM
 from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
@@ -22,7 +22,17 @@ from manual_mlp.diagnosis.mistakes.standardization import STANDARDIZATION
 from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
 from manual_mlp.diagnosis.mistakes.update_rules import UPDATE_RULES
 
-NETWORK = [*LINEAR, *RELU, *BATCH_NORM, *BATCH_NORM_PARAMETERS, *BATCH_NORM_BACKWARD, *SOFTMAX, *SCORES, *L2_PENALTY]
+NETWORK = [
+    *LINEAR,
+    *RELU,
+    *BATCH_NORM,
+    *BATCH_NORM_PARAMETERS,
+    *BATCH_NORM_BACKWARD,
+    *SOFTMAX,
+    *SCORES,
+    *L2_PENALTY,
+    *PENALTY_OF_BATCH_NORM,
+]
 CATALOGUE = [
     *NETWORK,
     *BATCH_NORM_TEST,

@@ -181,11 +181,12 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def measure_masks(trials: Sequence[Trial], broken: dict[str, Finding]) -> None:
-    """What the code's masks kept, read off its output, and whether they keep as many as they should."""
+    """What the code's masks kept, read off its output and its gradient, and whether they keep as many as asked."""
     kept = total = 0
     for trial in trials:
         out = trial.observed.get("out", trial.v.x)
         trial.v.kept = (out != 0).astype(np.float64) if out.shape == trial.v.x.shape else np.ones_like(trial.v.x)
+        trial.v.kept_in_gradient = trial.observed.get("dx", trial.v.kept) != 0
         kept, total = kept + int(trial.v.kept.sum()), total + trial.v.kept.size
     p, place = trials[0].v.p, "dropout forward: mask"
     masks = [[trial.v.kept] for trial in trials if "out" in trial.observed]

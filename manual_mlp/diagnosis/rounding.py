@@ -74,5 +74,5 @@ def rounded_product(one: Line, other: Line, precision: float, rng: np.random.Gen
 
 
 def signs(value: Any, rng: np.random.Generator) -> Array:
-    drawn: Array = 2.0 * rng.integers(0, 2, np.shape(value), dtype=np.int8) - 1
+    drawn: Array = np.copysign(1.0, rng.random(np.shape(value)) - 0.5)  # faster than integers
     return drawn

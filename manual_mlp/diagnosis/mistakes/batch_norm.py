@@ -37,6 +37,13 @@ BATCH_NORM = [
         },
     ),
     known(
+        "bn_root_of_std",
+        "the standard deviation stands where the variance belongs: its root is taken once more",
+        X_HAT,
+        "batch-normalization",
+        {"batch_norm.var": lambda v: np.sqrt((v.centered**2).mean(axis=0))},
+    ),
+    known(
         "bn_variance_for_std",
         "the input is divided by the variance, not by its root",
         X_HAT,

@@ -182,7 +182,7 @@ BATCH_NORM_BACKWARD = [
         "batch-normalization",
         *(
             {"batch_norm.dvar": lambda v, k=k: -0.5 * (v.dx_hat * v.centered).sum(axis=0) * v.inv_std_backward**k}
-            for k in (0, 1, 2, 4, 5, 6)
+            for k in (0, 1, 1.5, 2, 4, 5, 6)
         ),
     ),
     known(
@@ -241,6 +241,29 @@ BATCH_NORM_BACKWARD = [
         {"batch_norm.dvar": own_dvar, "batch_norm.through_mean": own_mean_of_both},
         {"batch_norm.dmean": own_dmean},
         {"batch_norm.through_mean": own_mean_of_both},
+    ),
+    known(
+        "bn_summed_over_everything",
+        "a sum over the batch runs over all units, too: its axis is missing",
+        BATCH_NORM_DX,
+        "batch-normalization",
+        {"batch_norm.dvar": lambda v: (-0.5 * v.dx_hat * v.centered * v.inv_std_backward**3).sum()},
+        {"batch_norm.dmean": lambda v: -(v.dx_hat * v.inv_std_backward).sum()},
+    ),
+    known(
+        "bn_bracket_missing",
+        "gamma inv_std multiplies the first term alone: the bracket around all three is missing",
+        "dx = gamma inv_std / N (N dout - dbeta - x̂ dgamma)",
+        "batch-normalization",
+        {"batch_norm.dx": lambda v: v.gamma * v.inv_std * v.dout - (v.dbeta + v.x_hat * v.dgamma) / len(v.x)},
+        {"batch_norm.dx": lambda v: v.gamma * v.inv_std * v.dout - v.dbeta - v.x_hat * v.dgamma},
+    ),
+    known(
+        "bn_dgamma_dbeta_exchanged_in_dx",
+        "dgamma and dbeta stand in each other's place in dx",
+        "dx = gamma inv_std / N (N dout - dbeta - x̂ dgamma)",
+        "batch-normalization",
+        {"batch_norm.dx": lambda v: v.gamma * v.inv_std * (v.dout - (v.dgamma + v.x_hat * v.dbeta) / len(v.x))},
     ),
     known(
         "bn_dout_for_dx_hat",

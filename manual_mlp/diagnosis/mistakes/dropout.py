@@ -1,6 +1,15 @@
 """Mistakes of dropout."""
 
-from manual_mlp.diagnosis.mistakes.mistake import known
+import numpy as np
+
+from manual_mlp.diagnosis.mistakes.mistake import known, put_before
+from manual_mlp.layers import Array
+
+
+def another_mask(kept: Array) -> Array:
+    """One that keeps everything is none."""
+    return np.where(kept.all(), np.nan, kept)
+
 
 DROPOUT = [
     known(
@@ -55,6 +64,13 @@ DROPOUT = [
         {"dropout.dx": lambda v: v.dout * v.kept * (1 - v.p)},
     ),
     known(
+        "dropout_gradient_other_mask",
+        "the gradient goes through another mask than the one of the forward pass, which must be kept for it",
+        "dx = dout mask / (1 - p), with the mask of the forward pass",
+        "dropout",
+        {"dropout.dx": lambda v: v.dout * another_mask(v.kept_in_gradient) / (1 - v.p)},
+    ),
+    known(
         "dropout_gradient_not_masked",
         "the gradient is not masked: it passes through dropped units, too",
         "dx = dout mask / (1 - p), with the mask of the forward pass",
@@ -72,6 +88,14 @@ DROPOUT_NETWORK = [
         "dropout",
         {"dropout.out": lambda v: v.x},
         {"dropout.out": lambda v: v.x, "dropout.dx": lambda v: v.dout},
+        network=True,
+    ),
+    known(
+        "dropout_before_batch_norm",
+        "dropout stands in front of batch normalization, whose mean and variance then follow what was dropped",
+        "linear, batch normalization, ReLU, dropout, in this order",
+        "dropout",
+        {"layer.order": put_before("dropout", "batch_norm")},
         network=True,
     ),
     known(

@@ -91,6 +91,29 @@ L2_PENALTY = [
         {"on_b": lambda v: v.l2 * v.b},
     ),
     penalty(
+        "penalty_not_squared",
+        "the penalty takes the norm or the absolute values of the weights instead of their squares",
+        {"penalty": lambda v: v.l2 * np.sqrt((v.W**2).sum())},
+        {"penalty": lambda v: v.l2 * np.abs(v.W).sum()},
+        {"penalty": lambda v: v.l2 * np.abs(v.W).sum(), "on_W": lambda v: v.l2 * np.sign(v.W)},
+        {"penalty": lambda v: v.l2 * v.W.sum()},
+        {"penalty": lambda v: v.l2 * v.W.sum() ** 2},
+    ),
+    penalty(
+        "penalty_averaged",
+        "the squared weights are averaged instead of summed",
+        {"penalty": lambda v: v.l2 * (v.W**2).mean(), "on_W": lambda v: 2 * v.l2 * v.W / v.W.size},
+        {"penalty": lambda v: v.l2 * (v.W**2).mean()},
+    ),
+    penalty(
+        "penalty_sign",
+        "the gradient of the penalty has the wrong sign",
+        {"on_W": lambda v: -2 * v.l2 * v.W},
+    ),
+]
+
+PENALTY_OF_BATCH_NORM = [  # can only be made where gamma and beta are
+    penalty(
         "penalty_on_gamma_and_beta",
         "gamma or beta are penalized, too",
         *(
@@ -135,25 +158,5 @@ L2_PENALTY = [
                 ("on_b", "on_gamma", "on_beta"),
             )
         ),
-    ),
-    penalty(
-        "penalty_not_squared",
-        "the penalty takes the norm or the absolute values of the weights instead of their squares",
-        {"penalty": lambda v: v.l2 * np.sqrt((v.W**2).sum())},
-        {"penalty": lambda v: v.l2 * np.abs(v.W).sum()},
-        {"penalty": lambda v: v.l2 * np.abs(v.W).sum(), "on_W": lambda v: v.l2 * np.sign(v.W)},
-        {"penalty": lambda v: v.l2 * v.W.sum()},
-        {"penalty": lambda v: v.l2 * v.W.sum() ** 2},
-    ),
-    penalty(
-        "penalty_averaged",
-        "the squared weights are averaged instead of summed",
-        {"penalty": lambda v: v.l2 * (v.W**2).mean(), "on_W": lambda v: 2 * v.l2 * v.W / v.W.size},
-        {"penalty": lambda v: v.l2 * (v.W**2).mean()},
-    ),
-    penalty(
-        "penalty_sign",
-        "the gradient of the penalty has the wrong sign",
-        {"on_W": lambda v: -2 * v.l2 * v.W},
     ),
 ]

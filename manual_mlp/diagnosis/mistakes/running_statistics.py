@@ -33,6 +33,7 @@ BATCH_NORM_TEST = [
         "batch-normalization",
         {"batch_norm_test.out": lambda v: v.gamma * ((v.x - v.running_mean) * v.inv_std + v.beta)},
         {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean + v.beta) * v.inv_std},
+        {"batch_norm_test.out": lambda v: (v.gamma * (v.x - v.running_mean) + v.beta) * v.inv_std},
         {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean + v.beta) / v.running_var},
     ),
     known(
@@ -52,6 +53,22 @@ BATCH_NORM_TEST = [
                 v.gamma * (v.x - v.x.mean(axis=0)) / np.sqrt(v.x.var(axis=0) + v.eps) + v.beta
             )
         },
+    ),
+    known(
+        "test_one_batch_statistic",
+        "at test time the mean or the variance is the batch's own instead of the running average",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.x.mean(axis=0)) * v.inv_std + v.beta},
+        {"batch_norm_test.inv_std": lambda v: 1 / np.sqrt(v.x.var(axis=0) + v.eps)},
+    ),
+    known(
+        "test_mean_scaled_alone",
+        "at test time parentheses are missing: the running mean alone is divided, x is not",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: v.gamma * v.x - v.running_mean * v.inv_std + v.beta},
+        {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean * v.inv_std) + v.beta},
     ),
     known(
         "test_not_normalized",
@@ -209,6 +226,13 @@ RUNNING_AVERAGE = [
             "running_average.var": lambda v: v.x.mean(axis=0),
         },
         {"running_average.mean": lambda v: v.x.var(axis=0), "running_average.var": lambda v: v.x.mean(axis=0)},
+    ),
+    known(
+        "running_var_not_centered",
+        "the running variance takes the mean of the squares, from which the mean was not subtracted",
+        "running_var = (1 - momentum) running_var + momentum var N/(N - 1)",
+        "batch-normalization",
+        {"running_average.var": lambda v: (v.x**2).mean(axis=0)},
     ),
     known(
         "running_mean_for_var",

@@ -127,6 +127,10 @@ SOFTMAX = [
             "softmax_cross_entropy.p": lambda v: np.exp(v.logits) / np.exp(v.logits).sum(),
             "softmax_cross_entropy.log_p": lambda v: np.log(v.p),
         },
+        {
+            "softmax_cross_entropy.p": lambda v: np.exp(v.shifted) / np.exp(v.shifted).sum(),
+            "softmax_cross_entropy.log_p": lambda v: np.log(v.p),
+        },
     ),
     known(
         "softmax_not_shifted",
@@ -172,6 +176,26 @@ SOFTMAX = [
         "softmax-cross-entropy",
         {"softmax_cross_entropy.log_p": lambda v: np.log(v.p)},
         {"softmax_cross_entropy.log_p": lambda v: np.log(np.float32(v.p))},  # where it becomes 0 sooner
+    ),
+    known(
+        "log_missing",
+        "the logarithm is missing: the loss is the probability itself",
+        "loss = -1/N Σₙ ln p[n, yₙ]",
+        "softmax-cross-entropy",
+        {"softmax_cross_entropy.losses": lambda v: -(v.target * v.p).sum(axis=1)},
+        {"softmax_cross_entropy.losses": lambda v: 1 - (v.target * v.p).sum(axis=1)},
+    ),
+    known(
+        "labels_of_all_images",
+        "[:, y] takes the labels of all images for every image; [arange(N), y] takes for each its own",
+        "loss = -1/N Σₙ ln p[n, yₙ], dlogits = (p - onehot(y)) / N",
+        "softmax-cross-entropy",
+        {"softmax_cross_entropy.losses": lambda v: -v.log_p[:, v.y].sum(axis=1)},
+        {"softmax_cross_entropy.dlosses": lambda v: v.p - v.target_backward.any(axis=0)},
+        {
+            "softmax_cross_entropy.losses": lambda v: -v.log_p[:, v.y].sum(axis=1),
+            "softmax_cross_entropy.dlosses": lambda v: v.p - v.target_backward.any(axis=0),
+        },
     ),
     known(
         "loss_sign",
@@ -229,6 +253,13 @@ SOFTMAX = [
         "dlogits = (p - onehot(y)) / N",
         "softmax-cross-entropy",
         {"softmax_cross_entropy.dlosses": lambda v: v.p + v.target_backward},
+    ),
+    known(
+        "loss_gradient_label_not_averaged",
+        "1 is subtracted at the right class behind the division by N instead of in front of it",
+        "dlogits = (p - onehot(y)) / N",
+        "softmax-cross-entropy",
+        {"softmax_cross_entropy.dlogits": lambda v: v.p / len(v.y) - v.target_backward},
     ),
     known(
         "loss_gradient_label_subtracted",
