@@ -43,6 +43,7 @@ CORRECT = {
             "initialization",
         },
         "layers_by_size.py": {"network", "update", "minibatches Model.fit"},
+        "matrices.py": {"network"},
         "mode_in_words.py": {"network", "network 2 with batch norm"},
         "switched_by_flag.py": {"network with batch norm", "test mode"},
         "optional_weights.py": {"network", "initialization"},

@@ -64,6 +64,17 @@ def test_a_mistake_beside_a_mode_in_words_is_named(inspected):
     assert "mean is dropped" in checks[title]["first"]
 
 
+@pytest.mark.parametrize(
+    ("source", "instead", "said"),
+    [("2 * LAMBDA * W", "LAMBDA * W", "factor 2"), ("G = P - Y", "G = P", "label")],
+    ids=["penalty", "labels"],
+)
+def test_a_mistake_among_matrices_is_named(inspected, source, instead, said):
+    checks, _ = inspected("student.py", "dd2424", program("matrices", {source: instead}), only="network")
+    assert checks["network"]["verdict"] == "WRONG"
+    assert said in checks["network"]["text"]
+
+
 SCHEDULE = "def cyclical_eta(t, eta_min, eta_max, n_s):"
 SCHEDULES = {
     "settings": ("def cyclical_eta(settings):\n    t, eta_min, eta_max, n_s = settings", ""),

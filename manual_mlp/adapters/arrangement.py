@@ -1,5 +1,6 @@
 """How a DD2424 program passes its arrays around: lists or W1, W2, columns or rows, (m, 1) or (m,)."""
 
+import ast
 import copy
 import itertools
 import types
@@ -11,7 +12,8 @@ import numpy as np
 
 from manual_mlp.adapters.guesses import guessed_roles
 from manual_mlp.adapters.parts import Network
-from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.program import Program, nodes_of
+from manual_mlp.adapters.roles import name_in, role_of
 from manual_mlp.layers import Array
 from manual_mlp.network import MLP
 
@@ -35,6 +37,7 @@ class Arrangement:
     first: int = 1  # the number of the first layer in W1, W2
     flag: bool = False  # what stands under a key of a `params` dictionary whose meaning is not known
     affine: bool = True  # batch normalization has a gamma and a beta
+    matrices: str = ""  # all, images: what is an np.matrix, whose * is the matrix product
     drop: float = 0.0  # what switches dropout off: 1 where its rate is the share of units that stay
 
     def words(self) -> str:
@@ -46,7 +49,8 @@ class Arrangement:
         )
         layers = "1 layer" if self.depth == 1 else f"{self.depth} layers"
         images = "columns" if self.x_columns else "rows"
-        return f"{layers}, images as {images}, W {weights}, b {self.biases}, labels {labels}"
+        arrays = f", {self.matrices} as np.matrix" if self.matrices else ""
+        return f"{layers}, images as {images}, W {weights}, b {self.biases}, labels {labels}{arrays}"
 
 
 class Settings(dict[str, Any]):
@@ -127,6 +131,11 @@ def environment(how: Arrangement, given: Inputs, keys: Sequence[str]) -> dict[st
         "eta": ETA,
     }
     values = arranged(how, given)
+    if how.matrices == "images":
+        roles["X"] = roles["X"].view(np.matrix)
+    elif how.matrices:
+        roles |= {kind: roles[kind].view(np.matrix) for kind in ("X", "Y", "y") if np.ndim(roles[kind]) == 2}
+        values = {kind: [value.view(np.matrix) for value in found] for kind, found in values.items()}
     for kind, found in values.items():
         roles[kind] = collected(how, kind, found)
         for number, value in enumerate(found, start=how.first):
@@ -233,6 +242,12 @@ def reference(given: Inputs) -> tuple[Array, float, dict[str, Array]]:
     return shifted / shifted.sum(axis=1, keepdims=True), cost, {name: np.array(g) for name, g in gradients.items()}
 
 
+def makes_matrices(program: Program) -> bool:
+    """Does it mention np.matrix or np.mat?"""
+    attributes = (node for tree in program.trees for node in nodes_of(tree) if isinstance(node, ast.Attribute))
+    return any(node.attr in ("matrix", "mat", "asmatrix") and name_in(node.value) == "np" for node in attributes)
+
+
 def arrangements(network: Network, batch_norm: bool, affine: bool = True) -> Iterator[Arrangement]:
     """All ways that are worth trying, the most usual first."""
     kinds = set().union(*(part.kinds() for part in network.parts))
@@ -254,7 +269,9 @@ def arrangements(network: Network, batch_norm: bool, affine: bool = True) -> Ite
     usual = [(True, True, False, "(m, 1)"), (True, True, False, "(m,)"), (False, False, False, "(m,)")]
     usual += [(False, False, True, "(m,)"), (False, False, True, "(1, m)"), (False, False, False, "(m, 1)")]
     rest = itertools.product((True, False), (True, False), (False, True), ("(m, 1)", "(m,)", "(1, m)"))
-    for x_columns, y_columns, turned, biases in [*usual, *(layout for layout in rest if layout not in usual)]:
+    layouts = [*usual, *(layout for layout in rest if layout not in usual)]
+    forms_of_arrays = ("", "all", "images") if makes_matrices(network.program) else ("",)
+    for (x_columns, y_columns, turned, biases), matrices in itertools.product(layouts, forms_of_arrays):
         for depth in depths:
             for weights in ("array",) if depth == 1 else ("list",):
                 for labels in ("numbers", "onehot") if both else ("onehot", "numbers"):
@@ -272,6 +289,7 @@ def arrangements(network: Network, batch_norm: bool, affine: bool = True) -> Ite
                             turned,
                             flag=normalized,
                             affine=affine,
+                            matrices=matrices,
                         )
     if batch_norm:
         return
