@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +48,7 @@ class Part:
     scripts: tuple[ModuleType, ...]
     claims: str
     remark: str = ""
+    panel_each: bool = False  # in that figure, for every script; else one for all, and one for the largest differences
 
 
 PARTS: dict[PartName, Part] = {
@@ -58,9 +60,19 @@ PARTS: dict[PartName, Part] = {
         "R4's table of lambdas is the one section that does not come out at all: it is not of the settings that R4 "
         "gives, as its section below shows.",
     ),
-    "extras": Part("# Beyond the reports", (extras, ablation), "extras"),
+    "extras": Part("# Beyond the reports", (extras, ablation), "extras", panel_each=True),
 }
 LARGE = 0.1  # ten points: a panel of its own
+MADE_BY = "Made by `python experiments/reproduce.py`."
+COMPARED = (
+    "A published number is *reproduced* if it lies within two standard deviations of our mean over the seeds, or "
+    "within one point of it (0.01 of a loss)."
+)
+PAIRED = (
+    "Accuracies are in percent. Lambda and other settings are chosen on validation images; test images are looked at "
+    "once, after training. A paired difference compares trainings of the same seed: the same order of the images, and "
+    "the same first weights where the two networks have the same shape."
+)
 FEWEST = (5, 3)  # seeds and search seeds of a document that speaks for the project
 
 
@@ -73,6 +85,8 @@ class Settings(reproduction.Settings):
 
 
 def main(settings: Settings) -> None:
+    if not settings.part:
+        raise ValueError(f"--part names no part; choose from {', '.join(PARTS)}")
     folder = settings.output / FIGURES
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,13 +105,15 @@ def make(part: Part, trained: Reproduction, settings: Settings) -> None:
     start, earlier = time.perf_counter(), set(trained.trainings.done)
     trained.trainings.asked.clear()
     answers = [script.answer(trained) for script in part.scripts]
-    text = [part.heading, header(trained, settings, earlier, time.perf_counter() - start)]
-    if any(answer.rows for answer in answers):
+    published = any(answer.rows for answer in answers)
+    rules = [COMPARED, PAIRED] if published else [PAIRED]
+    text = [part.heading, header(rules, trained, settings, earlier, time.perf_counter() - start)]
+    if published:
         text.append(summary(answers))
         print(summary(answers))
     figure = f"![Paired differences of test accuracy with their 95 % intervals](docs/figures/{part.claims}.png)"
     text += [*filter(None, [part.remark]), figure, *(section(answer) for answer in answers)]
-    figures = {part.claims: plot_claims([claim for answer in answers for claim in answer.claims])}
+    figures = {part.claims: plot_claims(panels_of(part, answers))}
     for answer in answers:
         figures |= answer.figures
     for name, figure_of in figures.items():
@@ -130,7 +146,7 @@ def check_worthy(trained: Reproduction) -> None:
         )
 
 
-def header(trained: Reproduction, settings: Settings, earlier: set[str], seconds: float) -> str:
+def header(rules: list[str], trained: Reproduction, settings: Settings, earlier: set[str], seconds: float) -> str:
     """Where the numbers come from."""
     data, provenance = trained.data, run_folder.provenance({}, trained.data)
     host = provenance["host"]
@@ -141,7 +157,7 @@ def header(trained: Reproduction, settings: Settings, earlier: set[str], seconds
     workers = f"workers of {settings.dask}" if settings.dask else f"{settings.workers} trainings at a time"
     facts = {
         "data": f"{data.name}, fingerprint {data.fingerprint[:16]}. {data.warning}",
-        "seeds": f"{settings.seeds} for every published number, {settings.search_seeds} for every value of a search",
+        "seeds": f"{settings.seeds} for every number, {settings.search_seeds} for every value of a search",
         "machine": f"{host['cpu']}, {host['cores']} cores; {workers}; {host['blas']} "
         f"with {host['OPENBLAS_CORETYPE'] or 'the kernels that it chooses'}",
         "versions": ", ".join(f"{name} {version}" for name, version in provenance["versions"].items()),
@@ -149,14 +165,7 @@ def header(trained: Reproduction, settings: Settings, earlier: set[str], seconds
         "wall time": f"{seconds / 60:.1f} minutes{rest}",
         "work": f"{len(asked)} trainings{resumed}, together {work / 60:.1f} minutes of processor time",
     }
-    rules = (
-        "Made by `python experiments/reproduce.py`. A published number is *reproduced* if it lies within two standard "
-        "deviations of our mean over the seeds, or within one point of it (0.01 of a loss). Accuracies are in percent. "
-        "Lambda is chosen on validation images; test images are looked at once, after training. A paired difference "
-        "compares trainings of the same seed: the same order of the images, and the same first weights where the two "
-        "networks have the same shape."
-    )
-    return f"{rules}\n\n{aligned(('', ''), tuple(facts.items()))}"
+    return f"{' '.join([MADE_BY, *rules])}\n\n{aligned(('', ''), tuple(facts.items()))}"
 
 
 def summary(answers: list[Answer]) -> str:
@@ -175,15 +184,22 @@ def section(answer: Answer) -> str:
     return "\n\n".join([as_text(answer), *figures])
 
 
-def plot_claims(claims: list[Claim]) -> Figure:
-    """What one thing, not another, does to test accuracy, with 95 % intervals. Large ones have a panel of their own."""
-    small = [claim for claim in claims if abs(mean(claim.differences)) < LARGE]
-    parts = [part for part in (small, [claim for claim in claims if claim not in small]) if part]
-    heights = [len(part) + 1 for part in parts]
+def panels_of(part: Part, answers: list[Answer]) -> list[tuple[str, Sequence[Claim]]]:
+    """What stands in each panel of the figure of claims, under which title. Large differences have their own."""
+    if part.panel_each:
+        return [(answer.title, answer.claims) for answer in answers]
+    claims = [claim for answer in answers for claim in answer.claims]
+    large = [claim for claim in claims if abs(mean(claim.differences)) >= LARGE]
+    return [("", panel) for panel in ([claim for claim in claims if claim not in large], large) if panel]
+
+
+def plot_claims(panels: list[tuple[str, Sequence[Claim]]]) -> Figure:
+    """What one thing, not another, does to test accuracy, with 95 % intervals."""
+    heights = [len(claims) + 1 for _, claims in panels]
     figure = Figure(figsize=(10, 0.5 * sum(heights)), layout="constrained")
-    panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, part in zip(panels, parts, strict=True):
-        for place, claim in enumerate(reversed(part)):
+    rows = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (title, claims) in zip(rows, panels, strict=True):
+        for place, claim in enumerate(reversed(claims)):
             low, high = claim.interval
             axes.plot(
                 [100 * one for one in claim.differences], [place] * len(claim.differences), "|", color="tab:orange"
@@ -191,11 +207,12 @@ def plot_claims(claims: list[Claim]) -> Figure:
             axes.plot([100 * low, 100 * high], [place, place], "k-", linewidth=1)
             color = "black" if claim.holds == "yes" else "white"
             axes.plot(100 * mean(claim.differences), place, "ko", markerfacecolor=color)
-        axes.set_yticks(range(len(part)), [claim.what for claim in reversed(part)])
-        axes.set_ylim(-0.6, len(part) - 0.4)
+        axes.set_yticks(range(len(claims)), [claim.what for claim in reversed(claims)])
+        axes.set_ylim(-0.6, len(claims) - 0.4)
         axes.axvline(0, color="0.5", linewidth=1)
         axes.grid(alpha=0.3, axis="x")
-    panels[-1].set_xlabel("points of test accuracy: mean, 95 % interval, each seed")
+        axes.set_title(title, fontsize="medium")
+    rows[-1].set_xlabel("points of test accuracy: mean, 95 % interval, each seed (filled: the interval lies above 0)")
     return figure
 
 
