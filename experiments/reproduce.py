@@ -212,7 +212,7 @@ def plot_claims(panels: list[tuple[str, Sequence[Claim]]]) -> Figure:
         axes.axvline(0, color="0.5", linewidth=1)
         axes.grid(alpha=0.3, axis="x")
         axes.set_title(title, fontsize="medium")
-    rows[-1].set_xlabel("points of test accuracy: mean, 95 % interval, each seed (filled: the interval lies above 0)")
+    rows[-1].set_xlabel("points of test accuracy: mean, 95 % interval, each seed\n(filled: the interval lies above 0)")
     return figure
 
 

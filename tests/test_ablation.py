@@ -14,17 +14,17 @@ from test_reproduce import Pretended
 @pytest.mark.parametrize("epochs", [1, 12])
 def test_every_ingredient_is_taken_out_alone(epochs):
     trainings = Pretended()
-    answer = ablation.answer(Reproduction(None, trainings, 5, 1), epochs)
-    runs = {one.run for one in trainings.asked}
-    assert len(runs) == len(ablation.WITHOUT) + 1
-    assert {run.updates for run in runs} == {epochs * 192}
+    answer = ablation.answer(Reproduction(None, trainings, 5, 1), epochs, 2 * epochs)
     assert {one.seed for one in trainings.asked} == {0, 1, 2}
-    (whole,) = (run for run in runs if dataclasses.replace(run, step_size=ablation.BEST.step_size) == ablation.BEST)
-    for changes in ablation.WITHOUT.values():
-        assert dataclasses.replace(whole, **changes) in runs - {whole}
     assert all(one.test for one in trainings.asked)
-    for name in ablation.WITHOUT:
-        assert f"without {name}" in as_text(answer)
+    for length, names in ((epochs, tuple(ablation.WITHOUT)), (2 * epochs, ablation.LONGER)):
+        runs = {one.run for one in trainings.asked if one.run.updates == length * 192}
+        assert len(runs) == len(names) + 1
+        (whole,) = (one for one in runs if dataclasses.replace(one, step_size=ablation.BEST.step_size) == ablation.BEST)
+        for name in names:
+            assert dataclasses.replace(whole, **ablation.WITHOUT[name]) in runs - {whole}
+            assert f"without {name}" in as_text(answer)
+            assert f"{name}, {length} epochs" in as_text(answer)
 
 
 def test_an_update_and_its_augmentation_are_timed(tmp_path, capsys):
