@@ -215,6 +215,21 @@ def test_strange_schedules_are_said_in_words(schedule, mistake, words, length):
     assert words in str(report)
 
 
+@pytest.mark.parametrize(
+    ("length", "kinds"),
+    [
+        ({"updates": 60}, "a linear decay, a cosine decay, one cycle"),
+        ({"step_size": 20}, "the triangular policy"),
+        ({"updates": 60, "kind": "linear"}, "a linear decay"),
+    ],
+    ids=["decay", "cycles", "told"],
+)
+def test_a_schedule_of_a_kind_that_is_not_known_is_told_so(length, kinds):
+    report = diagnose_schedule(lambda t: HIGH * 0.5 ** (t // 10), eta_min=LOW, eta_max=HIGH, **length)
+    assert report.findings[0].mistake is None
+    assert f"it was held against {kinds}; a schedule of another kind cannot be judged here" in report.notes
+
+
 LONG = {"cosine": (cosine_decay, {"updates": 11520}), "cycles": (cyclical_learning_rate, {"step_size": 2250})}
 
 

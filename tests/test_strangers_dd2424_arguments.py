@@ -79,12 +79,17 @@ SCHEDULE = "def cyclical_eta(t, eta_min, eta_max, n_s):"
 SCHEDULES = {
     "settings": ("def cyclical_eta(settings):\n    t, eta_min, eta_max, n_s = settings", ""),
     "known names": (f"{SCHEDULE}\n    t = t[0]", "FAILED"),
+    "steps": (
+        "def learning_rate(t, eta0, n_s, drop=0.5):\n    return eta0 * drop ** (t // n_s)\n    eta_min = eta_max = 0",
+        "",
+    ),
+    "steps of known names": (f"{SCHEDULE}\n    return eta_max * 0.5 ** (t // n_s)", "WRONG"),
     "lambda": (f"def cyclic_lambda(l_min, l_max):\n    return l_min\n\n{SCHEDULE.replace('cyclical_', 'e')}", ""),
 }
 
 
 @pytest.mark.parametrize("which", SCHEDULES)
-def test_a_schedule_that_cannot_be_called_fails_only_where_every_argument_is_understood(inspected, which):
+def test_a_schedule_that_no_name_explains_is_judged_only_where_every_argument_is_understood(inspected, which):
     lines, verdict = SCHEDULES[which]
     checks, _ = inspected("student.py", "dd2424", program("two_layers", {SCHEDULE: lines}))
     found = [check["verdict"] for title, check in checks.items() if title.startswith("schedule")]

@@ -36,8 +36,8 @@ def schedule(program: Program, part: Part, network: Network | None) -> Report:
     report = diagnose_schedule(by_name or theirs, step_size=STEP_SIZE, eta_min=ETA_MIN, eta_max=ETA_MAX)
     if part.method_of and by_name is None and len(signature.parameters) != 1 and not report.ok:
         raise absent("schedule")  # it may want something else than these four
-    if any(finding.mistake == "raises" for finding in report.findings) and not is_understood(part):
-        raise absent("schedule")  # a tuple of settings, perhaps
+    if any(finding.mistake in ("raises", None) for finding in report.findings) and not is_understood(part):
+        raise absent("schedule")  # it takes a tuple of settings, perhaps, or is of another kind
     return report
 
 
