@@ -453,6 +453,8 @@ RNG = np.random.default_rng
         ("minibatches_not_shuffled", [cut(np.arange(60), 10)] * 2),
         ("minibatches_same_order", [cut(RNG(0).permutation(60), 10)] * 2),
         ("minibatches_with_replacement", [cut(RNG(seed).integers(0, 60, 60), 10) for seed in (0, 1)]),
+        ("minibatches_overlap", [[np.arange(start, start + 10) for start in range(6)]] * 2),
+        ("minibatches_with_replacement", [[np.arange(start, start + 10) for start in (3, 40, 7, 22, 45, 9)]] * 2),
         ("minibatches_last_batch_lost", [cut(RNG(seed).permutation(63), 10)[:-1] for seed in (0, 1)]),
         ("minibatches_images_lost", [cut(RNG(seed).permutation(60), 10)[:-2] for seed in (0, 1)]),
         ("minibatches_doubled", [cut(np.append(RNG(seed).permutation(60), [3, 4]), 10) for seed in (0, 1)]),

@@ -81,6 +81,9 @@ def one_epoch(number: int, batches: Sequence[np.ndarray[Any, Any]], count: int) 
     times = np.bincount(rows, minlength=count)
     lost, doubled = int((times == 0).sum()), int((times > 1).sum())
     size = len(batches[0])
+    if doubled and lost and overlap(batches):
+        sentence = f"{lost} images are missing and {doubled} come more than once: the batches overlap"
+        return [say(place, sentence, "minibatches_overlap")]
     if doubled and lost:
         sentence = f"{lost} images are missing and {doubled} come more than once: they are drawn with replacement"
         return [say(place, sentence, "minibatches_with_replacement")]
@@ -91,6 +94,12 @@ def one_epoch(number: int, batches: Sequence[np.ndarray[Any, Any]], count: int) 
     if lost:
         return [say(place, f"{lost} of {count} images are missing", "minibatches_images_lost")]
     return []
+
+
+def overlap(batches: Sequence[np.ndarray[Any, Any]]) -> bool:
+    """Whether each begins at the same distance behind the one before, nearer than a batch is long: i for i n_batch."""
+    distances = np.diff([batch[0] for batch in batches])
+    return within_blocks(batches) and 0 < distances[0] < len(batches[0]) and bool((distances == distances[0]).all())
 
 
 def within_blocks(batches: Sequence[np.ndarray[Any, Any]]) -> bool:
