@@ -453,8 +453,6 @@ RNG = np.random.default_rng
         ("minibatches_not_shuffled", [cut(np.arange(60), 10)] * 2),
         ("minibatches_same_order", [cut(RNG(0).permutation(60), 10)] * 2),
         ("minibatches_with_replacement", [cut(RNG(seed).integers(0, 60, 60), 10) for seed in (0, 1)]),
-        ("minibatches_overlap", [[np.arange(start, start + 10) for start in range(6)]] * 2),
-        ("minibatches_with_replacement", [[np.arange(start, start + 10) for start in (3, 40, 7, 22, 45, 9)]] * 2),
         ("minibatches_last_batch_lost", [cut(RNG(seed).permutation(63), 10)[:-1] for seed in (0, 1)]),
         ("minibatches_images_lost", [cut(RNG(seed).permutation(60), 10)[:-2] for seed in (0, 1)]),
         ("minibatches_doubled", [cut(np.append(RNG(seed).permutation(60), [3, 4]), 10) for seed in (0, 1)]),
@@ -469,6 +467,16 @@ def test_what_is_wrong_with_minibatches_is_named(name, epochs):
     images = 63 if name == "minibatches_last_batch_lost" else 60
     report = diagnose_minibatches(epochs, images)
     assert [finding.mistake for finding in report.findings] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [("minibatches_overlap", range(6)), ("minibatches_with_replacement", (3, 40, 7, 22, 45, 9))],
+    ids=["one image on", "anywhere"],
+)
+def test_batches_of_neighbours_that_overlap_are_told_from_drawn_ones(name, starts):
+    report = diagnose_minibatches([[np.arange(start, start + 10) for start in starts]], 60)
+    assert report.findings[0].mistake == name
 
 
 @pytest.mark.parametrize(("images", "size"), [(60, 10), (63, 10), (7, 7), (5, 2)])

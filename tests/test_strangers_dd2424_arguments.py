@@ -120,3 +120,32 @@ def test_callers_that_go_on_to_the_gradient_say_what_the_forward_pass_returns(in
     other = "\ndef curious(X, W1, b1, W2, b2):\n    P, h = evaluate_classifier(X, W1, b1, W2, b2)\n\ndef train():"
     checks, _ = inspected("student.py", "dd2424", program("two_layers", {"\ndef train():": other}), only="network")
     assert checks["network"]["verdict"] == "all right"
+
+
+def test_gradients_whose_names_differ_in_case_alone_are_told_by_their_values(inspected):
+    returned = "grad_W, grad_b, grad_gamma, grad_beta"
+    lines = {f"return {returned}": f"gW, gb, gg, gB = {returned}\n    return gW, gb, gg, gB"}
+    text = program("batch_norm_functions", lines)
+    checks, _ = inspected("student.py", "dd2424", text, only="network with batch norm")
+    assert checks["network with batch norm"]["verdict"] == "all right"
+
+
+def test_a_function_for_the_gradients_is_not_passed_over_because_its_arguments_say_nothing(inspected):
+    text = """
+import numpy as np
+
+def compute_cost(foo, bar, W, b, lam):
+    P = evaluate_classifier(foo, W, b)
+    return -np.log((bar * P).sum(axis=0)).mean() + lam * (W ** 2).sum()
+
+def evaluate_classifier(foo, W, b):
+    e = np.exp(W @ foo + b)
+    return e / e.sum(axis=0)
+
+def compute_gradients(foo, bar, W, b, lam):
+    G = (evaluate_classifier(foo, W, b) - bar) / foo.shape[1]
+    return 7 * G @ foo.T + 2 * lam * W, G.sum(axis=1, keepdims=True)
+"""
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "not run"
+    assert "compute_gradients" in checks["network"]["functions"]

@@ -105,8 +105,10 @@ def known_or_guessed(
     network: Network, parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any]
 ) -> Any:
     """What its name asks for, or else what seems to belong there."""
+    if parameter.name in env["told"]:
+        return value_for(parameter, part, env, passed)
     guess = guessed_roles(network, part).get(parameter.name)
-    if guess is None or parameter.name in env["told"]:
+    if guess is None:
         try:
             return value_for(parameter, part, env, passed)
         except Failed:
@@ -120,7 +122,7 @@ def known_or_guessed(
 
 def called_part(network: Network, part: Part, env: Mapping[str, Any], passed: Mapping[Any, Any], instance: Any) -> Any:
     keywords = {}
-    numbered = network.behind(part)
+    numbered = {name: role for name, role in network.behind(part).items() if name not in env["told"]}
     for parameter in part.parameters():
         value = env.get(numbered.get(parameter.name, ""), None)
         if value is None:

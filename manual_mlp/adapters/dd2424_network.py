@@ -96,6 +96,7 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
         report = replace(report, findings=findings, notes=[*report.notes, "it normalizes without gamma and beta"])
     report = with_what_failed(report, network, failures, lacking, how)
     if not report.ok and (doubt := doubtful(network, network.readings[batch_norm], report.agreeing)) is not None:
+        del network.readings[batch_norm]  # nothing else is judged by it
         raise doubt
     return report
 

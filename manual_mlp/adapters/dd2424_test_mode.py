@@ -15,6 +15,7 @@ from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import Reading, absent, reading_of
 from manual_mlp.adapters.roles import plain, role_of, running_role
+from manual_mlp.adapters.told import not_clear
 from manual_mlp.diagnosis import diagnose_operation, diagnose_test_mode
 from manual_mlp.diagnosis.report import Report
 from manual_mlp.layers import Array
@@ -90,7 +91,11 @@ def test_mode(network: Network) -> Report:
     scores = np.asarray(found, dtype=np.float64)
     scores = scores if len(scores) == len(given.x) else scores.T
     parameters = as_computed(how, given).parameters
-    return diagnose_test_mode(scores, parameters, buffers, given.x, relu_first=given.relu_first)
+    report = diagnose_test_mode(scores, parameters, buffers, given.x, relu_first=given.relu_first)
+    unsure = sorted(name for title, name in network.unsure if title == part.title and name not in arguments)
+    if unsure and not report.ok:  # a guess accuses nobody
+        raise Failed(part.title, "missing", not_clear(unsure[0]))
+    return report
 
 
 def keeps_flat(network: Network, part: Part, how: Arrangement, given: Inputs) -> bool:

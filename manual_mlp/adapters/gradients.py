@@ -168,17 +168,18 @@ def matched(
     chosen: dict[tuple[str, int], Array] = {}
     nameless = []
     by_kind: dict[str, list[tuple[int | None, Array]]] = {}
+    names = {step for leaf in found for step in leaf.path if isinstance(step, str)}
+    alike = {name for name in names if any(name != other and name.lower() == other.lower() for other in names)}
     for leaf in found:
-        roles = [gradient_role(str(step)) for step in leaf.path if isinstance(step, str)]
+        said = [step for step in leaf.path if isinstance(step, str) and step not in alike]  # gb and gB say nothing
+        roles = [gradient_role(step) for step in said]
         role = next((r for r in reversed(roles) if r is not None), None)
         if role is not None and role.kind in expected:
             numbers = [step for step in leaf.path if isinstance(step, int)]
             by_kind.setdefault(role.kind, []).append(
                 (role.layer if role.layer is not None else numbers[-1] if numbers else None, leaf.value)
             )
-        elif not [r for r in roles if r is not None] and not any(
-            isinstance(step, str) and role_of(step) for step in leaf.path
-        ):
+        elif not [r for r in roles if r is not None] and not any(map(role_of, said)):
             nameless.append(leaf)
     for kind, entries in by_kind.items():
         if len(entries) == 1 and len(expected[kind]) > 1 and entries[0][1].shape == (len(expected[kind]),):

@@ -82,17 +82,19 @@ def held_by_object(part: Part) -> set[str]:
 
 
 def literal(network: Network, part: Part, name: str, env: Mapping[str, Any]) -> Any:
-    """What stands at calls without being a variable: None, False, "no"; `inspect.Parameter.empty` where nothing does.
-    Of a mode in words, that in which batches are normalized, or not, as asked.
+    """What stands at calls without being a variable: None, or else what all of them agree on, False or "no";
+    `inspect.Parameter.empty` where nothing does. Of a mode in words, that in which batches are normalized, or not, as
+    asked.
     """
     if mode := modes(part, name):
         off = [word for word in mode if word.lower() in OFF]
         on = [word for word in mode if word not in off]
         if {"bn", "norm", "batchnorm"} & {*words(name), "".join(words(name)[:2])}:
             return next(iter(on), "yes") if env["bn"] else next(iter(off), "no")
-    values = [value.value for value in passed_at_calls(network, part, name) if isinstance(value, ast.Constant)]
-    nothing = [value for value in values if value is None]
-    return next(iter(nothing or values), inspect.Parameter.empty)
+    values = {value.value for value in passed_at_calls(network, part, name) if isinstance(value, ast.Constant)}
+    if None in values:
+        return None
+    return values.pop() if len(values) == 1 else inspect.Parameter.empty
 
 
 def is_none_at_calls(network: Network, part: Part, name: str) -> bool:
