@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from manual_mlp.layers import Array, Labels
 
@@ -22,32 +22,31 @@ def checked_integer(name: str, value: object, minimum: int) -> int:
 
 def checked_number(name: str, value: object, minimum: float) -> float:
     """A finite Python float: a NumPy scalar would carry its float64 into float32 arithmetic."""
-    number = math.nan
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        with contextlib.suppress(OverflowError):  # an integer beyond all floats
-            number = float(value)
+    number = as_float(value)
     if not minimum <= number < math.inf:
         raise ValueError(f"{name} is {value!r}; it must be a finite number of at least {minimum}")
     return number
 
 
+def as_float(value: object) -> float:
+    """NaN where it is no number, which no comparison lets pass."""
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # an integer beyond all floats
+            return float(value)
+    return math.nan
+
+
 def checked_fraction(name: str, value: object) -> float:
     """A number from 0 up to, but not including, 1."""
-    try:
-        number = checked_number(name, value, minimum=0)
-    except ValueError:
-        number = math.nan
-    if not number < 1:
+    number = as_float(value)
+    if not 0 <= number < 1:
         raise ValueError(f"{name} is {value!r}; it must be at least 0 and below 1")
     return number
 
 
 def checked_share(name: str, value: object, otherwise: str = "") -> float:
     """A number between 0 and 1, neither of them."""
-    try:
-        number = checked_number(name, value, minimum=0)
-    except ValueError:
-        number = math.nan
+    number = as_float(value)
     if not 0 < number < 1:
         raise ValueError(f"{name} is {value!r}; it must be above 0 and below 1{'; ' if otherwise else ''}{otherwise}")
     return number
@@ -97,14 +96,18 @@ def checked_skips(skips: Sequence[int], sizes: tuple[int, ...]) -> tuple[int, ..
     return tuple(sorted(int(layer) for layer in skips))
 
 
+def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"{name} is no array: {error}") from None
+
+
 def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statistics: bool) -> Array:
     """x as (N, inputs) of the network's dtype."""
     if isinstance(x, np.ma.MaskedArray):
         raise ValueError("x is a masked array, whose mask would be forgotten; fill it first: x.filled(0)")
-    try:
-        x = np.asarray(x)
-    except ValueError as error:  # rows of unequal length
-        raise ValueError(f"x is no array: {error}") from None
+    x = as_array("x", x)
     if x.dtype.kind not in "fiu":
         raise ValueError(f"x has dtype {x.dtype}; it must hold real numbers, such as float32")
     if x.ndim != 2 or x.shape[1] != inputs or len(x) == 0:
@@ -124,10 +127,7 @@ def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statis
 
 def checked_reals(name: str, value: ArrayLike) -> Array:
     """An array of real numbers, in float64, of whichever shape; a copy."""
-    try:
-        array = np.array(value)
-    except ValueError as error:  # rows of unequal length
-        raise ValueError(f"{name} is no array: {error}") from None
+    array = as_array(name, value)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name} has dtype {array.dtype}; it must hold real numbers, such as float64")
     return array.astype(np.float64)
@@ -135,10 +135,7 @@ def checked_reals(name: str, value: ArrayLike) -> Array:
 
 def checked_labels(y: ArrayLike, images: int, classes: int) -> Labels:
     """y as (N,) of class numbers."""
-    try:
-        y = np.asarray(y)
-    except ValueError as error:  # rows of unequal length
-        raise ValueError(f"y is no array: {error}") from None
+    y = as_array("y", y)
     if y.ndim == 2 and y.shape[1] == classes > 1:
         raise ValueError(
             f"y has shape {y.shape} and looks one-hot; it must be class numbers (N,): pass y.argmax(axis=1)"

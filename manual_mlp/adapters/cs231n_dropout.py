@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.cs231n_dropped_images import dropped_images
+from manual_mlp.adapters.cs231n_dropped_images import RULE, dropped_images
 from manual_mlp.adapters.cs231n_instances import (
     CLASSES,
     HIDDEN,
@@ -43,7 +43,6 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
     parameters, x, y = problem(hidden, batch_norm)
     settings = {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64, "reg": 0.2}
     settings |= {"dropout": P, "seed": 11, "batch_norm": batch_norm}
-
     plain = {**settings, "dropout": None}
 
     def answer(values: Mapping[str, Array], settings: Mapping[str, Any] = settings, images: Array = x) -> Any:
@@ -62,17 +61,18 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
     unseeded = {key: value for key, value in settings.items() if key not in ("seed", "reg")}
     cost, gradient = answer(parameters)
     check_differences(program, name, cost, answer(parameters)[0])
-    findings, agreeing = list[Finding](), list[str]()
+    findings = list[Finding]()
     if agree(cost, lambda: answer(parameters, plain)[0], 1e-9):
         if not drops_somewhere(program, name):
             raise program.guard.failed(f"{name} with dropout", "unfilled", "is not filled in yet: it calls no dropout")
         sentence = "the loss is the same as without dropout: nothing is dropped, or what is left is not passed on"
         findings.append(Finding("dropout: loss", sentence, "dropout_never_applied"))
     findings += dropped_images(x, lambda images: float(answer(parameters, images=images)[0]))
-    of_gradient = own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0])
-    named = [] if findings else judged_by_masks(program, name, unseeded, parameters, x, y, wrong=bool(of_gradient[0]))
-    of_gradient_too = any(finding.place.startswith("gradient") for finding in named)
-    findings, agreeing = [*findings, *named, *([] if of_gradient_too else of_gradient[0])], of_gradient[1]
+    wrong, agreeing = own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0])
+    named = [] if findings else judged_by_masks(program, name, unseeded, parameters, x, y, wrong=bool(wrong))
+    findings += named
+    if not any(finding.place.startswith("gradient") for finding in named):
+        findings += wrong
     if batch_norm:
         return Report(name, findings, agreeing)
     scores = at_test_time(settings)
@@ -172,7 +172,7 @@ def judged_by_masks(
 
         return answer
 
-    try:
+    with contextlib.suppress(Failed):
         seen = [answer_with(2)(parameters, x, y, 0.1)[2] for _ in range(10)]
         shapes = [mask.shape for mask in seen[0]]
         if any([mask.shape for mask in masks] != shapes for masks in seen):
@@ -189,8 +189,6 @@ def judged_by_masks(
             return [
                 replace(f, place="dropout: loss" if f.place == "cost" else f"gradient of {f.place}") for f in findings
             ]
-    except Failed:
-        pass
     return []
 
 
@@ -198,13 +196,13 @@ def misplaced(dropped: Sequence[int], widths: Sequence[int]) -> list[Finding]:
     """Every layer has a width of its own, which tells where a mask belongs."""
     if not dropped or len(set(dropped)) < len(dropped) or not set(dropped) <= {INPUTS, *widths, CLASSES}:
         return []  # in a way of its own
-    place, formula = "dropout: layers", "dropout behind the ReLU of every hidden layer, and nowhere else"
+    place = "dropout: layers"
     missing = ", ".join(str(layer) for layer, width in enumerate(widths, start=1) if width not in dropped)
     findings = []
     if missing:
-        findings.append(Finding(place, f"nothing is dropped in hidden layer {missing}", "dropout_missing", "", formula))
+        findings.append(Finding(place, f"nothing is dropped in hidden layer {missing}", "dropout_missing", "", RULE))
     if CLASSES in dropped:
-        findings.append(Finding(place, "the class scores are dropped, too", "dropout_on_scores", "", formula))
+        findings.append(Finding(place, "the class scores are dropped, too", "dropout_on_scores", "", RULE))
     return findings
 
 

@@ -8,6 +8,7 @@ from manual_mlp.diagnosis.report import DERIVATIONS, Finding
 from manual_mlp.layers import Array
 
 MOVE = 1e-2
+RULE = "dropout behind the ReLU of every hidden layer, and nowhere else"
 FEW = 0.05  # of the pixels; dropout takes far more
 
 
@@ -22,5 +23,4 @@ def dropped_images(x: Array, loss: Callable[[Array], float]) -> list[Finding]:
     if not seen.size or seen.mean() <= FEW:
         return []
     sentence = f"{seen.mean():.0%} of the images' pixels are dropped: dropout stands in front of the first layer, too"
-    formula, link = "dropout behind the ReLU of every hidden layer, and nowhere else", f"{DERIVATIONS}#dropout"
-    return [Finding("dropout: images", sentence, "dropout_on_images", formula=formula, link=link)]
+    return [Finding("dropout: images", sentence, "dropout_on_images", formula=RULE, link=f"{DERIVATIONS}#dropout")]

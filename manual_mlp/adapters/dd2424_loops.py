@@ -19,12 +19,12 @@ from manual_mlp.diagnosis import diagnose_minibatches
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.layers import Array
 
-CHOICES = {
+CHOICES = {  # the course asks for none
     "minibatches_not_shuffled",
     "minibatches_same_order",
     "minibatches_blocks_shuffled",
-}  # the course asks for none
-CHOICES |= {"minibatches_with_replacement"}
+    "minibatches_with_replacement",
+}
 
 
 def trained(network: Network, part: Part, reading: Reading, given: Inputs, **options: Any) -> tuple[Any, list[Call]]:

@@ -23,6 +23,7 @@ from manual_mlp.adapters.reading import (
     chosen_arrangement,
     doubtful,
     draws,
+    has_cost,
     has_probabilities,
     is_ours,
 )
@@ -30,10 +31,10 @@ from manual_mlp.adapters.rest import Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.script_globals import global_names
 from manual_mlp.diagnosis import diagnose
+from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
-SINGLE = 2e-4  # what float32 may round off
 GUARDS = ("eps_in_log", "log_clipped")  # against a probability of 0
 UNNOTICED = 1e-6  # of the cost, where such a guard is small enough
 
@@ -255,7 +256,7 @@ def normalizes(network: Network, how: Arrangement, given: Inputs, outcome: Outco
 def is_made_right(outcome: Outcome, given: Inputs) -> bool:
     """Has it our probabilities, or our cost? Else its layers may have been given other activations than they need."""
     _, cost, _ = reference(given)
-    return has_probabilities(outcome, given) or any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
+    return has_probabilities(outcome, given) or has_cost(outcome, cost)
 
 
 def agrees_with(outcome: Outcome, given: Inputs) -> bool:

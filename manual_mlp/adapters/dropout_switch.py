@@ -14,7 +14,9 @@ def switched(name: str, value: Any, env: Mapping[str, Any]) -> Any:
     role = role_of(name)
     if role is None or role.kind not in SWITCHES or not isinstance(value, int | float) or not 0 <= value <= 1:
         return value
-    return value and role.kind == "keep" if isinstance(value, bool) else env[role.kind]
+    if isinstance(value, bool):
+        return value and role.kind == "keep"
+    return env[role.kind]
 
 
 def switch_off(function: Callable[..., Any], env: Mapping[str, Any]) -> None:

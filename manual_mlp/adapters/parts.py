@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from manual_mlp.adapters.dropout_switch import SWITCHES
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.program import Program, nodes_of, words
 from manual_mlp.adapters.roles import Role, argument_role, role_of, roles_at_calls, string_keys
 from manual_mlp.adapters.script_globals import global_names
 
@@ -336,7 +336,7 @@ def has_gamma(network: Network) -> bool:
 
 def drops(program: Program) -> bool:
     """Is there dropout, by the names of arguments, attributes and numbers of the script?"""
-    nodes = [node for tree in program.trees for node in ast.walk(tree)]
+    nodes = [node for tree in program.trees for node in nodes_of(tree)]
     names = [node.arg for node in nodes if isinstance(node, ast.arg)]
     names += [node.attr for node in nodes if isinstance(node, ast.Attribute)]
     names += [name for name, value in program.loaded.items() if isinstance(value, int | float)]
@@ -344,7 +344,7 @@ def drops(program: Program) -> bool:
 
 
 def mentioned(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.Attribute):

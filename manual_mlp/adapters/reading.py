@@ -62,6 +62,10 @@ def has_probabilities(outcome: Outcome, given: Inputs) -> bool:
     return outcome.P is not None and outcome.P.shape == p.shape and np.allclose(outcome.P, p, rtol=1e-3, atol=1e-4)
 
 
+def has_cost(outcome: Outcome, cost: float) -> bool:
+    return any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
+
+
 def agreement(outcome: Outcome, given: Inputs, network: Network) -> float:
     """How much agrees; a little for whatever came out at all."""
     p, cost, gradients = reference(given)
@@ -69,7 +73,7 @@ def agreement(outcome: Outcome, given: Inputs, network: Network) -> float:
     if outcome.P is not None and outcome.P.shape == p.shape:
         score += 0.5 + 2 * has_probabilities(outcome, given)
     if outcome.costs:
-        score += 0.5 + 2 * any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
+        score += 0.5 + 2 * has_cost(outcome, cost)
     for name, right in gradients.items():
         mine = outcome.gradients.get(name)
         if mine is not None and mine.shape == right.shape:
@@ -90,7 +94,7 @@ def cost_settles(network: Network, outcome: Outcome, given: Inputs) -> bool:
         return False
     seen = [part.kinds() & {"Y", "y"} for part in (network.cost, network.gradients) if part is not None]
     _, cost, _ = reference(given)
-    return seen[-1] <= seen[0] and any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
+    return seen[-1] <= seen[0] and has_cost(outcome, cost)
 
 
 def chosen_arrangement(network: Network, batch_norm: bool, affine: bool = True) -> Reading:

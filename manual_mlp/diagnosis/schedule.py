@@ -90,8 +90,8 @@ def diagnose_schedule(
     reports = [trial.report() for trial in trials[:MOST_PAIRED]]
     kinds = ", ".join(one.title for one in meant)
     limits = f"it was held against {kinds}; a schedule of another kind cannot be judged here"
-    reports[0] = replace(reports[0], notes=[limits, *reports[0].notes])
-    return next((report for report in reports if report.findings[0].mistake is not None), reports[0])
+    nameless = replace(reports[0], notes=[limits, *reports[0].notes])
+    return next((report for report in reports if report.findings[0].mistake is not None), nameless)
 
 
 def names_of_kinds(kind: KindName | None, given: Mapping[str, Any]) -> list[KindName]:
