@@ -27,6 +27,13 @@ CORRECT = {
             "FullyConnectedNet with dropout",
             "FullyConnectedNet with batch norm and dropout",
         },
+        "fc_net_2018.py": {
+            "FullyConnectedNet",
+            "FullyConnectedNet with batch norm",
+            "FullyConnectedNet with dropout",
+            "FullyConnectedNet with batch norm and dropout",
+            "FullyConnectedNet with layer norm",
+        },
         "neural_net.py": {"TwoLayerNet", "TwoLayerNet.train", "TwoLayerNet.predict"},
         "three_layer_net.py": {"ThreeLayerNet"},
         "layer_utils.py": {"linear and ReLU", "linear, batch norm and ReLU"},

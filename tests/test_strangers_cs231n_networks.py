@@ -253,3 +253,75 @@ def test_running_averages_may_be_kept_in_another_order(inspected):
     title = "FullyConnectedNet with batch norm"
     checks, _ = inspected("student.py", "cs231n", text, only=title)
     assert checks[title]["verdict"] == "all right"
+
+
+NO_MODE = "            self.dropout_param['mode'] = mode\n"
+DROPS = "            pass\n"
+EITHER = NO_MODE + "        elif self.normalization == 'batchnorm':"
+SCALED = "            if y is None:\n                h = h * self.dropout_param['p']\n"
+DROPOUT_CALL = "                h, cd = dropout_forward(h, self.dropout_param)\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (NO_MODE, DROPS, "units are dropped at test time"),
+        (NO_MODE + "        if self.normalization == 'batchnorm':", EITHER, "the batch's own statistics are used"),
+        (DROPOUT_CALL, DROPOUT_CALL + SCALED, "the units are scaled at test time"),
+        ("bn_param in self.bn_params:", "bn_param in self.bn_params[1:]:", "the batch's own statistics are used"),
+    ],
+    ids=["dropped", "one mode alone", "scaled", "one layer"],
+)
+def test_test_mode_of_a_network_with_batch_norm_and_dropout_is_looked_at(inspected, old, new, said):
+    title = "FullyConnectedNet with batch norm and dropout"
+    checks, _ = inspected("student.py", "cs231n", program("fc_net.py", (old, new)), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert checks[title]["first"].startswith("scores at test time: ")
+    assert said in checks[title]["first"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        (
+            "            if self.normalization:\n",
+            "            if self.normalization and y is not None:\n",
+            "scores at test",
+        ),
+        (
+            "grads['gamma' + str(i)], grads['beta' + str(i)] = dg",
+            "grads['beta' + str(i)], grads['gamma' + str(i)] = dg",
+            "beta2",
+        ),
+        ("gamma, beta = self.params['gamma'", "beta, gamma = self.params['gamma'", "cost"),
+        (NO_MODE, DROPS, "scores at test time, with dropout"),
+        (
+            "grads['gamma' + str(i)], grads['beta' + str(i)] = dg",
+            "grads['gamma' + str(i)], _ = dg",
+            "beta1: its gradient is",
+        ),
+    ],
+    ids=["training alone", "exchanged", "exchanged forward", "dropout", "missing"],
+)
+def test_a_network_with_layer_norm_is_looked_at(inspected, old, new, place):
+    title = "FullyConnectedNet with layer norm"
+    checks, _ = inspected("student.py", "cs231n", program("fc_net_2018.py", (old, new)), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert checks[title]["first"].startswith(place)
+
+
+def test_layer_norm_that_is_called_nowhere_is_not_asked_for(inspected):
+    text = program(
+        "fc_net_2018.py",
+        (
+            "forward = batchnorm_forward if self.normalization == 'batchnorm' else layernorm_forward",
+            "forward = batchnorm_forward",
+        ),
+        (
+            "backward = batchnorm_backward if self.normalization == 'batchnorm' else layernorm_backward",
+            "backward = batchnorm_backward",
+        ),
+    )
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert len(checks) == 4
+    assert verdicts(checks) == {"all right"}

@@ -21,7 +21,7 @@ from manual_mlp.adapters.cs231n_instances import (
     put,
     their_key,
 )
-from manual_mlp.adapters.cs231n_modes import scores_of
+from manual_mlp.adapters.cs231n_modes import scores_of, test_mode
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, copied
@@ -37,7 +37,7 @@ STEPS = ((1e-6, 1e-5), (1e-3, 2e-3))  # of differences, and what they may be off
 
 def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bool = False) -> Report:
     """With the same seed the loss is one function, so its gradient can be held against its own differences; without
-    labels nothing is dropped. (With batch normalization besides, the gradient alone is looked at.)
+    labels nothing is dropped, and batch normalization takes its running averages.
     """
     hidden = HIDDEN if deep else HIDDEN[:1]
     parameters, x, y = problem(hidden, batch_norm)
@@ -74,7 +74,8 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
     if not any(finding.place.startswith("gradient") for finding in named):
         findings += wrong
     if batch_norm:
-        return Report(name, findings, agreeing)
+        at_test = in_their_words(test_mode(program, name, unseeded, parameters, x, y))
+        return Report(name, [*findings, *at_test.findings], [*agreeing, *at_test.agreeing])
     scores = at_test_time(settings)
     if np.allclose(scores, scores_of(parameters, x), rtol=1e-8) or agree(scores, lambda: at_test_time(plain), 1e-8):
         agreeing.append("test mode: scores")

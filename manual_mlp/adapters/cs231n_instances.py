@@ -46,7 +46,7 @@ def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
         elif key == "hidden":
             value = list(value) if takes_widths(program, name) else value[0]
         if alias == "normalization":
-            value = "batchnorm" if value else None
+            value = ("batchnorm" if value else None) if isinstance(value, bool) else value
         arguments[alias] = value
     net = program.guard.call(name, made, **arguments)
     if not isinstance(getattr(net, "params", None), dict):

@@ -20,6 +20,7 @@ from manual_mlp.adapters.cs231n_instances import (
     put,
     takes_widths,
 )
+from manual_mlp.adapters.cs231n_layer_norm import knows_layer_norm, network_with_layer_norm
 from manual_mlp.adapters.cs231n_modes import initialization, test_mode
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_predictions import predictions
@@ -78,6 +79,9 @@ def networks(program: Program, name: str) -> list[Inspection]:
         if any(" with batch norm" in inspection.title for inspection in found):
             title = f"{name} with batch norm and dropout"
             found.append(Inspection(title, [f"{name}.loss"], lambda: network_with_dropout(program, name, deep, True)))
+    if deep and name in program.defined and knows_layer_norm(program, name):
+        title = f"{name} with layer norm"
+        found.append(Inspection(title, [f"{name}.loss"], lambda: network_with_layer_norm(program, name)))
     for method, run in {"train": training, "predict": predictions}.items():
         if hasattr(made, method):
             title = f"{name}.{method}"

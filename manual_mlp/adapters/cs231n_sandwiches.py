@@ -83,13 +83,15 @@ def alike(mine: Any, right: Array) -> bool:
     return isinstance(mine, np.ndarray) and mine.shape == right.shape and np.allclose(mine, right, atol=1e-9)
 
 
-def compared_values(program: Program, subject: str, results: Sequence[tuple[str, str, Any, Array]]) -> Report:
+def compared_values(
+    program: Program, subject: str, results: Sequence[tuple[str, str, Any, Array]], tolerance: float = 1e-6
+) -> Report:
     findings, agreeing = [], []
     rounding = 1e-12 * max(float(np.abs(right).max()) for *_, right in results)  # db behind batch norm is 0
     for place, name, mine, right in results:
         array = program.guard.array(name, place, mine, np.shape(right))
         difference = float(np.max(np.abs(array - right), initial=0.0)) if np.isfinite(array).all() else np.inf
-        if difference <= max(1e-6 * float(np.abs(right).max()), rounding):
+        if difference <= max(tolerance * float(np.abs(right).max()), rounding):
             agreeing.append(place)
         else:
             findings.append(

@@ -50,6 +50,20 @@ def batchnorm_backward(dout: Array, cache: Any) -> Any:
     return layers.batch_norm_backward(dout, cache)
 
 
+def layernorm_forward(x: Array, gamma: Array, beta: Array, ln_param: dict[str, Any]) -> Any:
+    """Batch normalization of the transposed: over each image's units instead of over the images."""
+    units = x.T
+    ones, zeros = np.ones(len(x)), np.zeros(len(x))
+    normalized, cache = layers.batch_norm_forward(units, ones, zeros, ln_param.get("eps", 1e-5))
+    return gamma * normalized.T + beta, (normalized.T, gamma, cache)
+
+
+def layernorm_backward(dout: Array, cache: Any) -> Any:
+    normalized, gamma, of_units = cache
+    dx, _, _ = layers.batch_norm_backward((dout * gamma).T, of_units)
+    return dx.T, (dout * normalized).sum(axis=0), dout.sum(axis=0)
+
+
 def dropout_forward(x: Array, dropout_param: dict[str, Any]) -> Any:
     if "seed" in dropout_param:
         np.random.seed(dropout_param["seed"])  # noqa: NPY002 - as the course's own checks expect it
@@ -88,6 +102,18 @@ def affine_bn_relu_backward(dout: Array, cache: Any) -> Any:
     return *affine_backward(dhidden, linear), dgamma, dbeta
 
 
+def affine_ln_relu_forward(x: Array, w: Array, b: Array, gamma: Array, beta: Array, ln_param: dict[str, Any]) -> Any:
+    hidden, linear = affine_forward(x, w, b)
+    out, normalization = layernorm_forward(hidden, gamma, beta, ln_param)
+    return np.maximum(out, 0), (linear, normalization, out)
+
+
+def affine_ln_relu_backward(dout: Array, cache: Any) -> Any:
+    linear, normalization, out = cache
+    dhidden, dgamma, dbeta = layernorm_backward(dout * (out > 0), normalization)
+    return *affine_backward(dhidden, linear), dgamma, dbeta
+
+
 OTHER_NAMES = ("batchnorm", "batch_norm", "norm")  # of bn, in what students write themselves
 TEXTBOOK: dict[str, Any] = {
     function.__name__: function
@@ -99,15 +125,21 @@ TEXTBOOK: dict[str, Any] = {
         softmax_loss,
         batchnorm_forward,
         batchnorm_backward,
+        layernorm_forward,
+        layernorm_backward,
         dropout_forward,
         dropout_backward,
         affine_relu_forward,
         affine_relu_backward,
         affine_bn_relu_forward,
         affine_bn_relu_backward,
+        affine_ln_relu_forward,
+        affine_ln_relu_backward,
     )
 } | {
     "batchnorm_backward_alt": batchnorm_backward,
     **{f"affine_{norm}_relu_forward": affine_bn_relu_forward for norm in OTHER_NAMES},
     **{f"affine_{norm}_relu_backward": affine_bn_relu_backward for norm in OTHER_NAMES},
+    "affine_layernorm_relu_forward": affine_ln_relu_forward,
+    "affine_layernorm_relu_backward": affine_ln_relu_backward,
 }
