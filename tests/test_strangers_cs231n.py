@@ -74,7 +74,9 @@ def test_what_nobody_has_begun_is_not_called_wrong(inspected):
     verdicts = {title: check["verdict"] for title, check in checks.items()}
     assert verdicts.pop("linear") == "FAILED"
     assert "its return is missing" in checks["linear"]["text"]
-    assert verdicts == dict.fromkeys(("batch norm", "dropout", "ReLU"), "not filled in")
+    assert verdicts == {"batch norm": "not filled in", "dropout": "not filled in", "ReLU": "half done"}
+    assert "agrees: relu forward: out" in checks["ReLU"]["text"]
+    assert "relu_backward is not filled in yet" in checks["ReLU"]["first"]
 
 
 def test_flags_that_a_network_does_not_heed_yet_are_not_called_wrong(inspected):
@@ -401,7 +403,7 @@ def relu_backward(dout, cache):
     checks, last = inspected("layers.py", "cs231n", text)
     assert {title: check["verdict"] for title, check in checks.items()} == {
         "linear": "not filled in",
-        "ReLU": "not filled in",
+        "ReLU": "half done",
     }
     assert "agrees: relu forward: out" in checks["ReLU"]["text"]
     assert not last["notes"]
@@ -452,3 +454,112 @@ def two_layer_net(X, model, y=None, reg=0.0):
         assert "b1: the gradient is not masked" in checks["two_layer_net"]["first"]
     else:
         assert checks["two_layer_net"]["verdict"] == "all right"
+
+
+NO_GRADIENTS = [
+    ("grads = {'W2': hidden.T.dot(probs) + 2 * reg * W2, 'b2': probs.sum(axis=0)}", "grads = {}"),
+    ("grads['W1'] = X.T.dot(dhidden) + 2 * reg * W1", "pass"),
+    ("grads['b1'] = dhidden.sum(axis=0)", "pass"),
+]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "verdict", "said"),
+    [
+        (("", ""), "half done", "gradients: they are not begun yet"),
+        (("loss = -np.log", "loss = np.log"), "WRONG", "cost: "),
+        (("+ reg * (np.sum(W1 * W1) + np.sum(W2 * W2))", ""), "WRONG", "the penalty is missing"),
+        (("return loss, grads", "return 0, grads"), "half done", "the loss and its gradients are not begun"),
+        (("np.maximum(X.dot(W1) + b1, 0)", "X.dot(W1) + b1"), "WRONG", "ReLU is skipped"),
+        (("            return scores", "            return None"), "not filled in", "no gradients"),
+    ],
+    ids=["right", "wrong sign", "no penalty", "scores alone", "no ReLU", "nothing"],
+)
+def test_a_network_without_gradients_is_judged_as_far_as_it_goes(inspected, exchange, verdict, said):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    for old, new in [*NO_GRADIENTS, exchange]:
+        assert old in text
+        text = text.replace(old, new) if old else text
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["verdict"] == verdict
+    assert said in checks["TwoLayerNet"]["first"]
+    assert ("agrees: cost, scores" in checks["TwoLayerNet"]["text"]) == (exchange == ("", ""))
+
+
+def test_scores_of_a_network_whose_loss_fails_are_looked_at(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text().replace("probs /= N", "probs /= M")
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["verdict"] == "WRONG"
+    assert "agrees: scores at test time" in checks["TwoLayerNet"]["text"]
+    assert "M is not defined" in checks["TwoLayerNet"]["first"]
+
+
+MOMENTUM = ("next_w = w + v", "next_w = None")
+RMSPROP = (
+    "return x - config['learning_rate'] * dx / (np.sqrt(config['cache']) + config['epsilon'])",
+    "next_w = None; return next_w",
+)
+ADAM = ("return x - config['learning_rate'] * mb / (np.sqrt(vb) + config['epsilon'])", "next_w = None; return next_w")
+NEW_SQUARE = "config['v'] = config['beta2'] * config['v'] + (1 - config['beta2']) * dx ** 2"
+
+
+@pytest.mark.parametrize(
+    ("rule", "exchanges", "verdict", "said"),
+    [
+        ("sgd_momentum", [MOMENTUM], "half done", "next_w: it is None"),
+        (
+            "sgd_momentum",
+            [MOMENTUM, ("v - config['learning_rate'] * dw", "v + config['learning_rate'] * dw")],
+            "half done",
+            "next_w",
+        ),
+        ("sgd_momentum", [MOMENTUM, ("config['momentum'] * v -", "v -")], "WRONG", "update 1: "),
+        ("rmsprop", [RMSPROP], "half done", "next_w: it is None"),
+        ("rmsprop", [RMSPROP, ("dx ** 2", "dx")], "WRONG", "update 1: "),
+        ("adam", [ADAM], "half done", "next_w: it is None"),
+        (
+            "adam",
+            [ADAM, (NEW_SQUARE, NEW_SQUARE.replace("dx ** 2", "config['m'] ** 2"))],
+            "WRONG",
+            "v averages the square of m",
+        ),
+        ("adam", [ADAM, (NEW_SQUARE, "pass")], "half done", "adam: v, next_w: they are not computed yet"),
+    ],
+    ids=["momentum", "other sign", "no mu", "rmsprop", "no square", "adam", "square of m", "m alone"],
+)
+def test_a_rule_that_computes_its_state_alone_is_judged_by_it(inspected, rule, exchanges, verdict, said):
+    text = (STRANGERS / "cs231n" / "optim.py").read_text()
+    for old, new in exchanges:
+        assert old in text
+        text = text.replace(old, new)
+    checks, _ = inspected("student.py", "cs231n", text, only=rule)
+    assert checks[rule]["verdict"] == verdict
+    assert said in checks[rule]["first"]
+    assert "next_w" in checks[rule]["text"]
+
+
+BACKWARD = "dx = gamma / np.sqrt(var + eps) / N * (N * dout - dbeta - xhat * dgamma)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "title", "agrees", "missing"),
+    [
+        ("dw = x.reshape(x.shape[0], -1).T.dot(dout)", "pass", "linear", "linear backward: dx", "dW: it is None"),
+        (BACKWARD, "dx = None", "batch norm, simplified", "backward: dgamma", "dx: it is None"),
+        (
+            "out = gamma * (x - running_mean) / np.sqrt(running_var + eps) + beta",
+            "pass",
+            "batch norm",
+            "running_mean",
+            "leaves out at None in test mode",
+        ),
+    ],
+    ids=["dw", "alt", "test mode"],
+)
+def test_a_function_that_is_half_done_is_judged_as_far_as_it_goes(inspected, old, new, title, agrees, missing):
+    text = (STRANGERS / "cs231n" / "layers.py").read_text()
+    assert text.count(old) == 1
+    checks, _ = inspected("student.py", "cs231n", text.replace(old, new), only=title)
+    assert checks[title]["verdict"] == "half done"
+    assert agrees in checks[title]["text"]
+    assert missing in checks[title]["first"]

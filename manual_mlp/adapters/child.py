@@ -1,11 +1,11 @@
 """The process in which a stranger's file runs: reads it, checks what it knows, sends what came out as lines of JSON."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from manual_mlp.adapters.guard import Event, Failed, Guard, quiet
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.adapters.source import execute, module_of, read_source
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder, Old
+from manual_mlp.adapters.unfilled import HALF_DONE
 from manual_mlp.diagnosis.report import Report
+from manual_mlp.diagnosis.strangers import NOT_COMPUTED
 
 CONVENTIONS: dict[str, Any] = {"cs231n": cs231n, "dd2424": dd2424}
 VERDICTS = {"unfilled": "not filled in", "empty": "not filled in", "uncallable": "not run", "missing": "not run"}
@@ -118,13 +120,19 @@ def outcome(inspection: Inspection, program: Program) -> dict[str, Any] | None:
             raise
         text = f"the diagnosis itself failed ({type(error).__name__}: {error})"
         return check(inspection, "not run", f"{inspection.title}: {text}", text)
-    report = program.guard.explain(dataclasses.replace(report, subject=inspection.title))
+    report = program.guard.explain(replace(report, subject=inspection.title))
     if report.ok:
         return check(inspection, "all right", str(report), "")
     first = report.findings[0]
     empty = {str(failed) for failed in program.guard.failures if failed.kind == "empty"}
-    if all(f.mistake == "unfilled" and (not report.agreeing or f.sentence in empty) for f in report.findings):
+    if not report.agreeing and all(finding.mistake == "unfilled" for finding in report.findings):
         return check(inspection, "not filled in", str(report), str(first.sentence))
+    if all(finding.sentence in {*empty, NOT_COMPUTED} or finding.mistake == HALF_DONE for finding in report.findings):
+        missing = [f"  still missing: {finding.place}: {finding.sentence}" for finding in report.findings]
+        text = "\n".join(
+            [str(replace(report, findings=[])).replace("all right", "right as far as it goes", 1), *missing]
+        )
+        return check(inspection, "half done", text, f"{first.place}: {first.sentence}")
     verdict = "WRONG" if report.agreeing or compared(report) else "FAILED"
     return check(inspection, verdict, str(report), f"{first.place}: {first.sentence}")
 

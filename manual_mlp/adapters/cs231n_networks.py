@@ -25,6 +25,7 @@ from manual_mlp.adapters.cs231n_modes import initialization, test_mode
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_predictions import predictions
 from manual_mlp.adapters.cs231n_training import training
+from manual_mlp.adapters.cs231n_unfinished import beginning, scores_alone
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Inspection, Program
@@ -100,16 +101,27 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     accepts = inspect.signature(loss_of(program, name)).parameters
     settings = {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64, "batch_norm": batch_norm}
 
-    def answer_with(factor: float) -> Callable[..., Any]:
-        def answer(values: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
+    def loss_with(factor: float) -> Callable[..., Any]:
+        def loss(values: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
             net = built(program, name, {**settings, **{"reg": factor * l2}})
             put(program, name, net, values)
             extra = {"reg": factor * l2} if "reg" in accepts else {}
-            result = program.guard.call(f"{name}.loss", net.loss, x, y, **extra)
+            return net, program.guard.call(f"{name}.loss", net.loss, x, y, **extra)
+
+        return loss
+
+    def answer_with(factor: float) -> Callable[..., Any]:
+        def answer(values: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
+            net, result = loss_with(factor)(values, x, y, l2)
             return cost_and_gradients(program, name, net, result, values)
 
         return answer
 
+    def costs_with(factor: float) -> Callable[..., Any]:
+        return lambda values, x, y, l2: (loss_with(factor)(values, x, y, l2)[1][0], {})
+
+    if (begun := beginning(program, name, settings, costs_with, parameters, x, y)) is not None:
+        return begun
     factor, report = of_either_penalty(lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1))
     if factor == 1 and "reg" not in accepts:
         program.guard.note(f"{name}: the penalty is reg sum(W^2); the handout has 0.5 reg sum(W^2)")
@@ -119,6 +131,10 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
         report = with_more(report, test_mode(program, name, settings, parameters, x, y))
         report = with_more(report, initialization(program, name, settings))
     else:
+        if report.findings[0].mistake == "raises" and (
+            scores := scores_alone(program, name, settings, parameters, x, y)
+        ):
+            report = with_more(report, scores)
         wrong_from_the_start = started(program, name, settings)
         if batch_norm_used(report):
             report = with_more(report, wrong_from_the_start)

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from manual_mlp.adapters.guard import Shared
+from manual_mlp.adapters.cs231n_half_rules import Unfinished
+from manual_mlp.adapters.guard import Shared, copied
 from manual_mlp.adapters.program import Program
 from manual_mlp.diagnosis import diagnose_update_rule
 from manual_mlp.diagnosis.report import Report
@@ -29,18 +30,18 @@ def update(program: Program, name: str) -> Report:
 
 def steps(program: Program, name: str, given: tuple[str, ...]) -> Report:
     """given: what the first step's config leaves to the rule's own defaults."""
-    theirs, first = program.name_of(name), True
+    theirs, first, unfinished = program.name_of(name), True, Unfinished(name)
 
     def rule(w: Array, dw: Array, config: dict[str, Any]) -> Any:
         nonlocal first
         if first:
             config = {key: value for key, value in config.items() if key not in given}
-        first = False
+        first, before = False, copied(config)
         answer = program.call(name, Shared(w), dw, config)  # a rule may write into w
         if not isinstance(answer, tuple | list) or len(answer) != 2:
             kind = "None" if answer is None else f"a {type(answer).__name__}"
             failure = "unfilled" if answer is None else "type"
             raise program.guard.failed(theirs, failure, f"returns {kind}; it must be (next_w, config)")
-        return answer
+        return unfinished.finished(w, dw, before, answer)
 
-    return diagnose_update_rule(name, rule)
+    return unfinished.said(diagnose_update_rule(name, rule))

@@ -32,7 +32,7 @@ class Check:
 
     title: str
     functions: list[str]
-    verdict: str  # "all right", "WRONG", "FAILED", "not run", "not filled in"
+    verdict: str  # "all right", "WRONG", "FAILED", "not run", "half done", "not filled in"
     text: str  # the report
     first: str  # its first wrong place, in one sentence
 
@@ -53,9 +53,9 @@ class FileReport:
     @property
     def exit_code(self) -> int:
         verdicts = {check.verdict for check in self.checks}
-        if not verdicts & {"all right", "WRONG"}:
+        if not verdicts & {"all right", "WRONG", "half done"}:
             return 2
-        if verdicts & {"WRONG", "FAILED"} or self.faults or self.stopped:
+        if verdicts & {"WRONG", "FAILED", "half done"} or self.faults or self.stopped:
             return 1
         if "not run" not in verdicts:
             return 0
@@ -67,7 +67,7 @@ class FileReport:
         for check in self.checks:
             lines.append(f"  {check.title:<{width}}  {check.verdict:<13}  {', '.join(check.functions)}".rstrip())
         for check in self.checks:
-            if check.verdict in ("WRONG", "FAILED", "not run"):
+            if check.verdict in ("WRONG", "FAILED", "half done", "not run"):
                 lines += ["", check.text]
         if self.faults:
             lines += ["", "Python and NumPy have moved on (the rest was diagnosed as if they had not):"]
@@ -99,7 +99,7 @@ class FileReport:
 
     def conclusion(self) -> str:
         wrong = [check for check in self.checks if check.verdict in ("WRONG", "FAILED")]
-        ran = [check for check in self.checks if check.verdict in ("all right", "WRONG")]
+        ran = [check for check in self.checks if check.verdict in ("all right", "WRONG", "half done")]
         if self.stopped:
             return f"Nothing more could be run: {self.stopped}" if ran else f"Nothing could be run: {self.stopped}"
         not_run = [check for check in self.checks if check.verdict == "not run"]
@@ -114,6 +114,8 @@ class FileReport:
         if not_run:
             titles = ", ".join(check.title for check in not_run)
             return f"Nothing wrong was found, but {titles} could not be run: {not_run[0].first}"
+        if half := [check for check in self.checks if check.verdict == "half done"]:
+            return f"Nothing wrong was found, but {half[0].title} is half done: {half[0].first}{rest}"
         if self.faults:
             return f"The mathematics is right, but it does not run as it stands: {self.faults[0]}"
         if self.not_looked_at():

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from manual_mlp.adapters.guard import Guard
+from manual_mlp.adapters.guard import Failed, Guard
 from manual_mlp.adapters.missing_modules import missing_modules
 from manual_mlp.adapters.source import Source
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, Finder, Old
-from manual_mlp.adapters.unfilled import is_unfilled
+from manual_mlp.adapters.unfilled import is_begun, is_unfilled
 from manual_mlp.diagnosis.report import Report
 
 
@@ -102,13 +102,27 @@ class Program:
             raise self.guard.failed(theirs, "raises", f"could not be read: {self.source.broken[theirs]}")
         if theirs not in self.namespace:
             raise self.guard.failed(theirs, "missing", "is not in the file")
+        half_done = self.half_done(name)
+        try:
+            answer = self.guard.call(theirs, self.namespace[theirs], *arguments, **keywords)
+        except Failed as failed:
+            if half_done and "NoneType" in failed.sentence:  # what it would return
+                raise self.guard.failed(theirs, "empty", "is begun, but what it returns is still None") from None
+            raise
         tree = self.defined.get(theirs)
-        if isinstance(tree, ast.FunctionDef) and is_unfilled(tree):
-            raise self.guard.failed(theirs, "empty", "is not filled in yet")
-        answer = self.guard.call(theirs, self.namespace[theirs], *arguments, **keywords)
         if answer is None and tree is not None and not any(isinstance(n, ast.Return) for n in ast.walk(tree)):
             raise self.guard.failed(theirs, "type", "returns nothing: its return is missing")
         return answer
+
+    def half_done(self, name: str) -> bool:
+        """Whether it computes something, but not what it returns; one that nobody has begun fails."""
+        theirs = self.name_of(name)
+        tree = self.defined.get(theirs)
+        if not isinstance(tree, ast.FunctionDef) or not is_unfilled(tree):
+            return False
+        if not is_begun(tree):
+            raise self.guard.failed(theirs, "empty", "is not filled in yet")
+        return True
 
     def old_names_used(self) -> list[str]:
         """Where names of Python 2 and of an older NumPy stand in code that ran."""

@@ -10,6 +10,8 @@ import numpy as np
 from manual_mlp.diagnosis.report import Finding
 from manual_mlp.layers import Array
 
+NOT_COMPUTED = "it is None: it is not computed yet"
+
 
 class Unusable(Exception):
     """A place for which there are no numbers to compare, as a finding."""
@@ -54,7 +56,7 @@ def unpacked(place: str, answer: Any, names: Sequence[str]) -> tuple[Any, ...]:
 def numbers(place: str, value: Any, shape: tuple[int, ...]) -> tuple[Array, Finding | None]:
     """The value as an array of this shape, and what is to be said where it is one only after reshaping."""
     if value is None:
-        raise Unusable(place, "unfilled", "it is None: it is not computed yet")
+        raise Unusable(place, "unfilled", NOT_COMPUTED)
     try:
         array = np.array(value)
     except ValueError:
