@@ -325,3 +325,37 @@ def test_layer_norm_that_is_called_nowhere_is_not_asked_for(inspected):
     checks, _ = inspected("student.py", "cs231n", text)
     assert len(checks) == 4
     assert verdicts(checks) == {"all right"}
+
+
+DEEP_UNMASKED = [
+    ("            dh = relu_backward(dh, cr)\n", "            unmasked, dh = dh.copy(), relu_backward(dh, cr)\n"),
+    (
+        "            dh, grads['W%d' % i], grads['b%d' % i] = affine_backward(dh, ca)\n",
+        "            _, grads['W%d' % i], _ = affine_backward(unmasked, ca)\n"
+        "            dh, _, grads['b%d' % i] = affine_backward(dh, ca)\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "exchanges", "title", "where"),
+    [
+        (
+            "neural_net.py",
+            [
+                ("dhidden[hidden == 0] = 0", "before = dhidden.copy(); dhidden[hidden == 0] = 0"),
+                ("X.T.dot(dhidden)", "X.T.dot(before)"),
+            ],
+            "TwoLayerNet",
+            None,
+        ),
+        ("neural_net.py", [("hidden.T.dot(probs)", "(X.dot(W1) + b1).T.dot(probs)")], "TwoLayerNet", None),
+        ("fc_net.py", DEEP_UNMASKED, "FullyConnectedNet", "every hidden layer"),
+    ],
+    ids=["hidden layer", "last layer", "hidden layers"],
+)
+def test_a_mistake_is_said_of_those_layers_alone_that_can_have_it(inspected, file, exchanges, title, where):
+    checks, _ = inspected("student.py", "cs231n", program(file, *exchanges), only=title)
+    assert "ReLU" in checks[title]["first"]
+    assert ("\n      where " in checks[title]["text"]) == (where is not None)
+    assert where is None or f"where      {where}\n" in checks[title]["text"]

@@ -7,7 +7,7 @@ from manual_mlp.diagnosis.comparison import Planted
 from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
 from manual_mlp.diagnosis.mistakes.l2_penalty import PENALTY_OF_BATCH_NORM
 from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
-from manual_mlp.diagnosis.mistakes.mistake import Mistake
+from manual_mlp.diagnosis.mistakes.mistake import ABOVE, HIDDEN, Mistake
 from manual_mlp.diagnosis.mistakes.skip import SKIP
 from manual_mlp.diagnosis.reference import Batch
 
@@ -39,7 +39,9 @@ def everywhere(mistakes: Sequence[Mistake], depth: int, normalized: bool, skips:
         groups: dict[frozenset[object] | None, str] = {whole: title if len(layers) > 1 else ""}
         if len(layers) > 1:
             groups[frozenset(layers[:-1])] = f"{title} but the last"
-            groups[frozenset(layers[1:])] = f"{title} but the first"
+            groups[frozenset(layers[1:])] = (
+                f"{title} but the first" if title != ABOVE else "every layer but the first two"
+            )
             groups |= {frozenset({layer}): f"layer {layer} alone" for layer in layers}
         planted += [
             Planted(mistake, variant, group, title) for group, title in groups.items() for variant in mistake.variants
@@ -51,8 +53,10 @@ def where_made(mistake: Mistake, depth: int, skips: Sequence[int]) -> tuple[Sequ
     """The layers that a mistake can be made in, and their title together."""
     if mistake in SKIP and "linear" not in mistake.operations:
         return skips, EVERY_SKIP
-    if mistake.operations <= {"relu", "batch_norm", "layer", "dropout"}:
-        return range(1, depth), "every hidden layer"
+    if mistake.made_in == ABOVE:
+        return range(2, depth + 1), ABOVE
+    if mistake.made_in == HIDDEN or mistake.operations <= {"relu", "batch_norm", "layer", "dropout"}:
+        return range(1, depth), HIDDEN
     if mistake.operations & {"softmax_cross_entropy", "scores"}:
         return [depth], ""
     return range(1, depth + 1), "every layer"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.mistake import known, put_before
+from manual_mlp.diagnosis.mistakes.mistake import ABOVE, known, put_before
 from manual_mlp.layers import Array
 
 
@@ -105,6 +105,7 @@ DROPOUT_NETWORK = [
         "dropout",
         {"linear.dW": lambda v: v.dout.T @ (v.below.dropout.x if v.below else v.x)},
         network=True,
+        made_in=ABOVE,
     ),
 ]
 

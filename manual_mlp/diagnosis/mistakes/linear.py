@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.mistakes.mistake import ABOVE, HIDDEN, known
 
 
 def unmasked(v: Any) -> Any:
@@ -135,6 +135,7 @@ LINEAR = [
         "dx = dout W",
         "linear",
         {"linear.dx": lambda v: v.dout @ v.W / len(v.x)},
+        made_in=ABOVE,
     ),
     known(
         "weight_gradient_from_preactivation",
@@ -144,6 +145,7 @@ LINEAR = [
         {"linear.dW": lambda v: v.dout.T @ (v.below.relu.x if v.below else v.x)},
         {"linear.dW": lambda v: v.dout.T @ (v.below.linear.out if v.below else v.x)},
         network=True,
+        made_in=ABOVE,
     ),
     known(
         "gradient_before_mask",
@@ -153,6 +155,7 @@ LINEAR = [
         {"linear.dW": lambda v: unmasked(v).T @ v.x},
         {"linear.db": lambda v: unmasked(v).sum(axis=0)},
         network=True,
+        made_in=HIDDEN,
     ),
     known(
         "gradients_not_averaged",

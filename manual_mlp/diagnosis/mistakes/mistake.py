@@ -11,6 +11,8 @@ from typing import Any
 from manual_mlp.diagnosis.report import DERIVATIONS
 from manual_mlp.diagnosis.textbook import Line
 
+HIDDEN, ABOVE = "every hidden layer", "every layer but the first"
+
 
 @dataclass(frozen=True, eq=False)  # none is like another
 class Mistake:
@@ -20,6 +22,7 @@ class Mistake:
     anchor: str
     variants: tuple[Mapping[str, Line], ...]
     network: bool = False  # can only be made where operations are strung together
+    made_in: str = ""  # the only layers of a network that can have it: HIDDEN or ABOVE; "": all with its operations
 
     @property
     def link(self) -> str:
@@ -31,9 +34,15 @@ class Mistake:
 
 
 def known(
-    id: str, sentence: str, formula: str, anchor: str, *variants: Mapping[str, Line], network: bool = False
+    id: str,
+    sentence: str,
+    formula: str,
+    anchor: str,
+    *variants: Mapping[str, Line],
+    network: bool = False,
+    made_in: str = "",
 ) -> Mistake:
-    return Mistake(id, sentence, formula, anchor, variants, network)
+    return Mistake(id, sentence, formula, anchor, variants, network, made_in)
 
 
 def mistakes_in(operation: str, formula: str, anchor: str, *, network: bool = False) -> Callable[..., Mistake]:
