@@ -75,6 +75,61 @@ def test_a_mistake_among_matrices_is_named(inspected, source, instead, said):
     assert said in checks["network"]["text"]
 
 
+IN_WORDS = {
+    "means=None, variances=None):\n    cache": "means=None, variances=None, {argument}):\n    cache",
+    "if means is None else means[l]": "if {trains} else means[l]",
+    "if variances is None else variances[l]": "if {trains} else variances[l]",
+}
+MODES = {
+    "eval": ("mode='train'", "mode == 'train' or mode != 'eval'"),
+    "train alone": ("phase='train'", "phase == 'train'"),
+    "evaluation": ("mode='training'", "mode != 'evaluation'"),
+    "validation": ("phase='train'", "phase not in ('validation', 'heldout')"),
+    "none": ("mode=None", "mode != 'inference'"),
+}
+UNCLEAR = {
+    "two words": ("mode='train'", "mode not in ('valid', 'eval') or mode == 'valid'"),
+    "a number": ("mode=1", "mode == 1"),
+}
+
+
+def switched(argument, trains):
+    return {source: instead.format(argument=argument, trains=trains) for source, instead in IN_WORDS.items()}
+
+
+@pytest.mark.parametrize("which", MODES)
+def test_a_mode_in_words_is_told_in_the_words_of_the_file(inspected, which):
+    lines = switched(*MODES[which])
+    checks, _ = inspected("student.py", "dd2424", program("lists_with_cache", lines), only="test mode")
+    assert {title: check["verdict"] for title, check in checks.items()} == {
+        "network with batch norm": "all right",
+        "test mode": "all right",
+    }
+
+
+@pytest.mark.parametrize("which", UNCLEAR)
+def test_a_mode_whose_word_is_not_clear_is_not_looked_at(inspected, which):
+    text = program("lists_with_cache", switched(*UNCLEAR[which]))
+    checks, _ = inspected("student.py", "dd2424", text, only="test mode")
+    assert "test mode" not in checks
+
+
+def test_an_object_that_keeps_its_mode_in_words_is_not_accused(inspected):
+    lines = {"self.first = True\n": "self.first = True\n        self.mode = 'train'\n"}
+    lines |= {"X, training=True)": "X)", "if training:": "if self.mode == 'train':"}
+    lines |= {"X, Y, training=False)": "X, Y)", "X, training)": "X)", "X, True)": "X)"}
+    checks, _ = inspected("student.py", "dd2424", program("running_averages_kept", lines))
+    assert checks["network with batch norm"]["verdict"] == "all right"
+    assert "test mode" not in checks
+
+
+def test_a_mistake_behind_a_mode_in_words_is_named(inspected):
+    lines = switched(*MODES["eval"])
+    lines |= {"if variances is None else variances[l]": "if True else variances[l]"}
+    checks, _ = inspected("student.py", "dd2424", program("lists_with_cache", lines), only="test mode")
+    assert checks["test mode"]["verdict"] == "WRONG"
+
+
 SCHEDULE = "def cyclical_eta(t, eta_min, eta_max, n_s):"
 SCHEDULES = {
     "settings": ("def cyclical_eta(settings):\n    t, eta_min, eta_max, n_s = settings", ""),

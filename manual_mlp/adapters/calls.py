@@ -15,6 +15,7 @@ from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.guesses import guessed_roles, kinds_of, literal
 from manual_mlp.adapters.instances import instance_of
 from manual_mlp.adapters.layer_lists import layer_list
+from manual_mlp.adapters.mode_words import is_mode, mode_word, tells_training
 from manual_mlp.adapters.options import Options, is_options
 from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of, plays
 from manual_mlp.adapters.program import words
@@ -234,7 +235,7 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
     probability = None
     if network.forward is not None:
         try:
-            training = modes_of_training(network.forward, how.batch_norm)
+            training = modes_of_training(network, network.forward, how.batch_norm)
             result = called_part(network, network.forward, env, training, instance)
             passed = spread(network, network.forward, result, given)
             with contextlib.suppress(ValueError, TypeError):
@@ -270,8 +271,9 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
     return Outcome(probability, costs, gradients, instance, result)
 
 
-def modes_of_training(part: Part, batch_norm: bool) -> dict[str, Any]:
-    """What a forward pass must be told that is in test mode if it is told nothing: mode="test", is_training=False.
+def modes_of_training(network: Network, part: Part, batch_norm: bool) -> dict[str, Any]:
+    """What a forward pass must be told that is in test mode if it is told nothing: mode="test", is_training=False; or
+    that asks which of them it is.
 
     And returnH=False: the backward pass needs it.
     """
@@ -280,8 +282,9 @@ def modes_of_training(part: Part, batch_norm: bool) -> dict[str, Any]:
         role = role_of(p.name)
         if {"return", "returns"} & set(words(p.name)) and p.default is False:
             chosen[plain(p.name)] = True
-        elif batch_norm and "mode" in words(p.name) and p.default in ("test", "eval", "inference"):
-            chosen[plain(p.name)] = "train"
+        elif batch_norm and is_mode(network, part, p.name) and not tells_training(p.default):
+            if (word := mode_word(network, part, p.name, training=True)) is not None:
+                chosen[plain(p.name)] = word
         elif batch_norm and role and role.kind in ("trains", "tests") and p.default is (role.kind == "tests"):
             chosen[plain(p.name)] = role.kind == "trains"
     return chosen

@@ -11,6 +11,7 @@ from manual_mlp.adapters.calls import called_part, modes_of_training, prepared, 
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.guesses import is_none_at_calls
 from manual_mlp.adapters.instances import Slot, slots
+from manual_mlp.adapters.mode_words import TESTING, TRAINING, is_mode, mode_word
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import Reading, absent, reading_of
@@ -35,7 +36,7 @@ def running_arguments(network: Network, part: Part) -> dict[str, tuple[str, int 
     return found
 
 
-def mode_arguments(part: Part, training: bool, first: bool = False) -> dict[str, Any]:
+def mode_arguments(network: Network, part: Part, training: bool, first: bool = False) -> dict[str, Any]:
     """training=True, is_test=False, mode="train", first_time=True: what tells the forward pass which of them it is."""
     chosen: dict[str, Any] = {}
     for p in part.parameters():
@@ -44,8 +45,11 @@ def mode_arguments(part: Part, training: bool, first: bool = False) -> dict[str,
             chosen[plain(p.name)] = training if role.kind == "trains" else not training
         elif "first" in words(p.name):
             chosen[plain(p.name)] = first
-        elif "mode" in words(p.name) and (p.default is p.empty or isinstance(p.default, str)):
-            chosen[plain(p.name)] = "train" if training else "test"
+        elif is_mode(network, part, p.name):
+            word = mode_word(network, part, p.name, training)
+            if word is None:
+                raise absent("test mode")
+            chosen[plain(p.name)] = word
     return chosen
 
 
@@ -64,7 +68,7 @@ def test_mode(network: Network) -> Report:
     for layer, (mean, var) in enumerate(zip(means, variances, strict=True), start=1):
         buffers |= {f"bn{layer}.running_mean": mean, f"bn{layer}.running_var": var}
     env, instance = prepared(network, how, given)
-    passed = mode_arguments(part, training=False)
+    passed = mode_arguments(network, part, training=False)
     arguments = running_arguments(network, part)
     if {kind for kind, _ in arguments.values()} == {"mean", "var"}:
         flat = keeps_flat(network, part, how, given)
@@ -102,7 +106,7 @@ def keeps_flat(network: Network, part: Part, how: Arrangement, given: Inputs) ->
     """Are the statistics that its forward pass returns while training of shape (m,), whatever the biases are?"""
     env, instance = prepared(network, how, given)
     try:
-        result = called_part(network, part, env, modes_of_training(part, batch_norm=True), instance)
+        result = called_part(network, part, env, modes_of_training(network, part, batch_norm=True), instance)
     except Failed:
         return False
     mean: Any = spread(network, part, result, given).get("mean")
@@ -143,12 +147,14 @@ def put_mode(owner: Any, training: bool) -> None:
         role = role_of(name)
         if role is not None and role.kind in ("trains", "tests") and isinstance(old, bool):
             setattr(owner, name, training if role.kind == "trains" else not training)
+        elif isinstance(old, str) and old.lower() in (*TRAINING, *TESTING):
+            raise absent("test mode")  # self.mode = "train": which words it knows is not told
 
 
 def trained(network: Network, part: Part, env: Mapping[str, Any], instance: Any, first: bool) -> None:
     """One forward pass in training mode."""
     put_mode(instance, training=True)
-    called_part(network, part, env, mode_arguments(part, training=True, first=first), instance)
+    called_part(network, part, env, mode_arguments(network, part, training=True, first=first), instance)
 
 
 def running_averages(network: Network) -> Report:

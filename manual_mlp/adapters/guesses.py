@@ -103,11 +103,17 @@ def is_none_at_calls(network: Network, part: Part, name: str) -> bool:
 
 def modes(part: Part, name: str) -> Sequence[str]:
     """The words that an argument is compared with."""
+    return words_compared(part.tree, name) if part.tree is not None else []
+
+
+def words_compared(tree: ast.AST, name: str) -> Sequence[str]:
+    """The words that a variable is compared with: mode == "test", mode in ("eval", "test")."""
     found = [
         constant.value
-        for node in (nodes_of(part.tree) if part.tree is not None else ())
+        for node in nodes_of(tree)
         if isinstance(node, ast.Compare) and isinstance(node.left, ast.Name) and node.left.id == name
-        for constant in node.comparators
+        for comparator in node.comparators
+        for constant in (comparator.elts if isinstance(comparator, ast.Tuple | ast.List | ast.Set) else [comparator])
         if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
     ]
     return list(dict.fromkeys(found))
