@@ -12,13 +12,13 @@ import numpy as np
 
 from manual_mlp.adapters.cs231n_dropped_images import RULE, dropped_images
 from manual_mlp.adapters.cs231n_instances import (
+    BASICS,
     CLASSES,
     HIDDEN,
     INPUTS,
-    built,
     cost_and_gradients,
+    filled,
     problem,
-    put,
     their_key,
 )
 from manual_mlp.adapters.cs231n_modes import scores_of, test_mode
@@ -41,19 +41,16 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
     """
     hidden = HIDDEN if deep else HIDDEN[:1]
     parameters, x, y = problem(hidden, batch_norm)
-    settings = {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64, "reg": 0.2}
-    settings |= {"dropout": P, "seed": 11, "batch_norm": batch_norm}
+    settings = {**BASICS, "hidden": hidden, "reg": 0.2, "dropout": P, "seed": 11, "batch_norm": batch_norm}
     plain = {**settings, "dropout": None}
 
     def answer(values: Mapping[str, Array], settings: Mapping[str, Any] = settings, images: Array = x) -> Any:
-        net = built(program, name, settings)
-        put(program, name, net, values)
+        net = filled(program, name, settings, values)
         np.random.seed(5)  # noqa: NPY002 - where the network has no seed of its own
         return cost_and_gradients(program, name, net, program.guard.call(f"{name}.loss", net.loss, images, y), values)
 
     def at_test_time(settings: Mapping[str, Any]) -> Array:
-        net = built(program, name, settings)
-        put(program, name, net, parameters)
+        net = filled(program, name, settings, parameters)
         return program.guard.array(
             f"{name}.loss", "scores", program.guard.call(f"{name}.loss", net.loss, x), (len(x), CLASSES)
         )
@@ -164,8 +161,7 @@ def judged_by_masks(
 
     def answer_with(factor: float) -> Callable[..., Any]:
         def answer(values: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
-            net = built(program, name, {**settings, "reg": factor * l2})
-            put(program, name, net, values)
+            net = filled(program, name, {**settings, "reg": factor * l2}, values)
             np.random.seed(next(seeds))  # noqa: NPY002 - without a seed of its own it draws from here
             with seen_masks(program) as masks:
                 result = program.guard.call(f"{name}.loss", net.loss, x, y)

@@ -12,6 +12,7 @@ from manual_mlp.adapters.program import Program
 from manual_mlp.layers import Array
 
 HIDDEN, INPUTS, CLASSES = (7, 5), 6, 4
+BASICS: dict[str, Any] = {"inputs": INPUTS, "classes": CLASSES, "dtype": np.float64}  # of every network here
 
 DROPOUT = ("dropout", "dropout_keep_ratio", "dropout_p", "keep_prob", "drop")
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -56,6 +57,13 @@ def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
     for alias in ALIASES["reg"]:
         if "reg" in values and hasattr(net, alias):
             setattr(net, alias, values["reg"])
+    return net
+
+
+def filled(program: Program, name: str, values: Mapping[str, Any], parameters: Mapping[str, Array]) -> Any:
+    """An instance that holds these parameters."""
+    net = built(program, name, values)
+    put(program, name, net, parameters)
     return net
 
 

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.adapters.cs231n_instances import (
-    CLASSES,
+    BASICS,
     DROPOUT,
     HIDDEN,
-    INPUTS,
-    built,
     cost_and_gradients,
+    filled,
     problem,
-    put,
 )
 from manual_mlp.adapters.cs231n_sandwiches import compared_values
 from manual_mlp.adapters.cs231n_textbook import (
@@ -54,19 +52,16 @@ def accepted(program: Program, name: str) -> Mapping[str, Any]:
 
 def network_with_layer_norm(program: Program, name: str) -> Report:
     parameters, x, y = problem(HIDDEN, batch_norm=True)
-    settings = {"inputs": INPUTS, "hidden": HIDDEN, "classes": CLASSES, "dtype": np.float64, "reg": REG}
-    settings["batch_norm"] = KIND
+    settings = {**BASICS, "hidden": HIDDEN, "reg": REG, "batch_norm": KIND}
     loss, title = f"{name}.loss", f"{name} with layer norm"
 
     def scores(extra: Mapping[str, Any], training_first: bool) -> Any:
-        net = built(program, name, {**settings, **extra})
-        put(program, name, net, parameters)
+        net = filled(program, name, {**settings, **extra}, parameters)
         if training_first:
             program.guard.call(loss, net.loss, x[::-1], y)
         return program.guard.call(loss, net.loss, x)
 
-    net = built(program, name, settings)
-    put(program, name, net, parameters)
+    net = filled(program, name, settings, parameters)
     cost, gradients = cost_and_gradients(program, name, net, program.guard.call(loss, net.loss, x, y), parameters)
     right_cost, right, right_scores = expected(parameters, x, y)
     missing = [key for key in parameters if key not in gradients]

@@ -11,7 +11,7 @@ from manual_mlp.adapters.cs231n_instances import (
     CLASSES,
     bn_params,
     built,
-    put,
+    filled,
 )
 from manual_mlp.adapters.program import Program
 from manual_mlp.diagnosis import diagnose_test_mode
@@ -37,8 +37,7 @@ def test_mode(
     program: Program, name: str, settings: Mapping[str, Any], parameters: Mapping[str, Array], x: Array, y: Any
 ) -> Report:
     """loss(X) without labels gives the scores, with the running statistics of the batches seen so far."""
-    net = built(program, name, {**settings, **{"reg": 0.0}})
-    put(program, name, net, parameters)
+    net = filled(program, name, {**settings, "reg": 0.0}, parameters)
     dropped = settings.get("dropout")
     running: list[dict[str, Any]] = []
     if settings["batch_norm"]:

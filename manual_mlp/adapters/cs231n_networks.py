@@ -10,14 +10,13 @@ import numpy as np
 from manual_mlp.adapters.cs231n_dropout import network_with_dropout
 from manual_mlp.adapters.cs231n_instances import (
     ALIASES,
+    BASICS,
     CLASSES,
     DROPOUT,
     HIDDEN,
-    INPUTS,
-    built,
     cost_and_gradients,
+    filled,
     problem,
-    put,
     takes_widths,
 )
 from manual_mlp.adapters.cs231n_layer_norm import knows_layer_norm, network_with_layer_norm
@@ -99,12 +98,11 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     hidden = HIDDEN if deep else HIDDEN[:1]
     parameters, x, y = problem(hidden, batch_norm)
     accepts = inspect.signature(loss_of(program, name)).parameters
-    settings = {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64, "batch_norm": batch_norm}
+    settings = {**BASICS, "hidden": hidden, "batch_norm": batch_norm}
 
     def loss_with(factor: float) -> Callable[..., Any]:
         def loss(values: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
-            net = built(program, name, {**settings, **{"reg": factor * l2}})
-            put(program, name, net, values)
+            net = filled(program, name, {**settings, "reg": factor * l2}, values)
             extra = {"reg": factor * l2} if "reg" in accepts else {}
             return net, program.guard.call(f"{name}.loss", net.loss, x, y, **extra)
 
@@ -117,10 +115,7 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
 
         return answer
 
-    def costs_with(factor: float) -> Callable[..., Any]:
-        return lambda values, x, y, l2: (loss_with(factor)(values, x, y, l2)[1][0], {})
-
-    if (begun := beginning(program, name, settings, costs_with, parameters, x, y)) is not None:
+    if (begun := beginning(program, name, settings, loss_with, parameters, x, y)) is not None:
         return begun
     factor, report = of_either_penalty(lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1))
     if factor == 1 and "reg" not in accepts:

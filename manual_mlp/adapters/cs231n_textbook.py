@@ -1,5 +1,6 @@
 """Our own operations as CS231n names and arranges them: what a helper file that is missing would have given."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -90,31 +91,30 @@ def affine_relu_backward(dout: Array, cache: Any) -> Any:
     return affine_backward(dout * (out > 0), linear)
 
 
-def affine_bn_relu_forward(x: Array, w: Array, b: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]) -> Any:
-    hidden, linear = affine_forward(x, w, b)
-    out, normalization = batchnorm_forward(hidden, gamma, beta, bn_param)
-    return np.maximum(out, 0), (linear, normalization, out)
+def normalized_sandwich(
+    norm_forward: Callable[..., Any], norm_backward: Callable[..., Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Affine, this normalization, ReLU; and back."""
+
+    def forward(x: Array, w: Array, b: Array, gamma: Array, beta: Array, norm_param: dict[str, Any]) -> Any:
+        hidden, linear = affine_forward(x, w, b)
+        out, normalization = norm_forward(hidden, gamma, beta, norm_param)
+        return np.maximum(out, 0), (linear, normalization, out)
+
+    def backward(dout: Array, cache: Any) -> Any:
+        linear, normalization, out = cache
+        dhidden, dgamma, dbeta = norm_backward(dout * (out > 0), normalization)
+        return *affine_backward(dhidden, linear), dgamma, dbeta
+
+    return forward, backward
 
 
-def affine_bn_relu_backward(dout: Array, cache: Any) -> Any:
-    linear, normalization, out = cache
-    dhidden, dgamma, dbeta = batchnorm_backward(dout * (out > 0), normalization)
-    return *affine_backward(dhidden, linear), dgamma, dbeta
+affine_bn_relu_forward, affine_bn_relu_backward = normalized_sandwich(batchnorm_forward, batchnorm_backward)
+affine_ln_relu_forward, affine_ln_relu_backward = normalized_sandwich(layernorm_forward, layernorm_backward)
 
 
-def affine_ln_relu_forward(x: Array, w: Array, b: Array, gamma: Array, beta: Array, ln_param: dict[str, Any]) -> Any:
-    hidden, linear = affine_forward(x, w, b)
-    out, normalization = layernorm_forward(hidden, gamma, beta, ln_param)
-    return np.maximum(out, 0), (linear, normalization, out)
-
-
-def affine_ln_relu_backward(dout: Array, cache: Any) -> Any:
-    linear, normalization, out = cache
-    dhidden, dgamma, dbeta = layernorm_backward(dout * (out > 0), normalization)
-    return *affine_backward(dhidden, linear), dgamma, dbeta
-
-
-OTHER_NAMES = ("batchnorm", "batch_norm", "norm")  # of bn, in what students write themselves
+BATCH_NORM = ("bn", "batchnorm", "batch_norm", "norm")  # in the names of what students write themselves
+LAYER_NORM = ("ln", "layernorm")
 TEXTBOOK: dict[str, Any] = {
     function.__name__: function
     for function in (
@@ -131,15 +131,11 @@ TEXTBOOK: dict[str, Any] = {
         dropout_backward,
         affine_relu_forward,
         affine_relu_backward,
-        affine_bn_relu_forward,
-        affine_bn_relu_backward,
-        affine_ln_relu_forward,
-        affine_ln_relu_backward,
     )
 } | {
     "batchnorm_backward_alt": batchnorm_backward,
-    **{f"affine_{norm}_relu_forward": affine_bn_relu_forward for norm in OTHER_NAMES},
-    **{f"affine_{norm}_relu_backward": affine_bn_relu_backward for norm in OTHER_NAMES},
-    "affine_layernorm_relu_forward": affine_ln_relu_forward,
-    "affine_layernorm_relu_backward": affine_ln_relu_backward,
+    **{f"affine_{norm}_relu_forward": affine_bn_relu_forward for norm in BATCH_NORM},
+    **{f"affine_{norm}_relu_backward": affine_bn_relu_backward for norm in BATCH_NORM},
+    **{f"affine_{norm}_relu_forward": affine_ln_relu_forward for norm in LAYER_NORM},
+    **{f"affine_{norm}_relu_backward": affine_ln_relu_backward for norm in LAYER_NORM},
 }

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.cs231n_instances import CLASSES, HIDDEN, INPUTS, built, key_in, problem, put
+from manual_mlp.adapters.cs231n_instances import BASICS, CLASSES, HIDDEN, INPUTS, filled, key_in, problem
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.unfilled import is_unfilled
@@ -136,9 +136,7 @@ def shapes_of_gradients(
 
 def instance(program: Program, name: str, parameters: Mapping[str, Array]) -> Any:
     hidden = [len(value) for key, value in parameters.items() if key.endswith("bias")][:-1]
-    net = built(program, name, {"inputs": INPUTS, "hidden": hidden, "classes": CLASSES, "dtype": np.float64})
-    put(program, name, net, parameters)
-    return net
+    return filled(program, name, {**BASICS, "hidden": hidden}, parameters)
 
 
 def minibatches(run: Training) -> list[Finding]:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from manual_mlp.adapters.cs231n_instances import built, put
 from manual_mlp.adapters.cs231n_modes import test_mode
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_words import in_their_words
@@ -20,16 +19,14 @@ def beginning(
     program: Program,
     name: str,
     settings: Mapping[str, Any],
-    costs: Callable[[float], Callable[..., Any]],
+    loss_with: Callable[[float], Callable[..., Any]],
     parameters: Mapping[str, Array],
     x: Array,
     y: Any,
 ) -> Report | None:
     """What a network without any gradient is worth; None where it has some, or nothing can be told."""
     try:
-        net = built(program, name, {**settings, "reg": 0.0})
-        put(program, name, net, parameters)
-        cost, gradients = program.guard.call(f"{name}.loss", net.loss, x, y)
+        _, (cost, gradients) = loss_with(1)(parameters, x, y, 0.0)
     except (Failed, TypeError, ValueError):
         return None
     if not nothing_in(gradients) or (scores := scores_alone(program, name, settings, parameters, x, y)) is None:
@@ -37,12 +34,16 @@ def beginning(
     if cost is None or (isinstance(cost, int | float) and cost == 0):
         sentence = "the loss and its gradients are not begun yet"
         return replace(scores, findings=[*scores.findings, Finding("cost and gradients", sentence, HALF_DONE)])
-    factor, report = of_either_penalty(lambda factor: diagnose(costs(factor), parameters, x, y, 0.1))
+
+    def costs_with(factor: float) -> Callable[..., Any]:
+        return lambda *question: (loss_with(factor)(*question)[1][0], {})
+
+    factor, report = of_either_penalty(lambda factor: diagnose(costs_with(factor), parameters, x, y, 0.1))
     of_cost = [finding for finding in report.findings if finding.place == "cost"]
     if any(finding.mistake == "bn_skipped" for finding in of_cost):
         return None
     findings = [*of_cost, *scores.findings, Finding("gradients", "they are not begun yet: there are none", HALF_DONE)]
-    agreeing = [place for place in ("cost",) if not of_cost] + [*scores.agreeing]
+    agreeing = scores.agreeing if of_cost else ["cost", *scores.agreeing]
     return in_their_words(Report(name, findings, agreeing, notes=[*report.notes, *scores.notes]), factor)
 
 

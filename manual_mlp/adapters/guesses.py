@@ -91,14 +91,18 @@ def literal(network: Network, part: Part, name: str, env: Mapping[str, Any]) -> 
         on = [word for word in mode if word not in off]
         if {"bn", "norm", "batchnorm"} & {*words(name), "".join(words(name)[:2])}:
             return next(iter(on), "yes") if env["bn"] else next(iter(off), "no")
-    values = {value.value for value in passed_at_calls(network, part, name) if isinstance(value, ast.Constant)}
+    values = set(constants_at_calls(network, part, name))
     if None in values:
         return None
     return values.pop() if len(values) == 1 else inspect.Parameter.empty
 
 
 def is_none_at_calls(network: Network, part: Part, name: str) -> bool:
-    return any(isinstance(v, ast.Constant) and v.value is None for v in passed_at_calls(network, part, name))
+    return None in constants_at_calls(network, part, name)
+
+
+def constants_at_calls(network: Network, part: Part, name: str) -> list[Any]:
+    return [value.value for value in passed_at_calls(network, part, name) if isinstance(value, ast.Constant)]
 
 
 def modes(part: Part, name: str) -> Sequence[str]:

@@ -1,10 +1,9 @@
 """The word that tells a forward pass whether it trains: mode="eval", phase="validation", as the file itself has it."""
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
-from manual_mlp.adapters.guesses import modes, passed_at_calls, words_compared
+from manual_mlp.adapters.guesses import constants_at_calls, modes, words_compared
 from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.program import words
 
@@ -17,8 +16,10 @@ TESTING = (
 
 def is_mode(network: Network, part: Part, name: str) -> bool:
     """Not a mode that chooses something else: bn_mode="without"."""
-    known = [word.lower() for word in (*compared(network, part, name), *told(network, part, name))]
-    return bool({"mode", "phase"} & set(words(name))) and (not known or bool({*TRAINING, *TESTING} & set(known)))
+    if not {"mode", "phase"} & set(words(name)):
+        return False
+    known = {word.lower() for word in (*compared(network, part, name), *told(network, part, name))}
+    return not known or bool({*TRAINING, *TESTING} & known)
 
 
 def mode_word(network: Network, part: Part, name: str, training: bool) -> str | None:
@@ -50,5 +51,5 @@ def compared(network: Network, part: Part, name: str) -> Sequence[str]:
 def told(network: Network, part: Part, name: str) -> list[str]:
     """The argument's default, and what the file's calls pass there."""
     defaults = [p.default for p in part.parameters() if p.name == name]
-    passed = [value.value for value in passed_at_calls(network, part, name) if isinstance(value, ast.Constant)]
-    return list(dict.fromkeys(word for word in [*defaults, *passed] if isinstance(word, str)))
+    said = [*defaults, *constants_at_calls(network, part, name)]
+    return list(dict.fromkeys(word for word in said if isinstance(word, str)))

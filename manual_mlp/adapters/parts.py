@@ -184,9 +184,7 @@ def networks(program: Program) -> list[Network]:
         for part in gradients
         if len((part.kinds() | {r.kind for r in part.globals()}) & WHOLE) >= 2 or part.method_of
     ]
-    if (
-        not whole and costs
-    ):  # their arguments' names say nothing: they may be told, or else it is said that they did not run
+    if not whole and costs:  # their arguments' names say nothing: they may be told, or it is said that they did not run
         whole = gradients
     found = []
     whole = [part for part in whole if not is_helper(part, whole)]

@@ -24,6 +24,7 @@ from manual_mlp.adapters.conventions import COURSES
 START_SECONDS = 60.0  # to import NumPy and the file, with all that it imports
 OUR_SECONDS = 120.0  # between two calls of the file's functions
 TOTAL_SECONDS = 300.0  # for the whole file
+COMPARED = {"all right", "WRONG", "half done"}  # verdicts of checks in which numbers were compared
 
 
 @dataclass
@@ -53,7 +54,7 @@ class FileReport:
     @property
     def exit_code(self) -> int:
         verdicts = {check.verdict for check in self.checks}
-        if not verdicts & {"all right", "WRONG", "half done"}:
+        if not verdicts & COMPARED:
             return 2
         if verdicts & {"WRONG", "FAILED", "half done"} or self.faults or self.stopped:
             return 1
@@ -99,7 +100,7 @@ class FileReport:
 
     def conclusion(self) -> str:
         wrong = [check for check in self.checks if check.verdict in ("WRONG", "FAILED")]
-        ran = [check for check in self.checks if check.verdict in ("all right", "WRONG", "half done")]
+        ran = [check for check in self.checks if check.verdict in COMPARED]
         if self.stopped:
             return f"Nothing more could be run: {self.stopped}" if ran else f"Nothing could be run: {self.stopped}"
         not_run = [check for check in self.checks if check.verdict == "not run"]
