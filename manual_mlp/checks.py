@@ -126,11 +126,16 @@ def checked_images(x: ArrayLike, inputs: int, dtype: np.dtype[Any], batch_statis
 
 
 def checked_reals(name: str, value: ArrayLike) -> Array:
-    """An array of real numbers, in float64, of whichever shape; a copy."""
+    """An array of finite real numbers, in float64, of whichever shape; a copy."""
     array = as_array(name, value)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name} has dtype {array.dtype}; it must hold real numbers, such as float64")
-    return array.astype(np.float64)
+    reals = array.astype(np.float64)
+    if not np.isfinite(reals).all():
+        where = tuple(np.argwhere(~np.isfinite(reals))[0].tolist())
+        entry = f"[{', '.join(map(str, where))}]" if where else ""
+        raise ValueError(f"{name}{entry} is {reals[where]}; every value must be a finite number")
+    return reals
 
 
 def checked_labels(y: ArrayLike, images: int, classes: int) -> Labels:

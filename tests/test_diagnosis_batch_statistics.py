@@ -181,6 +181,10 @@ def test_a_last_batch_of_one_image_may_stand_alone(mistake, exchanges):
         ({"buffers": {"a": 1}}, "buffers has 'a'; of this network it may have bn1.running_mean"),
         ({"buffers": {"bn1.running_mean": 1}}, r"buffers\['bn1.running_mean'\] has shape \(\); it must be \(7,\)"),
         ({"buffers": {"bn1.running_mean": ["a"]}}, r"buffers\['bn1.running_mean'\] has dtype <U1"),
+        (
+            {"buffers": {"bn2.running_var": [1, np.inf, 1, 1, 1, 1]}},
+            r"buffers\['bn2.running_var'\]\[1\] is inf; every value must be a finite number",
+        ),
         ({"buffers": 3}, "buffers is a int; it must be a dictionary"),
     ],
     ids=str,

@@ -695,6 +695,14 @@ def test_a_report_reads_like_a_sentence():
         ({"linear1.weight": 1.0, "linear1.bias": np.ones(1)}, r"a network of 1 layers has"),
         ({"linear1.weight": [[1.0], [1.0, 2.0]], "linear1.bias": [0.0]}, r"parameters\['linear1.weight'\] is no array"),
         ({"linear1.weight": np.ones((2, 3)), "linear1.bias": "b"}, r"parameters\['linear1.bias'\] has dtype <U1"),
+        (
+            {"linear1.weight": np.diag([1, np.nan, 3])},
+            r"parameters\['linear1.weight'\]\[1, 1\] is nan; every value must",
+        ),
+        (
+            {"linear1.weight": np.ones((2, 3)), "linear1.bias": [0.0, -np.inf]},
+            r"\['linear1.bias'\]\[1\] is -inf; every",
+        ),
     ],
 )
 def test_parameters_that_make_no_network_are_refused(parameters, words):

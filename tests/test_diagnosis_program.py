@@ -147,9 +147,10 @@ def test_a_penalty_without_its_two_is_not_one_on_the_biases():
         (lambda g: [*g.values()], {}, "gradients are a list; they must be a dictionary"),
         (lambda g: {**g, "bn1.bias": "a"}, {}, r"gradients\['bn1.bias'\]: it is a str"),
         (lambda g: {**g, "bn1.bias": np.ones(99)}, {}, r"gradients\['bn1.bias'\] has shape \(99,\)"),
+        (lambda g: {**g, "bn1.bias": np.full(7, np.nan)}, {}, r"gradients\['bn1.bias'\]\[0\] is nan; every value must"),
         (lambda g: g, {"x": np.ones((3, 6)), "y": [0, 1, 2]}, "gradients are given, and x or y as well"),
     ],
-    ids=["one missing", "list", "words", "shape", "x and y as well"],
+    ids=["one missing", "list", "words", "shape", "NaN", "x and y as well"],
 )
 def test_gradients_of_an_update_that_say_nothing_are_refused_in_words(change, more, words):
     parameters, x, y, _ = case((6, 7, 5, 4), batch_norm=True)

@@ -259,6 +259,23 @@ NO_MODE = "            self.dropout_param['mode'] = mode\n"
 DROPS = "            pass\n"
 EITHER = NO_MODE + "        elif self.normalization == 'batchnorm':"
 SCALED = "            if y is None:\n                h = h * self.dropout_param['p']\n"
+
+
+def test_running_averages_that_are_no_numbers_are_said_so(inspected):
+    title = "FullyConnectedNet with batch norm"
+    call = "            h, cr = relu_forward(h)\n"
+    spoilt = f"            if cb is not None:\n                self.bn_params[i - 1]['running_var'] += np.inf\n{call}"
+    checks, _ = inspected("student.py", "cs231n", program("fc_net.py", (call, spoilt)), only=title)
+    assert checks[title]["verdict"] == "WRONG"
+    assert "running averages: after three training batches" in checks[title]["first"]
+
+
+def test_a_training_that_diverges_is_looked_at_until_then(inspected):
+    diverges = program("neural_net.py", ("* grads[p]", "* grads[p] * (1 if it < 2 else np.nan)"))
+    checks, _ = inspected("student.py", "cs231n", diverges)
+    assert "no known mistake explains its steps" in checks["TwoLayerNet.train"]["first"]
+
+
 DROPOUT_CALL = "                h, cd = dropout_forward(h, self.dropout_param)\n"
 
 

@@ -32,6 +32,15 @@ def test_fixed_standard_deviations_are_a_choice(inspected, sigmas, verdict):
     assert ("fixed standard deviation" in checks["initialization"]["text"]) == (verdict == "all right")
 
 
+def test_first_weights_that_are_no_numbers_are_named(inspected):
+    text = program(
+        "always_normalized", lines={"sigmas=(0.1, 0.001)": "", "rng = np": "sigmas = (0.1, np.nan); rng = np"}
+    )
+    checks, _ = inspected("student.py", "dd2424", text, only="initialization")
+    assert checks["initialization"]["verdict"] == "WRONG"
+    assert checks["initialization"]["first"] == "linear2.weight: it is drawn with NaN or infinity in it"
+
+
 def test_a_sigma_that_is_0_by_default_is_not_the_only_way_to_draw(inspected):
     ways = 'std if init == "fixed" else np.sqrt(2 / n_in) if init == "he" else None'
     text = program("first_time", lines={'np.sqrt(2 / n_in) if init == "he" else std': ways, "std=0.01": "std=0"})

@@ -52,6 +52,10 @@ def test_mode(
             )
             return Report(name, [Finding(place, sentence, "bn_running_never_advance")])
         running = [dict(param) for param in running]
+        kept = [param[key] for param in running for key in ("running_mean", "running_var") if key in param]
+        if not all(np.isfinite(values).all() for values in kept):
+            sentence = "after three training batches net.bn_params holds NaN or infinity"
+            return Report(name, [Finding("test mode: running averages", sentence)])
 
     def scores(*_: Any) -> Array:
         given = program.guard.call(f"{name}.loss", net.loss, x)

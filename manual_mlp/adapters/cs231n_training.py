@@ -191,7 +191,7 @@ def updates(program: Program, theirs: str, run: Training, parameters: Mapping[st
 
     reports = [
         diagnose_update(ours(call.parameters), ours(new), ETA, gradients=ours(call.gradients))
-        for call, new in zip(asked, after, strict=True)
+        for call, new in itertools.takewhile(begins_finite, zip(asked, after, strict=True))
     ]
     first = next((report for report in reports if not report.ok), None)
     if first is None:
@@ -210,6 +210,11 @@ def updates(program: Program, theirs: str, run: Training, parameters: Mapping[st
         sentence = "updates neither by gradient descent nor with momentum, and no known mistake explains its steps"
         raise program.guard.failed(theirs, "uncallable", f"{sentence}: they are not looked at")
     return first
+
+
+def begins_finite(update: tuple[Asked, Mapping[str, Array]]) -> bool:
+    """An update behind one that leaves NaN or infinity has no mistake of its own."""
+    return bool(np.isfinite(flat(update[0].parameters)).all())
 
 
 def momentum(run: Training) -> float | None:

@@ -152,6 +152,9 @@ def size_for(name: str, how: Arrangement, sizes: Any, env: Mapping[str, Any]) ->
 
 
 def judged_initialization(values: Mapping[str, Array]) -> Report:
+    if broken := [name for name, value in values.items() if not np.isfinite(value).all()]:
+        findings = [Finding(name, "it is drawn with NaN or infinity in it") for name in broken]
+        return Report("initialization", findings)
     weight = values["linear1.weight"]
     weights = [value for name, value in values.items() if is_weight(name)]
     if all(stds := [fixed_std(W) for W in weights]):

@@ -87,6 +87,8 @@ def gradients_of(network: Network, reading: Reading, rest: Rest, batch: Inputs) 
     found = with_rest(network, reading.how, batch, own.gradients, rest, penalty=False)
     if set(found) != set(batch.parameters) or any(found[n].size != v.size for n, v in batch.parameters.items()):
         raise absent("update")
+    if not all(np.isfinite(gradient).all() for gradient in found.values()):
+        raise absent("update")
     return {name: gradient.reshape(batch.parameters[name].shape) for name, gradient in found.items()}
 
 

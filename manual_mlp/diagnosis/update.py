@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manual_mlp.checks import checked_number
+from manual_mlp.checks import checked_number, checked_reals
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
@@ -117,7 +117,7 @@ def checked_gradients(old: Mapping[str, Array], gradients: Mapping[str, ArrayLik
             raise ValueError(f"gradients[{name!r}]: {unusable}") from None
         if gradient.shape != value.shape:
             raise ValueError(f"gradients[{name!r}] has shape {gradient.shape}; it must be {value.shape}")
-        checked[name] = gradient.astype(np.float64)
+        checked[name] = checked_reals(f"gradients[{name!r}]", gradient)
     return checked
 
 
