@@ -185,6 +185,8 @@ def test_a_last_batch_of_one_image_may_stand_alone(mistake, exchanges):
             {"buffers": {"bn2.running_var": [1, np.inf, 1, 1, 1, 1]}},
             r"buffers\['bn2.running_var'\]\[1\] is inf; every value must be a finite number",
         ),
+        ({"batch_size": 41}, "batch_size is 41, but x has 40 images; give at most so many"),
+        ({"batch_size": 1}, "batch_size is 1; it must be an integer of at least 2"),
         ({"buffers": 3}, "buffers is a int; it must be a dictionary"),
     ],
     ids=str,
@@ -219,14 +221,14 @@ def test_layers_that_are_measured_one_after_the_other_are_noted(normalizing, kep
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("size", [2, 13, 40, 1000])
+@pytest.mark.parametrize("size", [(2,), (13,), (40,), ()], ids=["2", "13", "40", "not told"])
 def test_ours_are_right_in_both_precisions(size, dtype):
     values, x = case((9, 7, 6, 4), 40)
     net = MLP((9, 7, 6, 4), batch_norm=True, rng=np.random.default_rng(0), dtype=dtype)
     for name, value in values.parameters.items():
         net.parameters[name] = value
-    precise_batch_norm(net, x, size)
-    report = diagnose_batch_statistics(net.buffers, values.parameters, x, size)
+    precise_batch_norm(net, x, *size)
+    report = diagnose_batch_statistics(net.buffers, values.parameters, x, *size)
     assert report.ok, report
     adaptive_batch_norm(net, x)
     assert diagnose_batch_statistics(net.buffers, values.parameters, x, len(x)).ok

@@ -43,7 +43,7 @@ def diagnose_batch_statistics(
     answer: Callable[..., Any] | Mapping[str, ArrayLike],
     parameters: Mapping[str, ArrayLike],
     x: ArrayLike,
-    batch_size: int = 1000,
+    batch_size: int | None = None,
     *,
     buffers: Mapping[str, ArrayLike] | None = None,
     relu_first: bool = False,
@@ -55,7 +55,8 @@ def diagnose_batch_statistics(
     answer      the new statistics by our names, bn1.running_mean, bn1.running_var, ...; or a function (parameters,
                 buffers, x) that returns them, or writes them into buffers
     parameters  by our names: linear1.weight, ..., bn1.weight, ...
-    x           (N, D), of which batch_size are normalized together; for adaptive statistics batch_size is N
+    x           (N, D), of which batch_size are normalized together; for adaptive statistics batch_size is N. Left
+                out, it is 1000, as `precise_batch_norm` has it, or N where that is less
     buffers     the statistics before; left out, they are 0 and 1
     relu_first, skips  as `MLP` has them
     eps         batch normalization's; None: whatever the network has, measured
@@ -69,7 +70,9 @@ def diagnose_batch_statistics(
     old |= checked_buffers({} if buffers is None else buffers, old)
     order, around = checked_order(relu_first, values), checked_skips(skips, sizes_of(names, values))
     network = Batch(values, x, np.zeros(len(x), int), 0.0, old, relu_first=order, skips=around)
-    batch_size = checked_integer("batch_size", batch_size, minimum=2)
+    batch_size = min(1000, len(x)) if batch_size is None else checked_integer("batch_size", batch_size, minimum=2)
+    if batch_size > len(x):
+        raise ValueError(f"batch_size is {batch_size}, but x has {len(x)} images; give at most so many")
     eps = None if eps is None else checked_number("eps", eps, minimum=0)
     broken: list[Finding] = []
     observed: dict[str, Array] = {}
