@@ -230,6 +230,8 @@ def check(run: Run, data: ImageData) -> None:
     checked_number("--l2", run.l2, minimum=0)
     check_hidden(run.hidden)
     check_sizes(data, run.n_train, run.n_validation)
+    if run.batch_size > run.n_train:
+        raise ValueError(f"--batch-size is {run.batch_size}; it must be at most --n-train, {run.n_train}")
     weight_std(run.initializer, data.inputs)
     net = new_network(dataclasses.replace(run, initializer=0.0), data.inputs, data.classes, seed=0)  # draws nothing
     check_batch_size(net, run.n_train, run.batch_size)
