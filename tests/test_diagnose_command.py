@@ -113,6 +113,19 @@ def softmax_loss(x, y):
 
 
 @pytest.mark.parametrize(
+    ("beside", "said"),
+    [("", "."), ("def softmax(s):\n    pass\n", "; not filled in yet: softmax.")],
+    ids=["alone", "beside what is not filled in"],
+)
+def test_a_schedule_that_cannot_be_judged_is_not_called_unfilled(diagnose, file, beside, said):
+    run = diagnose(
+        file(f"{beside}def get_eta(t, tau):\n    return 0.1 * 0.5 ** (t // tau)\n"), "--convention", "dd2424"
+    )
+    assert run.returncode == 2
+    assert f"Nothing could be judged. In no form that is known: schedule get_eta{said}" in run.stdout
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("import numpy as np\nx = np.load('data.npy')\n", "Nothing could be run: layers.py defines no function"),

@@ -34,7 +34,8 @@ def main(settings: Mapping[str, Any]) -> None:
             for event in outcomes(program, settings["convention"], settings["finished"]):
                 send(event)
     except (ValueError, OSError) as error:
-        send({"done": True, "faults": [], "notes": [], "stopped": str(error), "aspects": [], "why_unseen": ""})
+        nothing: dict[str, Any] = {key: [] for key in ("faults", "notes", "passed_over", "aspects")}
+        send({"done": True, **nothing, "stopped": str(error), "why_unseen": ""})
 
 
 def outcomes(program: Program, convention: str, finished: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
@@ -43,6 +44,7 @@ def outcomes(program: Program, convention: str, finished: Iterable[str] = ()) ->
     inspections = rules.inspections(program)
     another = looks_like_another(program, convention)
     stopped = another if another and not inspections else ""
+    passed_over = []
     for inspection in inspections:
         if inspection.title in finished:
             if inspection.read:
@@ -55,6 +57,8 @@ def outcomes(program: Program, convention: str, finished: Iterable[str] = ()) ->
                 break
             elif result is not None:
                 yield {"check": result}
+            else:
+                passed_over.append(inspection.title)
     if another and not stopped:
         program.guard.note(another)
     yield {
@@ -62,6 +66,7 @@ def outcomes(program: Program, convention: str, finished: Iterable[str] = ()) ->
         "faults": [fault for _, fault in program.source.faults] + program.old_names_used(),
         "notes": program.all_notes(),
         "stopped": stopped or ("" if inspections else rules.nothing_found(program)),
+        "passed_over": passed_over,
         "aspects": rules.aspects(program, inspections),
         "why_unseen": rules.WHY_UNSEEN,
     }

@@ -47,6 +47,7 @@ class FileReport:
     checks: list[Check] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # Python 2, names that NumPy no longer has
     notes: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)  # what is there in no form that can be judged
     aspects: list[str] = field(default_factory=list)  # what would be looked at if it were there
     why_unseen: str = ""  # why they are not
     stopped: str = ""  # why nothing, or nothing more, could be run
@@ -106,12 +107,14 @@ class FileReport:
         not_run = [check for check in self.checks if check.verdict == "not run"]
         if not ran and (wrong or not_run):
             return f"Nothing could be run. First: {[*wrong, *not_run][0].first}"
+        empty = [check.title for check in self.checks if check.verdict == "not filled in"]
+        rest = f"; not filled in yet: {', '.join(empty)}" if empty else ""
+        if not ran and self.passed_over:
+            return f"Nothing could be judged. In no form that is known: {', '.join(self.passed_over)}{rest}."
         if not ran:
             return "Nothing could be run: no function here is filled in that this convention knows."
         if wrong:
             return f"{len(wrong)} of {len(self.checks)} wrong. Begin with {wrong[0].title}: {wrong[0].first}"
-        empty = [check.title for check in self.checks if check.verdict == "not filled in"]
-        rest = f"; not filled in yet: {', '.join(empty)}" if empty else ""
         if not_run:
             titles = ", ".join(check.title for check in not_run)
             return f"Nothing wrong was found, but {titles} could not be run: {not_run[0].first}"
@@ -188,6 +191,7 @@ def one_child(
                     report.checks.append(Check(**event["check"]))
                 elif "done" in event:
                     report.faults, report.notes, report.stopped = event["faults"], event["notes"], event["stopped"]
+                    report.passed_over = event["passed_over"]
                     report.aspects, report.why_unseen = event["aspects"], event["why_unseen"]
                     return None
             child.wait()
