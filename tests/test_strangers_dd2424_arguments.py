@@ -204,3 +204,12 @@ def compute_gradients(foo, bar, W, b, lam):
     checks, _ = inspected("student.py", "dd2424", text, only="network")
     assert checks["network"]["verdict"] == "not run"
     assert "compute_gradients" in checks["network"]["functions"]
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["handed over", "its own"])
+def test_an_eps_is_noted_only_where_it_is_the_file_s_own(inspected, own):
+    title = "network 2 with batch norm"
+    text = program("mode_in_words", {"+ epsilon)": "+ 1e-6)"} if own else {})
+    checks, _ = inspected("student.py", "dd2424", text, only=title)
+    assert checks[title]["verdict"] == "all right"
+    assert ("eps is 1e-06 here" in checks[title]["text"]) == own

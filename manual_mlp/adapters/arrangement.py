@@ -14,7 +14,7 @@ from manual_mlp.adapters.guesses import guessed_roles
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import Program, nodes_of
 from manual_mlp.adapters.roles import name_in, role_of
-from manual_mlp.layers import Array
+from manual_mlp.layers import BATCH_NORM_EPS, Array
 from manual_mlp.network import MLP
 
 ETA = 0.125  # of a step, where gradient and update are one: dividing by it loses no digit
@@ -127,7 +127,7 @@ def environment(how: Arrangement, given: Inputs, keys: Sequence[str]) -> dict[st
         "tests": False,
         "keep": 1.0,
         "drop": how.drop,
-        "eps": 1e-6,
+        "eps": BATCH_NORM_EPS,  # so that only an eps of its own is another
         "eta": ETA,
     }
     values = arranged(how, given)
