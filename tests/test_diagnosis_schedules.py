@@ -424,6 +424,8 @@ def test_a_mistake_in_the_annealing_is_named(name, mistaken, n_s):
     ("settings", "message"),
     [
         ({"kind": "triangular", "step_size": 5}, "kind is 'triangular'; it must be one of 'cyclical', 'linear'"),
+        ({"kind": ["cosine"], "updates": 5}, r"kind is \['cosine'\]; it must be one of 'cyclical', 'linear'"),
+        ({"kind": lr_scheduler.LinearLR, "updates": 5}, "kind is <class .*LinearLR'>; it must be one of 'cyclical'"),
         ({"kind": "cosine", "step_size": 5}, "kind is 'cosine', whose length is missing; give updates"),
         ({"kind": "cyclical", "updates": 5}, "kind is 'cyclical', whose length is missing; give step_size"),
         ({}, "step_size and updates are missing"),
@@ -434,3 +436,25 @@ def test_a_mistake_in_the_annealing_is_named(name, mistaken, n_s):
 def test_what_is_not_told_of_a_schedule_is_asked_for(settings, message):
     with pytest.raises(ValueError, match=message):
         diagnose_schedule([0.1, 0.2], eta_min=LOW, eta_max=HIGH, **settings)
+
+
+SCHEDULER = lr_scheduler.ConstantLR(torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "length", "words"),
+    [
+        (None, {"updates": 9}, "schedule is a NoneType; it must be a function of the update number, or a list with"),
+        ("abc", {"updates": 9}, "schedule is a str; it must be a function"),
+        (0.1, {"step_size": 9}, "schedule is a float; it must be a function"),
+        ([[0.1], [0.1, 0.2]], {"updates": 9}, "schedule is no array"),
+        (lr_scheduler.ConstantLR, {"updates": 9}, "schedule is the class ConstantLR; it must be a function"),
+        (SCHEDULER, {"updates": 9}, r"schedule is a ConstantLR; .*; of torch's scheduler, the get_last_lr\(\)\[0\] of"),
+        ([0.1] * 8, {"updates": 9}, "schedule has 8 rates; the schedule has 9 updates: give the rate of every one"),
+        ([0.1] * 17, {"step_size": 9}, "schedule has 17 rates; a cycle of step_size 9 has 18 updates: give the rate"),
+    ],
+    ids=["None", "words", "a number", "ragged", "a class", "a scheduler", "short", "no cycle"],
+)
+def test_what_is_no_schedule_is_refused(schedule, length, words):
+    with pytest.raises(ValueError, match=words):
+        diagnose_schedule(schedule, eta_min=LOW, eta_max=HIGH, **length)

@@ -280,6 +280,27 @@ def test_strange_update_rules_are_said_in_words(rule, mistake, words):
     assert words in str(report)
 
 
-def test_an_unknown_update_rule_is_refused():
-    with pytest.raises(ValueError, match="name is 'adagrad'; it must be one of sgd"):
-        diagnose_update_rule("adagrad", np.add)
+OPTIMIZER = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "words"),
+    [
+        ("adagrad", np.add, "name is 'adagrad'; it must be one of sgd"),
+        (["sgd"], np.add, r"name is \['sgd'\]; it must be one of sgd"),
+        (None, np.add, "name is None; it must be one of sgd"),
+        (
+            "sgd",
+            None,
+            r"rule is a NoneType; it must be a function \(w, dw, config\) that returns the next w and config",
+        ),
+        ("sgd", "abc", "rule is a str; it must be a function"),
+        ("sgd", [0.1, 0.2], "rule is a list; it must be a function"),
+        ("sgd", torch.optim.SGD, "rule is the class SGD; it must be a function"),
+        ("sgd", OPTIMIZER, "rule is a SGD; it must be a function"),
+    ],
+    ids=["unknown", "a list of names", "no name", "no rule", "words", "rates", "a class", "an optimizer"],
+)
+def test_what_is_no_update_rule_is_refused(name, rule, words):
+    with pytest.raises(ValueError, match=words):
+        diagnose_update_rule(name, rule)

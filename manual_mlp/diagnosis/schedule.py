@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manual_mlp.checks import checked_fraction, checked_integer, checked_number
+from manual_mlp.checks import as_array, checked_fraction, checked_integer, checked_number
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.report import Finding, Report
@@ -55,6 +55,7 @@ def diagnose_schedule(
     updates_per_epoch  if given, a schedule that is stepped per epoch is recognized
     """
     eta_min, eta_max = checked_number("eta_min", eta_min, minimum=0), checked_number("eta_max", eta_max, minimum=0)
+    check_form(schedule)
     if eta_min >= eta_max:
         raise ValueError(f"eta_min is {eta_min}; it must be below eta_max, {eta_max}")
     given: dict[str, Any] = {"eta_min": eta_min, "eta_max": eta_max, "warmup": checked_fraction("warmup", warmup)}
@@ -94,9 +95,24 @@ def diagnose_schedule(
     return next((report for report in reports if report.findings[0].mistake is not None), nameless)
 
 
+def check_form(schedule: object) -> None:
+    """A function, or something that may be a list of rates."""
+    if isinstance(schedule, type):
+        given = f"the class {schedule.__name__}"
+    elif callable(schedule) or as_array("schedule", schedule).ndim > 0:  # type: ignore[arg-type]
+        return
+    else:
+        given = f"a {type(schedule).__name__}"
+    hint = "; of torch's scheduler, the get_last_lr()[0] of every update" if hasattr(schedule, "get_last_lr") else ""
+    raise ValueError(
+        f"schedule is {given}; it must be a function of the update number, or a list with the learning rate of one "
+        f"update after the other{hint}"
+    )
+
+
 def names_of_kinds(kind: KindName | None, given: Mapping[str, Any]) -> list[KindName]:
     """The kind, or those that what is given allows."""
-    if kind is not None and kind not in KINDS:
+    if kind is not None and not (isinstance(kind, str) and kind in KINDS):
         raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(map(repr, KINDS))}, or None")
     lengths = {name: "n_s" if name == "cyclical" else "updates" for name in KINDS}
     if kind is not None and lengths[kind] not in given:
@@ -221,6 +237,10 @@ def calls(
         etas, _ = numbers("schedule", schedule, (np.size(schedule),))
         if etas.ndim != 1 or len(etas) < 2:
             raise Unusable("schedule", "wrong_shape", f"its shape is {etas.shape}; it must be (T,), a rate an update")
+        needed = 2 * values["n_s"] if "n_s" in values else values["updates"]
+        if len(etas) < needed:
+            what = f"a cycle of step_size {values['n_s']}" if "n_s" in values else "the schedule"
+            raise ValueError(f"schedule has {len(etas)} rates; {what} has {needed} updates: give the rate of every one")
         etas = etas[: int(steps[-1]) + 2]
         yield Called(np.arange(len(etas)), etas, Reading((), {}), "")
         return

@@ -74,8 +74,11 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
     "nesterov" is given the gradient at w, which is its look-ahead point, in torch's form as in CS231n's. Sutskever's
     form keeps the other point: for "nesterov_look_ahead" dw is a function that gives the gradient at any point.
     """
-    if name not in SETTINGS:
+    if not (isinstance(name, str) and name in SETTINGS):
         raise ValueError(f"name is {name!r}; it must be one of {', '.join(SETTINGS)}")
+    if isinstance(rule, type) or not callable(rule):
+        what = f"the class {rule.__name__}" if isinstance(rule, type) else f"a {type(rule).__name__}"
+        raise ValueError(f"rule is {what}; it must be a function (w, dw, config) that returns the next w and config")
     rng = np.random.default_rng(6)
     velocity = rng.normal(size=SHAPE)
     weights, gradients = rng.normal(size=(2, STEPS, *SHAPE))
