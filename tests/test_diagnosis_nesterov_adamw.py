@@ -155,6 +155,7 @@ MISTAKES = [
     ("adamw", "adamw", 2, "adamw_corrected_by_a_product", "beta1 ** config", "beta1 * config"),
     ("adamw", "adamw", 1, "adamw_root_missing", "np.sqrt(v_hat)", "v_hat"),
     ("adamw", "adamw", 2, "adamw_betas_exchanged", "def adamw", "@exchanged\ndef adamw"),
+    ("adamw", "adamw", 2, "adamw_betas_fixed", 'config["beta1"], config["beta2"], config', "0.9, 0.999, config"),
     ("adamw", "adamw", 1, "adamw_not_averaged", "(1 - beta1) * dw", "dw"),
     ("adamw", "adamw", 2, "adamw_neither_averaged_nor_corrected", "(1 - beta1) * dw", "dw", M_CORRECTION, ""),
     ("adamw", "adamw", 1, "adamw_not_squared", "dw**2", "dw"),

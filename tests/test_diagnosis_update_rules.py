@@ -20,6 +20,7 @@ M_PILED_UP, V_PILED_UP = "config['beta1'] * config['m'] + dx", "config['beta2'] 
 REST = f"config['m'] = {M}\n    config['v'] = {V}\n    mb = {M_HAT}\n    vb = {V_HAT}"
 REST_OF_NEITHER = "mb = config['m'] = {}\n    vb = config['v'] = {}"
 NEITHER = "adam_neither_averaged_nor_corrected"
+ADAM_HEAD = "def adam(x, dx, config=None):\n"
 ADAM_STEP = "return x - config['learning_rate'] * mb /"
 
 MISTAKES = [
@@ -93,10 +94,14 @@ MISTAKES = [
         "adam",
         2,
         "adam_betas_exchanged",
-        "def adam(x, dx, config=None):\n",
-        "@exchanged\ndef adam(x, dx, config=None):\n",
+        ADAM_HEAD,
+        f"@exchanged\n{ADAM_HEAD}",
     ),
     ("adam", 1, "adam_betas_exchanged", f"vb = {V_HAT}", f"vb = {V_HAT.replace('beta2', 'beta1')}"),
+    *(
+        ("adam", 2, "adam_betas_fixed", ADAM_HEAD, f"{ADAM_HEAD}    config = {{**config, {fixed}}}\n")
+        for fixed in ("'beta1': 0.9, 'beta2': 0.999", "'beta1': 0.9", "'beta2': 0.999", "'beta2': 0.99")
+    ),
     ("adam", 1, "adam_not_averaged", M, "config['beta1'] * config['m'] + dx"),
     ("adam", 1, "adam_not_averaged", f"{M}\n    config['v'] = {V}", f"{M_PILED_UP}\n    config['v'] = {V_PILED_UP}"),
     (

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.mistake import Mistake, mistakes_in
+from manual_mlp.diagnosis.textbook import Line
 
 MOMENTS = (
     "t = t + 1, m = beta1 m + (1 - beta1) dw, v = beta2 v + (1 - beta2) dw², all kept as they are; "
@@ -22,6 +23,20 @@ def mean_not_averaged(v: Any) -> Any:
 
 def square_not_averaged(v: Any) -> Any:
     return v.beta2 * v.v + v.seen**2
+
+
+def with_beta1(number: float) -> dict[str, Line]:
+    return {
+        "mean": lambda v: number * v.m + (1 - number) * v.seen,
+        "m_hat": lambda v: v.mean / (1 - number**v.count),
+    }
+
+
+def with_beta2(number: float) -> dict[str, Line]:
+    return {
+        "mean_square": lambda v: number * v.v + (1 - number) * v.seen**2,
+        "v_hat": lambda v: v.mean_square / (1 - number**v.count),
+    }
 
 
 def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
@@ -86,6 +101,13 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             },
             {"m_hat": lambda v: v.mean / (1 - v.beta2**v.count)},
             {"v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count)},
+        ),
+        mistake(
+            f"{rule}_betas_fixed",
+            "beta1 and beta2 are written as the usual numbers, 0.9 and 0.999, or one of them is, whatever is asked for",
+            *({**with_beta1(0.9), **with_beta2(number)} for number in (0.999, 0.99)),
+            with_beta1(0.9),
+            *(with_beta2(number) for number in (0.999, 0.99)),
         ),
         mistake(
             f"{rule}_not_averaged",
