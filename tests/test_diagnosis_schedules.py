@@ -327,6 +327,25 @@ def test_a_default_with_a_strange_name_that_differs_from_what_is_told_is_no_mist
     assert "it is called with its own height = 0.9; where that is not meant, give a function" in report.notes[-1]
 
 
+@pytest.mark.parametrize("early", [0, 1])
+def test_a_default_that_is_not_what_is_asked_for_is_named(early):
+    def rate(t, eta_min=1e-4, eta_max=HIGH, *, n_s=500, amount=None):
+        return triangle(t + early, n_s, eta_min, eta_max) if amount is None else 0.0
+
+    report = diagnose_schedule(rate, **CYCLES)
+    assert report.ok == (not early)
+    replaced = (
+        "its own defaults are not what is asked for, and were replaced: eta_min = 0.0001 by 0.003, n_s = 500 by 20"
+    )
+    assert replaced in report.notes
+
+
+def test_a_default_that_is_what_is_asked_for_is_not_named():
+    assert diagnose_schedule(
+        lambda t, n_s=20, eta_min=LOW, eta_max=HIGH: triangle(t, n_s, eta_min, eta_max), **CYCLES
+    ) == (diagnose_schedule(lambda t: triangle(t, 20, LOW, HIGH), **CYCLES))
+
+
 def test_what_a_strange_argument_was_taken_for_is_said():
     report = diagnose_schedule(lambda t, total, foo, power: foo * (1 - t / total) ** power, **told("linear", 60))
     assert "it is called with foo = eta_max, power = eta_min; where that is not" in report.notes[-1]

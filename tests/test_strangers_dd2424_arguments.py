@@ -151,6 +151,13 @@ def test_a_schedule_that_no_name_explains_is_judged_only_where_every_argument_is
     assert found == [verdict] * bool(verdict)
 
 
+def test_numbers_that_nobody_has_asked_for_are_not_said_to_replace_defaults(inspected):
+    defaults = SCHEDULE.replace("eta_min, eta_max, n_s", "eta_min=1e-3, eta_max=1.0, n_s=500, verbose=False")
+    checks, _ = inspected("student.py", "dd2424", program("two_layers", {SCHEDULE: defaults}))
+    assert checks["schedule cyclical_eta"]["verdict"] == "all right"
+    assert "note" not in checks["schedule cyclical_eta"]["text"]
+
+
 BY_SCRIPT = {
     "lam, n_batch, n_epochs, alpha": "lam, n_epochs, alpha",
     "n_s = 1e-5": "n_s, n_batch, N = 1e-5",

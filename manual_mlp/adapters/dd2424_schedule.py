@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from manual_mlp.adapters.reading import absent, reading_of
 from manual_mlp.adapters.roles import returned_names, role_of
 from manual_mlp.diagnosis import diagnose_schedule
 from manual_mlp.diagnosis.report import Report
+from manual_mlp.diagnosis.schedule_readings import REPLACED
 
 STEP_SIZE, ETA_MIN, ETA_MAX = 20, 1e-5, 1e-1
 KNOWN = dict.fromkeys(("etamin", "mineta", "minlr", "lrmin", "lowerlr", "baselr"), ETA_MIN)
@@ -34,6 +36,7 @@ def schedule(program: Program, part: Part, network: Network | None) -> Report:
     theirs.__signature__ = signature  # type: ignore[attr-defined]
     by_name = named_schedule(part, theirs)
     report = diagnose_schedule(by_name or theirs, step_size=STEP_SIZE, eta_min=ETA_MIN, eta_max=ETA_MAX)
+    report = replace(report, notes=[note for note in report.notes if not note.startswith(REPLACED)])  # by our numbers
     if part.method_of and by_name is None and len(signature.parameters) != 1 and not report.ok:
         raise absent("schedule")  # it may want something else than these four
     if any(finding.mistake in ("raises", None) for finding in report.findings) and not is_understood(part):

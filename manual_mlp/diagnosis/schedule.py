@@ -45,7 +45,7 @@ def diagnose_schedule(
 
     schedule    a function of the update number, and of what else stands here in any order where it has such arguments;
                 or a list with the learning rate of one update after the other. A function may count from 1. Defaults
-                of its own that are right are left alone.
+                of its own that are right are left alone, others are replaced by what stands here, and named.
     kind        "cyclical", "linear", "cosine" or "one-cycle", as in schedules.py; None: cycles where a step_size is
                 given, with updates that one of the others which fits
     step_size   n_s, half a cycle
@@ -76,7 +76,7 @@ def diagnose_schedule(
         try:
             for trial in trials_of(one, schedule, given, epoch, cycles):
                 if trial.right:
-                    notes = [*trial.notes, *([f"it is {trial.kind.title}"] if len(meant) > 1 else [])]
+                    notes = [*trial.notes, *trial.replaced, *([f"it is {trial.kind.title}"] if len(meant) > 1 else [])]
                     return Report("schedule", agreeing=["schedule"], notes=notes)
                 if not trial.called.reading.guessed:
                     trials.append(trial)
@@ -159,6 +159,11 @@ class Trial:
         return [Planted(mistake, variant) for mistake in self.kind.mistakes for variant in mistake.variants]
 
     @property
+    def replaced(self) -> list[str]:
+        said = self.called.reading.replaced(self.values)
+        return [said] if said else []
+
+    @property
     def right(self) -> bool:
         return self.off([]) <= TOLERANCE
 
@@ -176,7 +181,7 @@ class Trial:
         steps, etas = self.called.steps, self.called.etas
         first = int(np.flatnonzero(~(np.abs(etas - right) <= TOLERANCE * self.values["eta_max"]))[0])
         where = f"from update {steps[first]} on, where eta is {etas[first]:.6g}"
-        notes = [*self.notes, *filter(None, [self.called.reading.note])]
+        notes = [*self.notes, *self.replaced, *filter(None, [self.called.reading.note])]
         return Report("schedule", [replace(f, where=where) for f in findings], agreeing, notes=notes)
 
 
@@ -192,8 +197,8 @@ def trials_of(
     for called in calls(schedule, asked(count, values), values, epoch.get("updates_per_epoch")):
         for measured in annealings(called.steps, called.etas, values):
             for form_note, form in kind.forms.items():
-                notes = [said for said in (called.counting, annealing_note(measured), form_note) if said]
-                trial = Trial(kind, form, called, {**values, **measured, **epoch}, notes)
+                said = (called.counting, annealing_note(measured), form_note)
+                trial = Trial(kind, form, called, {**values, **measured, **epoch}, [*filter(None, said)])
                 if trial.comparison.predicted([], 0):  # not without the updates of an epoch that it is made of
                     yield trial
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from manual_mlp.checks import as_float
+
 NAMES = {  # what an argument is, by a part of its name
     "updates": ("updates", "total", "t_max", "tmax", "max_iter", "max_step", "num_step", "n_steps", "horizon"),
     "warmup": ("warm", "pct"),
@@ -19,6 +21,7 @@ NAMES = {  # what an argument is, by a part of its name
     "eta_max": ("max", "high", "peak"),
     "step": ("t", "step", "iter", "it", "i", "update", "k", "epoch"),
 }
+REPLACED = "its own defaults are not what is asked for, and were replaced"
 COUNTED = ("step", "iter", "update")  # in the name of a warm-up: how many, and not their share
 
 
@@ -37,13 +40,25 @@ class Reading:
     guessed: bool = False
 
     def arguments(self, step: int, settings: Mapping[str, float]) -> tuple[list[Any], dict[str, Any]]:
+        values = self.values(step, settings)
+        named = {p.name: value for p, value in values.items() if p.kind is p.KEYWORD_ONLY}
+        return [value for p, value in values.items() if p.kind is not p.KEYWORD_ONLY], named
+
+    def values(self, step: int, settings: Mapping[str, float]) -> dict[inspect.Parameter, Any]:
         meant = {**settings, "step": step}
         if "warmup" in meant:
             counted = meant["warmup"] * meant["updates"]
             meant["warmup_updates"] = round(counted) if math.isclose(counted, round(counted)) else counted
-        values = {p: meant[self.meanings[p.name]] if p.name in self.meanings else p.default for p in self.parameters}
-        named = {p.name: value for p, value in values.items() if p.kind is p.KEYWORD_ONLY}
-        return [value for p, value in values.items() if p.kind is not p.KEYWORD_ONLY], named
+        return {p: meant[self.meanings[p.name]] if p.name in self.meanings else p.default for p in self.parameters}
+
+    def replaced(self, settings: Mapping[str, float]) -> str:
+        """What is said of its own numbers that are not those asked for."""
+        said = [
+            f"{p.name} = {p.default!r} by {value:g}"
+            for p, value in self.values(0, settings).items()
+            if self.meanings.get(p.name, "step") != "step" and abs(as_float(p.default) - value) > 1e-9 * abs(value)
+        ]
+        return f"{REPLACED}: {', '.join(said)}" if said else ""
 
     @property
     def of_epochs(self) -> bool:
