@@ -346,6 +346,25 @@ def test_a_default_that_is_what_is_asked_for_is_not_named():
     ) == (diagnose_schedule(lambda t: triangle(t, 20, LOW, HIGH), **CYCLES))
 
 
+def height_of(name, moved):
+    """A triangle over eta_min whose height is an argument of this name."""
+    body = f"eta_min + triangle(moved(t), 20, 0, {name.split('=')[0]})"
+    return eval(f"lambda t, eta_min, {name}: {body}", {"triangle": triangle, "moved": moved})
+
+
+@pytest.mark.parametrize("name", ["eta_diff", "lr_range", "eta_max_minus_min", "foo", "eta_diff=9.0"])
+def test_the_difference_of_the_two_rates_may_be_an_argument(name):
+    report = diagnose_schedule(height_of(name, lambda t: t), **CYCLES)
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("length", [{"step_size": 20}, {"updates": 60}], ids=["cycles", "decay"])
+def test_a_schedule_of_a_difference_that_is_not_right_is_not_judged(length):
+    words = "it is not clear what lr_range is: .* and so it was not judged; give a function of the update alone"
+    with pytest.raises(ValueError, match=words):
+        diagnose_schedule(height_of("lr_range", lambda t: t + 1), **{"eta_min": LOW, "eta_max": HIGH, **length})
+
+
 def test_what_a_strange_argument_was_taken_for_is_said():
     report = diagnose_schedule(lambda t, total, foo, power: foo * (1 - t / total) ** power, **told("linear", 60))
     assert "it is called with foo = eta_max, power = eta_min; where that is not" in report.notes[-1]

@@ -220,3 +220,9 @@ def test_an_eps_is_noted_only_where_it_is_the_file_s_own(inspected, own):
     checks, _ = inspected("student.py", "dd2424", text, only=title)
     assert checks[title]["verdict"] == "all right"
     assert ("eps is 1e-06 here" in checks[title]["text"]) == own
+
+
+def test_a_schedule_of_a_difference_that_is_not_right_is_not_looked_at(inspected):
+    text = program("two_layers", {SCHEDULE: "def cyclical_eta(t, eta_min, lr_range, n_s):\n    eta_max = 3 * lr_range"})
+    checks, _ = inspected("student.py", "dd2424", text)
+    assert "schedule cyclical_eta" not in checks

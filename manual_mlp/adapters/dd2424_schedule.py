@@ -15,7 +15,7 @@ from manual_mlp.adapters.reading import absent, reading_of
 from manual_mlp.adapters.roles import returned_names, role_of
 from manual_mlp.diagnosis import diagnose_schedule
 from manual_mlp.diagnosis.report import Report
-from manual_mlp.diagnosis.schedule_readings import REPLACED
+from manual_mlp.diagnosis.schedule_readings import REPLACED, Unclear
 
 STEP_SIZE, ETA_MIN, ETA_MAX = 20, 1e-5, 1e-1
 KNOWN = dict.fromkeys(("etamin", "mineta", "minlr", "lrmin", "lowerlr", "baselr"), ETA_MIN)
@@ -35,7 +35,10 @@ def schedule(program: Program, part: Part, network: Network | None) -> Report:
     signature = inspect.signature(function)
     theirs.__signature__ = signature  # type: ignore[attr-defined]
     by_name = named_schedule(part, theirs)
-    report = diagnose_schedule(by_name or theirs, step_size=STEP_SIZE, eta_min=ETA_MIN, eta_max=ETA_MAX)
+    try:
+        report = diagnose_schedule(by_name or theirs, step_size=STEP_SIZE, eta_min=ETA_MIN, eta_max=ETA_MAX)
+    except Unclear:
+        raise absent("schedule") from None
     report = replace(report, notes=[note for note in report.notes if not note.startswith(REPLACED)])  # by our numbers
     if part.method_of and by_name is None and len(signature.parameters) != 1 and not report.ok:
         raise absent("schedule")  # it may want something else than these four

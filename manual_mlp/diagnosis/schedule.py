@@ -14,7 +14,7 @@ from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.schedule_kinds import KINDS, Kind, KindName
-from manual_mlp.diagnosis.schedule_readings import Reading, readings
+from manual_mlp.diagnosis.schedule_readings import Reading, Unclear, readings
 from manual_mlp.diagnosis.strangers import Unusable, call, numbers
 from manual_mlp.diagnosis.textbook import Line, Values, compute
 from manual_mlp.layers import Array
@@ -72,6 +72,7 @@ def diagnose_schedule(
     meant = [KINDS[name] for name in names_of_kinds(kind, given)]
     trials: list[Trial] = []
     failures: list[Finding] = []
+    doubts: list[Unclear] = []
     for one in meant:
         try:
             for trial in trials_of(one, schedule, given, epoch, cycles):
@@ -82,6 +83,10 @@ def diagnose_schedule(
                     trials.append(trial)
         except Unusable as unusable:
             failures.append(unusable.finding)
+        except Unclear as unclear:
+            doubts.append(unclear)
+    if not trials and doubts:
+        raise doubts[0]
     if not trials:
         return Report("schedule", failures[:1])
     trials.sort(key=lambda trial: (bool(np.ptp(trial.called.etas) == 0), bool(trial.notes)))  # the plainest first
@@ -249,7 +254,7 @@ def calls(
         etas = etas[: int(steps[-1]) + 2]
         yield Called(np.arange(len(etas)), etas, Reading((), {}), "")
         return
-    failure: Unusable | None = None
+    failure: Unusable | Unclear | None = None
     worked = False
     for reading in itertools.islice(readings(schedule, list(values)), MOST_READ):
         counted = {"": steps, "the function counts updates from 1": steps + 1}
@@ -262,6 +267,8 @@ def calls(
                 failure = failure or unusable
                 continue
             worked = worked or not reading.guessed
+            if told := [name for name in reading.differences if name not in reading.strange]:
+                failure = unclear(told[0])
             yield Called(steps, np.array(rates, np.float64), reading, counting)
     if not worked:
         raise failure or too_many_arguments(values)
@@ -269,6 +276,13 @@ def calls(
 
 def rate(schedule: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Array:
     return numbers("schedule", call("schedule", partial(schedule, **named), *arguments), ())[0]
+
+
+def unclear(name: str) -> Unclear:
+    return Unclear(
+        f"it is not clear what {name} is: with {name} = eta_max - eta_min it is no schedule that is known here, and so "
+        "it was not judged; give a function of the update alone"
+    )
 
 
 def too_many_arguments(values: Mapping[str, Any]) -> Unusable:

@@ -21,8 +21,13 @@ NAMES = {  # what an argument is, by a part of its name
     "eta_max": ("max", "high", "peak"),
     "step": ("t", "step", "iter", "it", "i", "update", "k", "epoch"),
 }
+DIFFERENCE = ("diff", "range", "span", "delta", "minus", "amplitude")  # in the name of eta_max - eta_min
 REPLACED = "its own defaults are not what is asked for, and were replaced"
 COUNTED = ("step", "iter", "update")  # in the name of a warm-up: how many, and not their share
+
+
+class Unclear(ValueError):
+    """What an argument is cannot be told: nothing that it may be makes the schedule right."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Reading:
         return [value for p, value in values.items() if p.kind is not p.KEYWORD_ONLY], named
 
     def values(self, step: int, settings: Mapping[str, float]) -> dict[inspect.Parameter, Any]:
-        meant = {**settings, "step": step}
+        meant = {**settings, "step": step, "difference": settings["eta_max"] - settings["eta_min"]}
         if "warmup" in meant:
             counted = meant["warmup"] * meant["updates"]
             meant["warmup_updates"] = round(counted) if math.isclose(counted, round(counted)) else counted
@@ -59,6 +64,10 @@ class Reading:
             if self.meanings.get(p.name, "step") != "step" and abs(as_float(p.default) - value) > 1e-9 * abs(value)
         ]
         return f"{REPLACED}: {', '.join(said)}" if said else ""
+
+    @property
+    def differences(self) -> list[str]:
+        return [name for name, what in self.meanings.items() if what == "difference"]
 
     @property
     def of_epochs(self) -> bool:
@@ -78,7 +87,7 @@ def readings(schedule: Callable[..., Any], settings: Sequence[str]) -> Iterator[
     whatever else the strange ones may be.
     """
     parameters = parameters_of(schedule)
-    sure = understood(parameters, ("step", *settings))
+    sure = understood(parameters, ("step", *settings, "difference"))
     asked = {p.name: what for p in parameters if (what := sure.get(p.name)) and (empty(p) or what == "step")}
     must = [p.name for p in parameters if p.name not in sure and empty(p)]
     may = [p.name for p in parameters if p.name not in sure and not empty(p)]
@@ -87,10 +96,12 @@ def readings(schedule: Callable[..., Any], settings: Sequence[str]) -> Iterator[
     for count in range(len(may) + 1):
         for more, named in itertools.product(itertools.combinations(may, count), (sure, asked)):
             left = [what for what in ("step", *settings) if what not in named.values()]
+            left += ["difference"] * (len(must) + count == 1)
             for order in itertools.permutations(left, len(must) + count):
                 meanings = {**named, **dict(zip([*must, *more], order, strict=True))}
                 if "step" in meanings.values():
-                    yield from in_either_unit(Reading(parameters, meanings, [*must, *more], guessed=count > 0))
+                    guessed = count > 0 or "difference" in meanings.values()
+                    yield from in_either_unit(Reading(parameters, meanings, [*must, *more], guessed))
 
 
 def in_either_unit(reading: Reading) -> Iterator[Reading]:
@@ -135,6 +146,8 @@ def meaning(name: str) -> str:
     if name == "T":
         return "updates"
     name = name.lower()
+    if any(part in name for part in DIFFERENCE) and ("min" in name) == ("max" in name):
+        return "difference"
     if "epoch" in name and name != "epoch":  # a number of epochs is no number of updates
         return name
     for what, parts in NAMES.items():
