@@ -153,11 +153,6 @@ OWN = [
     ("cosine", "cosine_decay_without_pi", lambda t, T: scheduled(0.5 * (1 + cos(t / T)))),
     ("cosine", "cosine_decay_twice_as_fast", lambda t, T: scheduled(0.5 * (1 + cos(2 * pi * t / T)))),  # whole period
     ("one-cycle", "one_cycle_straight", lambda t, T: scheduled(min(t / T / 0.3, (1 - t / T) / 0.7))),
-    (
-        "one-cycle",
-        "one_cycle_straight_warmup",
-        lambda t, T: scheduled(t / T / 0.3) if t / T < 0.3 else one(t, T),
-    ),
     ("one-cycle", "one_cycle_without_warmup", cosine),
     ("one-cycle", "one_cycle_warmup_exchanged", lambda t, T: one(t, T, 0.7)),
     ("one-cycle", "one_cycle_in_the_middle", lambda t, T: one(t, T, 0.5)),
@@ -496,3 +491,75 @@ SCHEDULER = lr_scheduler.ConstantLR(torch.optim.SGD([torch.zeros(1, requires_gra
 def test_what_is_no_schedule_is_refused(schedule, length, words):
     with pytest.raises(ValueError, match=words):
         diagnose_schedule(schedule, eta_min=LOW, eta_max=HIGH, **length)
+
+
+# A straight warm-up in front of a cosine
+
+
+def straight(t, T, w, start=LOW, fall=None):
+    """w: how many updates the warm-up has. fall: the part of the cosine that lies behind."""
+    if t < w:
+        return start + t / w * (HIGH - start)
+    return scheduled((1 + cos(pi * ((t - w) / (T - w) if fall is None else fall))) / 2)
+
+
+def with_warmup(current_step, *, num_warmup_steps, num_training_steps, num_cycles=0.5):
+    """The factor of the learning rate, as in transformers."""
+    if current_step < num_warmup_steps:
+        return current_step / max(1, num_warmup_steps)
+    done = (current_step - num_warmup_steps) / max(1, num_training_steps - num_warmup_steps)
+    return max(0.0, 0.5 * (1 + cos(pi * num_cycles * 2 * done)))
+
+
+STRAIGHT = {
+    # a schedule of T updates, and what is said of it
+    "over eta_min": (lambda T: [straight(t, T, WARMUP * T) for t in range(T)], "the warm-up is a straight line"),
+    "from 0": (
+        lambda T: [straight(t, T, WARMUP * T, start=0) for t in range(T)],
+        "the warm-up is a straight line from 0",
+    ),
+    "in timm": (
+        lambda T: [straight(t, T, WARMUP * T, fall=t / T) for t in range(T)],
+        "the warm-up is a straight line that hides the beginning of a cosine decay, as in timm",
+    ),
+    "a function": (
+        lambda _: lambda step, total, warmup_steps: straight(step, total, warmup_steps),
+        "the warm-up is a straight line",
+    ),
+}
+
+
+@pytest.mark.parametrize("T", LENGTHS)
+@pytest.mark.parametrize(("make", "said"), STRAIGHT.values(), ids=STRAIGHT)
+@pytest.mark.parametrize("measured", [False, True], ids=["told", "measured"])
+def test_a_straight_warm_up_in_front_of_a_cosine_is_one_cycle(make, said, T, measured):
+    report = diagnose_schedule(make(T), **told(None if measured else "one-cycle", T))
+    assert report.ok, report
+    assert report.notes == [said, *(["it is one cycle"] if measured else [])]
+
+
+@pytest.mark.parametrize(("w", "rounded"), [(35, "down"), (36, "up")])
+def test_a_straight_warm_up_of_whole_updates_is_right(w, rounded):
+    """0.3 of 117 updates are 35.1."""
+    report = diagnose_schedule([straight(t, 117, w) for t in range(117)], **told("one-cycle", 117))
+    assert report.ok, report
+    assert report.notes == [f"the warm-up is a straight line; the warm-up takes whole updates, rounded {rounded}"]
+
+
+def test_the_factor_that_transformers_makes_is_one_cycle():
+    report = diagnose_schedule(with_warmup, kind="one-cycle", updates=60, eta_min=0.0, eta_max=1.0)
+    assert report.ok, report
+    assert report.notes == ["the warm-up is a straight line"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mistaken"),
+    [
+        ("one_cycle_one_early", lambda t: straight(t + 1, 60, 18)),
+        ("one_cycle_stays", lambda t: straight(min(t, 18), 60, 18)),
+        ("one_cycle_warmup_exchanged", lambda t: straight(t, 60, 42)),
+    ],
+)
+def test_a_mistake_beside_a_straight_warm_up_is_named(name, mistaken):
+    report = diagnose_schedule([mistaken(t) for t in range(60)], **told("one-cycle", 60))
+    assert [finding.mistake for finding in report.findings] == [name]

@@ -49,6 +49,25 @@ def written_in(operation: str, forms: Mapping[str, Mapping[str, Line]]) -> dict[
     return {note: {f"{operation}.{line}": formula for line, formula in lines.items()} for note, lines in forms.items()}
 
 
+WHOLE_UPDATES: dict[str, dict[str, Line]] = {
+    "the warm-up takes whole updates, rounded down": {"top": lambda v: np.floor(v.warmup * v.updates) / v.updates},
+    "the warm-up takes whole updates, rounded up": {"top": lambda v: np.ceil(v.warmup * v.updates) / v.updates},
+}
+STRAIGHT: dict[str, Line] = {
+    "height": lambda v: np.where(v.part < v.top, 1 - v.below, (1 + np.cos(np.pi * v.below)) / 2)
+}
+STRAIGHT_WARMUPS: dict[str, dict[str, Line]] = {
+    "the warm-up is a straight line": STRAIGHT,
+    "the warm-up is a straight line from 0": {
+        **STRAIGHT,
+        "eta": lambda v: v.height * v.eta_max + np.where(v.part < v.top, 0, (1 - v.height) * v.eta_min),
+    },
+    "the warm-up is a straight line that hides the beginning of a cosine decay, as in timm": {
+        **STRAIGHT,
+        "fall": lambda v: v.part,
+    },
+}
+
 KINDS: dict[KindName, Kind] = {
     "cyclical": Kind(
         "the triangular policy",
@@ -78,10 +97,13 @@ KINDS: dict[KindName, Kind] = {
                 "part": lambda v: v.t / (v.updates - 1),
                 "top": lambda v: (v.warmup * v.updates - 1) / (v.updates - 1),
             },
-            "the warm-up takes whole updates, rounded down": {
-                "top": lambda v: np.floor(v.warmup * v.updates) / v.updates
+            **WHOLE_UPDATES,
+            **STRAIGHT_WARMUPS,
+            **{
+                f"{straight}; {whole}": {**lines, **top}
+                for straight, lines in STRAIGHT_WARMUPS.items()
+                for whole, top in WHOLE_UPDATES.items()
             },
-            "the warm-up takes whole updates, rounded up": {"top": lambda v: np.ceil(v.warmup * v.updates) / v.updates},
         },
     ),
 }

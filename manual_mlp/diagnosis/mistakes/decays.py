@@ -124,11 +124,6 @@ DECAYS = [
         "it follows straight lines instead of half cosines",
         {"height": lambda v: 1 - v.below},
     ),
-    one_cycle(
-        "one_cycle_straight_warmup",
-        "the warm-up is a straight line instead of half a cosine",
-        {"height": lambda v: np.where(v.part < v.top, 1 - v.below, (1 + np.cos(np.pi * v.below)) / 2)},
-    ),
     one_cycle("one_cycle_without_warmup", "there is no warm-up: it begins at eta_max", {"top": lambda _: 0.0}),
     one_cycle(
         "one_cycle_warmup_exchanged",
