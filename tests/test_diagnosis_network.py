@@ -1,7 +1,6 @@
 """A whole network's diagnosis: mistakes planted into the source of a student's network are found and named."""
 
 import inspect
-import time
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import student
 
 from manual_mlp import MLP, diagnose
 from manual_mlp.blocks import layer_names
+from manual_mlp.diagnosis import reference
 from torch_reference import autograd_gradients
 
 SOURCE = inspect.getsource(student)
@@ -583,13 +583,16 @@ def test_what_nothing_explains_is_described_honestly(old, new, words):
     ],
     ids=["every layer", "the first layer", "the cost alone", "everything"],
 )
-def test_three_layers_of_the_course_take_less_than_five_seconds(old, new):
-    """What no mistake explains takes longest. Counted is this process alone."""
+def test_three_layers_of_the_course_take_a_few_seconds(monkeypatch, old, new):
+    """What no mistake explains takes longest. Operations are counted, for seconds depend on the machine: 0.1 to 0.3 ms
+    each, with a first layer of 3,072 inputs among them.
+    """
+    computed = []
+    monkeypatch.setattr(reference, "compute", lambda *given, real=reference.compute: computed.append(0) or real(*given))
     parameters, *_ = case((3072, 50, 50, 10), batch_norm=True)
     rng = np.random.default_rng(0)
-    start = time.process_time()
     diagnose(with_mistake((old, new)), parameters, rng.normal(size=(100, 3072)), rng.integers(0, 10, 100), 0.1)
-    assert time.process_time() - start < 5
+    assert 1000 < len(computed) < 25_000
 
 
 def broken(*_):

@@ -17,7 +17,7 @@ from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.report import Finding
 
 MOST_FINDINGS = 6
-MOST_PAIRS = 6000  # a second or two
+MOST_PAIRS = 3000  # a second or two
 MOST_VARIANTS = 100  # of one pair
 NEAR = 10  # tolerances: another mistake that is no further off might be meant as well
 
