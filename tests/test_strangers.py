@@ -41,6 +41,14 @@ CORRECT = {
         "optim.py": {"sgd", "sgd_momentum", "rmsprop", "adam"},
     },
     "dd2424": {
+        "whole_script.py": {
+            "network",
+            "update",
+            "minibatches",
+            "initialization",
+            "standardization",
+            "schedule",
+        },
         "always_normalized.py": {
             "network with batch norm",
             "test mode",
@@ -77,6 +85,7 @@ CORRECT = {
             "initialization",
             "accuracy ComputeAccuracy",
             "softmax",
+            "standardization",
             "schedule CyclicLearningRate",
         },
         "plain_tuple.py": {

@@ -61,7 +61,8 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
         if role.layer is not None and numbered in env:
             return env[numbered]
         if role.kind in env and role.layer is None:
-            return env[role.kind]
+            alone = env["depth"] == 1 and role.kind in ("W", "b") and places_in(part.tree, parameter.name) == {0}
+            return [env[role.kind]] if alone else env[role.kind]  # W = W[0], of a list with one layer's
     name = plain(parameter.name)
     callers = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
     if parameter.default is None:  # statistics are given at test time

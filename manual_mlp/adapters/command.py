@@ -1,7 +1,11 @@
 """python -m manual_mlp.diagnose FILE.py --convention cs231n | dd2424: what is wrong with this network?
 
 The file's functions are found by their names, called on small random problems in a process of their own, and compared
-with this package's, operation by operation. Its script does not run.
+with this package's, operation by operation.
+
+DD2424: what cannot be called alone - a network whose constructor loads the images, weights drawn in it, batches cut in
+the loop - is watched while the whole file runs, script and all, for 25 seconds at most: on random images under the
+names of CIFAR-10's files, writing nothing, starting nothing, reaching no network. --no-script leaves that out.
 
 CS231n: every function of layers.py, layer_utils.py, optim.py and softmax.py, the networks of neural_net.py and
 fc_net.py with batch normalization and dropout, .train and .predict. Where one of its files is not beside the others,
@@ -45,6 +49,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         help=f"DD2424: what belongs in arguments of the file's functions whose names do not tell: {ALLOWED}",
     )
     parser.add_argument(
+        "--no-script", action="store_true", help="DD2424: call functions only, never run the whole file"
+    )
+    parser.add_argument(
         "--seconds", type=float, default=5.0, help="time limit for one call of one function (%(default)s)"
     )
     return parser.parse_args(given)
@@ -64,7 +71,8 @@ def main(given: list[str] | None = None) -> int:
             raise ValueError("--arguments is for --convention dd2424; CS231n's handout gives every argument its place")
         check_told(told)
         code_of(settings.file)
-        report = diagnose_file(settings.file, settings.convention, mapped, told, settings.seconds)
+        script = not settings.no_script
+        report = diagnose_file(settings.file, settings.convention, mapped, told, settings.seconds, script=script)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ from manual_mlp.adapters.arrangement import Arrangement, Inputs, sizes_of
 from manual_mlp.adapters.data_sets import data_set, form_of
 from manual_mlp.adapters.layer_classes import compared_constants, count_role, layer_objects
 from manual_mlp.adapters.options import option
-from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.program import Program, nodes_of, words
 
 FORMS = ("all", "hidden", "width", "hidden and classes", "pairs", "everything")  # of the sizes of the layers
 MOST_GUESSES = 12  # for the parameters whose names say nothing
@@ -112,7 +112,7 @@ def guessed(name: str, tree: ast.AST | None, env: Mapping[str, Any], given: Inpu
     if "names" in words(name):
         return [[f"class {number}" for number in range(env["K"])]]
     if tree is not None:
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             match node:
                 case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=unpacked)) if unpacked == name:
                     return [tuple(option(target_name(target), answers) for target in targets)]
@@ -120,7 +120,7 @@ def guessed(name: str, tree: ast.AST | None, env: Mapping[str, Any], given: Inpu
             return constants
         if form := form_of(tree, name):
             return [data_set(form, tree, env, given)]
-        if any(is_listed(node, name) for node in ast.walk(tree)):
+        if any(is_listed(node, name) for node in nodes_of(tree)):
             return [SIZES]
     return [SIGMA if "".join(words(name)) in DEVIATIONS else option(name, answers)]
 

@@ -5,6 +5,8 @@ from the names under which the file itself passes on what another function retur
 W2, b2, biases (m, 1) or (m,), labels one-hot or as numbers, images as columns or rows. The arrangement under which most
 agrees is taken, so that nobody is accused of an arrangement of their own; of those the deepest, and a program that runs
 with one layer only, although it has more, was not run.
+
+What cannot be called alone is watched while the whole program runs (`dd2424_watched.py`).
 """
 
 import ast
@@ -29,6 +31,7 @@ from manual_mlp.adapters.dd2424_setup import (
 from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
 from manual_mlp.adapters.dd2424_training import trainers, updates
 from manual_mlp.adapters.dd2424_update import update
+from manual_mlp.adapters.dd2424_watched import WATCHED, or_watched
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import (
     Network,
@@ -43,6 +46,7 @@ from manual_mlp.adapters.parts import (
 )
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN, SCIKIT_LEARN
+from manual_mlp.adapters.watched import loads_images
 from manual_mlp.diagnosis.report import Finding, Report
 
 
@@ -68,11 +72,12 @@ def inspections(program: Program) -> list[Inspection]:
         if twofold and network.gradients and not is_normalized(network.gradients):
             able = must = False
         if not must:
-            found.append(Inspection(label, names, partial(run, network, batch_norm=False), read=True))
+            plain = partial(run, network, batch_norm=False)
+            found.append(Inspection(label, names, partial(or_watched, plain, network, False), read=True))
         if able:
             title = f"{label} with batch norm"
             normalized = partial(run, network, batch_norm=True, affine=has_gamma(network))
-            found.append(Inspection(title, names, normalized, read=True))
+            found.append(Inspection(title, names, partial(or_watched, normalized, network, True), read=True))
     normalizing = normalizer(program)
     if found and normalizing is not None and not any("batch norm" in inspection.title for inspection in found):
         title = "network with batch norm"
@@ -158,6 +163,10 @@ def around(network: Network, which: str) -> list[Inspection]:
         )
     for part in accuracies(program):
         found.append(Inspection(f"accuracy {part.title}{which}", [part.title], partial(accuracy, network, part)))
+    if loads_images(program):
+        for aspect, watched in WATCHED.items():
+            watching = partial(watched, network)
+            found.append(Inspection(f"{aspect}{which}", ["the whole program"], watching, again=aspect))
     return found
 
 

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from manual_mlp.adapters.parts import Network, Part
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import absent, reading_of
 from manual_mlp.adapters.roles import returned_names, role_of
+from manual_mlp.adapters.script_globals import global_names
 from manual_mlp.diagnosis import diagnose_schedule
 from manual_mlp.diagnosis.report import Report
 from manual_mlp.diagnosis.schedule_readings import REPLACED, Unclear
@@ -21,6 +23,7 @@ STEP_SIZE, ETA_MIN, ETA_MAX = 20, 1e-5, 1e-1
 KNOWN = dict.fromkeys(("etamin", "mineta", "minlr", "lrmin", "lowerlr", "baselr"), ETA_MIN)
 KNOWN |= dict.fromkeys(("etamax", "maxeta", "maxlr", "lrmax", "upperlr"), ETA_MAX)
 KNOWN |= dict.fromkeys(("ns", "stepsize"), STEP_SIZE)
+NUMBER = (int, float, np.number)
 UPDATES = ("t", "step", "iter", "iteration", "updates", "updatestep", "timestep")
 NUMBERS = {*UPDATES, "upd", "update", "iterations", "steps", "n", "i", "j", "k", "epoch", "batch"}  # that count updates
 
@@ -29,8 +32,14 @@ def schedule(program: Program, part: Part, network: Network | None) -> Report:
     """network   whose method it is, if it is one"""
     function = bound(part, network) if part.method_of else part.function
 
+    numbers = {name: KNOWN.get("".join(words(name))) for name in global_names(part.function)}
+    taken = {
+        name: value for name, value in numbers.items() if value and isinstance(program.namespace.get(name), NUMBER)
+    }
+
     def theirs(*values: Any, **named: Any) -> Any:
-        return rate_in(program.guard.call(part.title, function, *values, **named), part)
+        with mock.patch.dict(program.namespace, taken):
+            return rate_in(program.guard.call(part.title, function, *values, **named), part)
 
     signature = inspect.signature(function)
     theirs.__signature__ = signature  # type: ignore[attr-defined]

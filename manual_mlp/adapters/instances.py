@@ -1,6 +1,7 @@
 """Objects of a program's classes: made from the names of their constructor's parameters, filled with our values."""
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -31,6 +32,9 @@ def every_attribute(instance: Any) -> list[tuple[Any, Any]]:
 def instance_of(network: Network, class_name: str, how: Arrangement, env: Mapping[str, Any], given: Inputs) -> Any:
     """An object of the class that holds these parameters: best, one whose own had just these shapes."""
     made = network.program.classes()[class_name]
+    question = (class_name, how.depth, how.batch_norm, how.labels, how.x_columns, how.y_columns, how.matrices)
+    if question in network.unmade:
+        raise network.unmade[question]
     failure: Failed | None = None
     second_best = None
     for arguments in constructor_arguments(network.program, made, how, env, given):
@@ -47,7 +51,12 @@ def instance_of(network: Network, class_name: str, how: Arrangement, env: Mappin
     if second_best is not None:
         return second_best
     if failure is not None and failure.kind == "raises":
-        raise Failed(class_name, "uncallable", f"could not be made: {failure.sentence}", "TypeError")
+        failure = Failed(class_name, "uncallable", f"could not be made: {failure.sentence}", "TypeError")
+        if not {*KINDS, "params"} & {
+            role.kind for name in inspect.signature(made).parameters if (role := role_of(name))
+        }:
+            network.unmade[question] = failure  # nothing else goes into it
+        raise failure
     raise failure or Failed(class_name, "missing", "cannot be made: it is not clear what its constructor takes")
 
 

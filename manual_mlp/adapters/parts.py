@@ -70,6 +70,7 @@ def plays(name: str, kinds: Iterable[str] = ()) -> str:
         "verify",
         "error",
         "difference",
+        "diff",
     }
     if numerical & set(parts) or any(
         bad in joined for bad in ("plot", "numeric", "check", "compare", "slow", "svm", "bce", "hinge")
@@ -124,6 +125,7 @@ class Network:
     rest: Any = None  # what the step still does to the gradients
     readings: dict[bool, Any] = field(default_factory=dict)  # how it is called, with and without batch normalization
     loss: Part | None = None  # whose result the cost function is given
+    unmade: dict[Any, Failed] = field(default_factory=dict)  # by what goes into its constructor, why it fails
     draws: bool = False  # asked again, it gives other numbers
     guessed: dict[str, dict[str, str]] = field(default_factory=dict)  # roles of arguments whose names do not say them
     unsure: set[tuple[str, str]] = field(default_factory=set)  # function and argument that were given what was guessed

@@ -131,9 +131,17 @@ class FileReport:
 
 
 def diagnose_file(
-    file: Path, convention: str, functions: Mapping[str, str], arguments: Mapping[str, str], seconds: float
+    file: Path,
+    convention: str,
+    functions: Mapping[str, str],
+    arguments: Mapping[str, str],
+    seconds: float,
+    script: bool = True,
 ) -> FileReport:
-    """Runs child after child until every check has an outcome."""
+    """Runs child after child until every check has an outcome.
+
+    script   whether the whole file may be run, where calling its functions does not do
+    """
     if not file.is_file():
         raise ValueError(f"{file} is not a file; give the Python file that holds your functions")
     report = FileReport(file.name, convention)
@@ -145,6 +153,7 @@ def diagnose_file(
             "convention": convention,
             "functions": dict(functions),
             "arguments": dict(arguments),
+            "script": script,
             "failing": failing,
             "finished": [check.title for check in report.checks],
         }

@@ -24,6 +24,7 @@ class Inspection(NamedTuple):
     functions: Sequence[str]  # of the file
     run: Callable[[], Report]
     read: bool = False  # the others go by how it has read the program
+    again: str = ""  # a second look at what checks whose titles begin so have found right; said if it is wrong
 
 
 class Program:
@@ -36,10 +37,12 @@ class Program:
         told: dict[str, str],
         finder: Finder,
         old: Old,
+        script: bool = True,
     ) -> None:
         self.source, self.namespace, self.guard = source, namespace, guard
         self.mapped, self.told = mapped, told  # --functions, --arguments
         self.finder, self.old = finder, old
+        self.runs_script = script  # --no-script
         self.made: set[str] = set()  # globals that its script would make
         self.defined: dict[str, ast.FunctionDef | ast.ClassDef] = {}
         for node in ast.walk(source.tree):

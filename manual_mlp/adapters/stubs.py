@@ -111,6 +111,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.folders = [path.parent, *list(path.parent.parents)[:2]]
         self.stand_ins: dict[str, dict[str, Any]] = {}  # of each module that is not here, what was given instead
         self.sources: dict[str, Source] = {}
+        self.execute = execute  # of what is beside it, the definitions
         self.asking = False
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:  # noqa: ARG002
@@ -176,7 +177,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__file__ = str(file)
         source = read_source(file)
         self.sources[module.__name__] = source
-        execute(source, module.__dict__)
+        self.execute(source, module.__dict__)
 
 
 class Old:

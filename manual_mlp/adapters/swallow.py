@@ -33,9 +33,9 @@ class Swallow:
         if len(arguments) >= 1 and (isinstance(arguments[0], types.FunctionType | type)):
             return arguments[0]  # a decorator: @jit
         if self._name.split(".")[-1] == "trange":
-            return range(*arguments)
+            return Progress(self._name, range(*arguments))
         if "tqdm" in self._name and arguments and isinstance(arguments[0], Iterable):
-            return arguments[0]
+            return Progress(self._name, arguments[0])
         return self
 
     def __iter__(self) -> Any:
@@ -70,3 +70,17 @@ class Swallow:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _compute
     __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _compute
     __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __float__ = __int__ = __index__ = __len__ = _compute
+
+
+class Progress(Swallow):
+    """A progress bar, which goes through what it was given."""
+
+    def __init__(self, name: str, items: Iterable[Any]) -> None:
+        super().__init__(name)
+        self.__dict__["_items"] = items
+
+    def __iter__(self) -> Any:
+        return iter(self.__dict__["_items"])
+
+    def __bool__(self) -> bool:
+        return True

@@ -1,0 +1,345 @@
+"""A DD2424 program judged by what was seen while it ran from its first line to its last.
+
+For what cannot be called alone: a network whose constructor loads the data, weights that are drawn in it, images that
+are standardized where they are loaded, batches that are cut in the loop.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual_mlp.adapters.arrangement import Inputs, reference
+from manual_mlp.adapters.dd2424_loops import CHOICES
+from manual_mlp.adapters.dd2424_schedule import ETA_MAX, ETA_MIN, KNOWN, STEP_SIZE
+from manual_mlp.adapters.dd2424_setup import PARTIAL, judged_initialization
+from manual_mlp.adapters.dd2424_training import OTHER_RULES
+from manual_mlp.adapters.dd2424_update import Step as Moved
+from manual_mlp.adapters.dd2424_update import judged_at_its_own_rate, judged_step, penalized_again
+from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.parts import Network, drops
+from manual_mlp.adapters.program import words
+from manual_mlp.adapters.reading import absent
+from manual_mlp.adapters.rest import RESTS, Rest
+from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.seen_steps import arrays_of, gradients_seen, seen
+from manual_mlp.adapters.stand_in_images import BITS, FIRST_TEST, Numbers, blocks, labels, recognized
+from manual_mlp.adapters.watched import Training, trainings
+from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
+from manual_mlp.diagnosis.minibatches import wrong_labels
+from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.layers import Array
+
+SEEN = "what could not be called alone was watched while the whole program ran, on random images"
+
+LETTERS = {STEP_SIZE: "n_s", ETA_MIN: "eta_min", ETA_MAX: "eta_max"}
+NO_MISTAKE = (None, "raises", "unfilled", "wrong_type")  # the file's, perhaps, but of what it was given
+SCALES = (1.0, 255.0)  # by which pixels may have been divided where they were loaded
+FEWEST = 200  # images that are a set, and no batch
+SOME, EVERY = slice(2 * BITS, 2 * BITS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
+ALIKE = 1e-6  # of a cost that is the reference's
+
+
+def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool) -> Report:
+    """What can be said of a network by calling its functions alone, or else by watching them at work: also where what
+    was called has no known mistake, and so may have been given something else than it is given there.
+    """
+    failure: Failed | None = None
+    report: Report | None = None
+    try:
+        report = run()
+    except Failed as failed:
+        failure = failed
+        if failed.kind not in ("uncallable", "missing", "raises", "shape", "type"):
+            raise
+    if report is not None and (report.ok or report.findings[0].mistake not in NO_MISTAKE):
+        return report
+    with contextlib.suppress(Failed):
+        watched = gradients(network, batch_norm)
+        place = report.findings[0].place if report is not None else ""
+        seen_there = place in watched.agreeing or (place == "gradients" and watched.agreeing)
+        if report is None or (watched.ok and seen_there):
+            return watched
+    if report is None:
+        assert failure is not None
+        raise failure
+    return report
+
+
+def training_of(network: Network) -> Training:
+    for training in trainings(network.program):
+        if network.gradients is not None and training.function.split(".")[-1] == network.gradients.name:
+            network.program.guard.note(SEEN)
+            return training
+    raise absent("a training")
+
+
+class CostSeen(NamedTuple):
+    """What went into a cost, and what came out."""
+
+    given: Inputs
+    cost: float
+
+
+def gradients(network: Network, batch_norm: bool) -> Report:
+    """The cost, and the gradients of a later step, whose parameters are no longer the first ones; if these are wrong,
+    those of an early one, too.
+    """
+    training = training_of(network)
+    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
+    if not numbers or takes_rate(network) or drops(network.program):
+        raise absent("the network")
+    cost = next(costs_of(network, training), None)
+    reports: list[Report] = []
+    share = 1.0
+    for number in numbers:
+        step = training.steps[number]
+        question = seen(step, training.batches[number])
+        if question.how.batch_norm is not batch_norm:
+            raise absent("the network")
+        found = gradients_seen(network, step, question)
+        reports.append(judged_gradients(question.given, found))
+        if reports[-1].ok:
+            break
+        halved = question.given._replace(l2=question.given.l2 / 2)
+        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(halved, found)).ok:
+            reports[-1], share = report, 0.5
+            break
+    else:
+        reports = [agreed(reports)]
+    report = reports[-1]
+    if cost is None:
+        return report
+    if is_right(cost, share):
+        return replace(report, agreeing=["cost", *report.agreeing])
+    return replace(report, findings=[*judged_cost(cost, share), *report.findings])
+
+
+def is_right(cost: CostSeen, share: float) -> bool:
+    """With this share of the penalty."""
+    right = reference(cost.given._replace(l2=share * cost.given.l2))[1]
+    return abs(cost.cost - right) < ALIKE * abs(right)
+
+
+def judged_cost(cost: CostSeen, share: float) -> list[Finding]:
+    """If a known mistake explains it: there are other losses."""
+    given = cost.given._replace(l2=share * cost.given.l2)
+    report = diagnose((cost.cost, reference(given)[2]), given.parameters, given.x, given.y, given.l2)
+    return [finding for finding in report.findings if finding.mistake is not None]
+
+
+def costs_of(network: Network, training: Training) -> Iterator[CostSeen]:
+    for asked in training.costs:
+        if network.cost is None or asked.function.split(".")[-1] != network.cost.name:
+            continue
+        with contextlib.suppress(Failed):
+            how, given, _ = seen(asked.step, asked.batch)
+            if how.batch_norm:  # often that of test mode, which is another one
+                continue
+            result = asked.step.result
+            value = result[network.cost_index or 0] if isinstance(result, tuple | list) and result else result
+            if isinstance(value, int | float | np.number | np.ndarray) and np.size(value) == 1:
+                yield CostSeen(given, float(np.ravel(value)[0]))
+
+
+def takes_rate(network: Network) -> bool:
+    """Is the step made by the function itself, so that its gradients are not seen?"""
+    taken = network.gradients.parameters() if network.gradients is not None else []
+    return "eta" in {role.kind for p in taken if (role := role_of(p.name))}
+
+
+def judged_gradients(given: Inputs, gradients: Mapping[str, Array]) -> Report:
+    answer: tuple[Any, Mapping[str, Array]] = (None, gradients)
+    report = diagnose(answer, given.parameters, given.x, given.y, given.l2)
+    return replace(report, findings=[finding for finding in report.findings if finding.place != "cost"])
+
+
+def agreed(reports: Sequence[Report]) -> Report:
+    """What the steps say alike. Where the last layer's gradients are not understood it may be another loss."""
+    names = [{finding.mistake for finding in report.findings} for report in reports]
+    if len(set(map(frozenset, names))) > 1 or (not reports[0].agreeing and None in names[0]):
+        raise absent("the network")
+    return reports[0]
+
+
+def update(network: Network) -> Report:
+    """From one step to the next, by the gradient that was seen there."""
+    training = training_of(network)
+    if takes_rate(network):
+        raise absent("update")
+    source = "\n".join(network.program.source.lines)
+    if OTHER_RULES.search(source) or "momentum" in source.lower():
+        raise absent("update")
+    report: Report | None = None
+    for number in [number for number in (1, 61) if {number, number + 1} <= set(training.steps)]:
+        before, after = (seen(training.steps[n], training.batches[n], labelled=False) for n in (number, number + 1))
+        rates = [*training.rates[number + 1], *training.rates[number]]
+        gradients = gradients_seen(network, training.steps[number], before)
+        report = judged_move(before.given, after.given.parameters, gradients, rates)
+        if not report.ok:
+            break
+    if report is None:
+        raise absent("update")
+    return report
+
+
+def judged_move(
+    given: Inputs, after: Mapping[str, Array], gradients: Mapping[str, Array], rates: list[float]
+) -> Report:
+    if all(np.array_equal(after[name], value) for name, value in given.parameters.items()):
+        raise absent("update")  # it comes after several calls of the gradient
+    moved = Moved(dict(after), rates, given)
+    sizes = {name: value.size for name, value in given.parameters.items()}
+    if {name: value.size for name, value in gradients.items()} != sizes:
+        raise absent("update")
+    shaped = {name: value.reshape(given.parameters[name].shape) for name, value in gradients.items()}
+    reports = []
+    for rest in (Rest(), *RESTS):
+        if rest.singly:
+            continue
+        divided = {name: value / len(given.x) if rest.mean else value for name, value in shaped.items()}
+        l2 = given.l2 if rest.penalty else 0.0
+        report = judged_step(moved, given, divided, l2) or judged_at_its_own_rate(moved, given, divided, l2)
+        if report is not None and report.ok:
+            return report
+        reports.append(report or (penalized_again(moved, given, divided) if rest == Rest() else None))
+    if reports[0] is None:
+        raise absent("update")
+    return reports[0]
+
+
+def initialization(network: Network) -> Report:
+    """The parameters at the first update."""
+    training = training_of(network)
+    if 0 not in training.steps:
+        raise absent("initialization")
+    question = seen(training.steps[0], training.batches[0], labelled=False)
+    return judged_initialization(question.given.parameters)
+
+
+def minibatches(network: Network) -> Report:
+    """The first epochs: one begins where an image comes again."""
+    training = training_of(network)
+    rows, _ = training_set(training)
+    place = {number: row for row, number in enumerate(rows.tolist())}
+    epochs = epochs_of(training.batches, len(rows))
+    positions = [[np.array([place[n] for n in batch.tolist()]) for batch in epoch] for epoch in epochs]
+    report = diagnose_minibatches(positions, len(rows))
+    findings = [*labels_apart(training), *(finding for finding in report.findings if finding.mistake not in CHOICES)]
+    notes = [f"{f.place}: {f.sentence}" for f in report.findings if f.mistake in CHOICES]
+    agreeing = [] if findings else ["every image once an epoch"]
+    return replace(report, findings=findings, agreeing=agreeing, notes=notes)
+
+
+def labels_apart(training: Training) -> list[Finding]:
+    """Of the steps that were seen in full."""
+    for number, step in training.steps.items():
+        with contextlib.suppress(Failed):
+            batch, y = training.batches[number], seen(step, training.batches[number]).given.y
+            if wrong := wrong_labels([[batch]], [[(batch, y)]], labels()):
+                return wrong
+    return []
+
+
+def epochs_of(batches: Sequence[Numbers], count: int) -> list[list[Numbers]]:
+    """Those that are whole."""
+    epochs: list[list[Numbers]] = [[]]
+    seen_numbers: set[int] = set()
+    for batch in batches:
+        if seen_numbers & set(batch.tolist()) and len(set(batch.tolist())) == len(batch):
+            epochs.append([])
+            seen_numbers = set()
+        epochs[-1].append(batch)
+        seen_numbers |= set(batch.tolist())
+    whole = epochs[:-1] or (epochs if len(seen_numbers) == count else [])
+    if not whole or len(whole[0]) < 3:
+        raise absent("minibatches")
+    return whole[:2]
+
+
+def training_set(training: Training) -> tuple[Numbers, Array]:
+    """The smallest set near the loop that holds all images it has been given, and these as they are there."""
+    taken = set(np.concatenate(training.batches).tolist())
+    found = sorted((known for array in training.sets if (known := recognized(array))), key=lambda known: len(known[0]))
+    for numbers, block in found:
+        if len(numbers) > len(training.batches[0]) and taken <= set(numbers.tolist()):
+            return numbers, np.asarray(block, dtype=np.float64)
+    raise absent("the training images")
+
+
+def standardization(network: Network) -> Report:
+    """Training images as they come into the loop, and the other sets: those of which a cost is computed, or else, of
+    those that lie near the loop, whichever are right.
+    """
+    training = training_of(network)
+    numbers, trained = training_set(training)
+    raw = {"train": blocks()[numbers].astype(np.float64)}
+    if any(np.allclose(trained, raw["train"] / scale) for scale in SCALES):
+        raise absent("standardization")
+    evaluated = [leaf.value for asked in training.costs for leaf in arrays_of(asked.step.arguments)]
+    choices: dict[str, list[tuple[Array, Array]]] = {"train": [(raw["train"], trained)]}
+    for arrays in (evaluated, training.sets):
+        settled = set(choices)
+        for name, known in others(arrays, numbers):
+            if name not in settled:
+                pair = blocks()[known[0]].astype(np.float64), np.asarray(known[1], dtype=np.float64)
+                choices.setdefault(name, []).append(pair)
+    sets = {name: min(pairs, key=partial(off, raw["train"])) for name, pairs in choices.items()}
+    for pixels, scale in ((SOME, SCALES[0]), (SOME, SCALES[1]), (EVERY, SCALES[0])):
+        before, after = ({name: pair[place][:, pixels] for name, pair in sets.items()} for place in (0, 1))
+        report = diagnose_standardization({name: images / scale for name, images in before.items()}, after)
+        if report.ok:
+            return report
+        if report.findings[0].mistake is not None:
+            break
+    every = report.findings[0].place == "train images"
+    slips = [finding for finding in report.findings if finding.mistake not in (None, *(PARTIAL if every else ()))]
+    if not slips:
+        raise absent("standardization")
+    return replace(report, findings=slips)
+
+
+def off(training: Array, pair: tuple[Array, Array]) -> float:
+    """How far a set is from being standardized by the training images."""
+    raw, found = pair
+    std = training.std(axis=0)
+    return float(np.abs(found - (raw - training.mean(axis=0)) / np.where(std > 0, std, 1)).max())
+
+
+def others(arrays: Sequence[Any], training: Numbers) -> Iterator[tuple[str, tuple[Numbers, Array]]]:
+    """Sets of images that have none of the training images, and which they are."""
+    for array in arrays:
+        known = recognized(array)
+        if known is not None and len(known[0]) > FEWEST and not np.isin(known[0], training).any():
+            yield "test" if known[0].min() >= FIRST_TEST else "validation", known
+
+
+def schedule(network: Network) -> Report:
+    """What the loop calls its learning rate, update by update, where it has n_s, eta_min and eta_max."""
+    training = training_of(network)
+    amounts: dict[str, set[float]] = {}
+    for name, value in training.amounts.items():
+        if (joined := "".join(words(name))) in KNOWN:
+            amounts.setdefault({STEP_SIZE: "n_s", ETA_MIN: "eta_min", ETA_MAX: "eta_max"}[KNOWN[joined]], set()).add(
+                value
+            )
+    rates = [named[0] if len(set(named)) == 1 else np.nan for named in training.rates]
+    rates = rates[1:] if np.isnan(rates[0]) else rates
+    known = {name: values.pop() for name, values in amounts.items() if len(values) == 1}
+    if set(known) != {"n_s", "eta_min", "eta_max"} or np.isnan(rates).any() or len(set(rates)) < 3:
+        raise absent("schedule")
+    if len(rates) < 2 * known["n_s"]:
+        raise absent("schedule")  # less than a cycle was seen
+    return diagnose_schedule(rates, step_size=int(known["n_s"]), eta_min=known["eta_min"], eta_max=known["eta_max"])
+
+
+WATCHED = {
+    "update": update,
+    "minibatches": minibatches,
+    "initialization": initialization,
+    "standardization": standardization,
+    "schedule": schedule,
+}  # what is watched where nothing in the file can be asked for it alone

@@ -1,0 +1,171 @@
+"""A step that was seen while a program trained, as a question to a network: batch, parameters, penalty factor."""
+
+import numbers as abstract
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged
+from manual_mlp.adapters.dd2424_setup import shapes_of
+from manual_mlp.adapters.gradients import Leaf, gradients_in, matched, size_of, under_our_names
+from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
+from manual_mlp.adapters.parts import Network
+from manual_mlp.adapters.program import words
+from manual_mlp.adapters.reading import absent
+from manual_mlp.adapters.roles import gradient_role, role_of
+from manual_mlp.adapters.stand_in_images import CLASSES, PIXELS, Numbers, labels, recognized
+from manual_mlp.adapters.watched import DEEPEST, LARGE, Step
+from manual_mlp.layers import Array
+
+KEPT_BESIDE = {"momentum", "velocity", "cache", "best", "old", "prev", "previous", "init", "initial", "copy", "history"}
+
+
+class Seen(NamedTuple):
+    """What went into the network, and how it was laid out."""
+
+    how: Arrangement
+    given: Inputs
+    says_l2: bool  # one number was called lambda
+
+
+def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
+    """Raises `absent` where images, labels or parameters are not all there; labels if they are asked for."""
+    everything = {**step.globals, **step.arguments}
+    found = list(arrays_of(everything))
+    x, x_columns = images_in(found, batch)
+    y, y_columns = labels_in(found, len(batch)) if labelled else (labels()[batch], True)
+    places = [leaf for leaf in found if is_parameter(leaf)]
+    sizes, turned = sizes_in(places)
+    normalized = any(kind_of(leaf) == "gamma" for leaf in places)
+    how = Arrangement(
+        len(sizes) - 1,
+        normalized,
+        biases=form_of_biases(places),
+        x_columns=x_columns,
+        y_columns=y_columns,
+        turned=turned,
+    )
+    shapes = shapes_of(sizes, normalized).parameters
+    given = Inputs(shapes, x, y, 0.0)
+    expected = arranged(how, given)
+    chosen = matched(places, expected, lambda kind, layer: expected[kind][layer - 1])
+    for kind, values in expected.items():
+        for layer, value in enumerate(values, start=1):
+            if (kind, layer) not in chosen or size_of(chosen[kind, layer]) != size_of(value):
+                raise absent("the parameters")
+    parameters = under_our_names(how, chosen)
+    factors = set(numbers_of(everything, "lambda"))
+    l2 = factors.pop() if len(factors) == 1 else 0.0
+    return Seen(how, given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2), bool(l2))
+
+
+def gradients_seen(network: Network, step: Step, given: Seen) -> dict[str, Array]:
+    """What the function returned, or left in its object, under our names."""
+    held = step.after.get("self") or next((LayerList(v) for v in step.after.values() if is_layer_list(v)), None)
+    return gradients_in(network, step.result, held, given.how, given.given)
+
+
+def arrays_of(value: Any, path: tuple[str | int, ...] = (), seen_before: set[int] | None = None) -> Iterator[Leaf]:
+    """Every array, wherever it lies, once."""
+    known = seen_before if seen_before is not None else set()
+    if id(value) in known:
+        return
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        known.add(id(value))
+        yield Leaf(path, value)
+    elif len(path) <= DEEPEST:
+        for key, inner in inside(value):
+            yield from arrays_of(inner, (*path, key), known)
+
+
+def inside(value: Any) -> Sequence[tuple[str | int, Any]]:
+    if isinstance(value, Mapping):
+        return [(key if isinstance(key, int) else str(key), inner) for key, inner in value.items()]
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
+        return list(enumerate(value[:100]))
+    return list(vars(value).items()) if hasattr(value, "__dict__") and not callable(value) else []
+
+
+def images_in(found: Sequence[Leaf], batch: Numbers) -> tuple[Array, bool]:
+    """Of the step's batch, as rows, and whether they were columns."""
+    for leaf in found:
+        known = recognized(leaf.value)
+        if known is not None and np.array_equal(known[0], batch) and leaf.value.ndim == 2:
+            columns = leaf.value.shape[0] == PIXELS
+            return np.asarray(leaf.value.T if columns else leaf.value, dtype=np.float64), columns
+    raise absent("the images")
+
+
+def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
+    """As class numbers, and whether they were one-hot columns; of several, those that are called so."""
+    called = [
+        leaf for leaf in found if any((r := role_of(s)) and r.kind in "Yy" for s in leaf.path if isinstance(s, str))
+    ]
+    for leaf in [*called, *found]:
+        value = leaf.value
+        if value.shape in ((CLASSES, count), (count, CLASSES)):
+            for columns in (True, False):
+                hot = value.T if columns else value
+                if hot.shape == (count, CLASSES) and ((hot == 0) | (hot == 1)).all() and (hot.sum(axis=1) == 1).all():
+                    return hot.argmax(axis=1), columns
+    for leaf in called:
+        value = leaf.value.ravel()
+        if (
+            value.shape == (count,)
+            and np.array_equal(value, value.astype(int))
+            and value.min() >= 0
+            and value.max() < 10
+        ):
+            return value.astype(np.int64), True
+    raise absent("the labels")
+
+
+def is_parameter(leaf: Leaf) -> bool:
+    """Not a gradient, and nothing that an update keeps beside the parameters."""
+    names = names_in(leaf)
+    gradient = any(gradient_role(name) and not role_of(name) for name in names)
+    beside = KEPT_BESIDE & {word for name in names for word in words(name)}
+    return not gradient and not beside and leaf.value.size <= LARGE
+
+
+def names_in(leaf: Leaf) -> list[str]:
+    return [step for step in leaf.path if isinstance(step, str)]
+
+
+def kind_of(leaf: Leaf) -> str:
+    roles = [gradient_role(name) for name in names_in(leaf)]
+    return next((role.kind for role in reversed(roles) if role is not None), "")
+
+
+def sizes_in(places: Sequence[Leaf]) -> tuple[list[int], bool]:
+    """Inputs, hidden units and classes, by the weights that follow one another; and whether these are (in, out)."""
+    weights = [leaf.value for leaf in places if kind_of(leaf) == "W" and leaf.value.ndim == 2]
+    weights = weights or [leaf.value for leaf in places if leaf.value.ndim == 2 and min(leaf.value.shape) > 1]
+    for turned in (False, True):
+        sizes = [PIXELS]
+        for weight in weights:
+            fan_in, width = weight.shape if turned else weight.shape[::-1]
+            if fan_in == sizes[-1] and (len(sizes) == 1 or sizes[-1] != CLASSES):
+                sizes.append(width)
+        if len(sizes) > 1 and sizes[-1] == CLASSES:
+            return sizes, turned
+    raise absent("the weights")
+
+
+def form_of_biases(places: Sequence[Leaf]) -> str:
+    bias = next((leaf.value for leaf in places if kind_of(leaf) == "b"), None)
+    if bias is None or bias.ndim != 2:
+        return "(m,)"
+    return "(1, m)" if bias.shape[0] == 1 else "(m, 1)"
+
+
+def numbers_of(value: Any, kind: str, depth: int = 0) -> Iterator[float]:
+    """Those that are called so: lambda, lam, reg."""
+    for name, inner in inside(value) if depth <= 2 else ():
+        role = role_of(name) if isinstance(name, str) else None
+        if isinstance(inner, abstract.Real) and not isinstance(inner, bool):
+            if role is not None and role.kind == kind:
+                yield float(inner)
+        else:
+            yield from numbers_of(inner, kind, depth + 1)

@@ -1,0 +1,127 @@
+"""Random images under CIFAR-10's file names, for a program that is run without the data; each one tells its number.
+
+An image is a block of 64 random pixels, repeated: so 64 pixels have the statistics of all 3,072. The first 16 pixels of
+the block are the bits of its code, the next 16 their opposites; whoever centers and scales leaves them as they are.
+"""
+
+import functools
+import io
+import pickle
+import re
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PIXELS, BLOCK, BITS = 3072, 64, 16
+PER_FILE, FILES, CLASSES = 10_000, 6, 10  # five of training images, one of test images
+FIRST_TEST = 5 * PER_FILE  # the number of the first test image
+ORDERS = (np.arange(BLOCK), 3 * np.arange(BLOCK))  # where the block's pixels are: as in the files, and as (H, W, C)
+CODE = 40_503  # a number times this, modulo 2^16, is its code: every bit changes from image to image, or soon after
+NUMBER = pow(CODE, -1, 1 << BITS)
+NAMES = re.compile(r"(?:data_batch_([1-5])|(test_batch)|(batches\.meta))(?:\.mat|\.bin|\.pkl|\.p)?$", re.IGNORECASE)
+LABEL_NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+Numbers = NDArray[np.int64]
+
+
+@functools.cache
+def blocks() -> NDArray[np.uint8]:
+    """The 64 pixels of every image, (60000, 64); means and spreads differ from pixel to pixel."""
+    rng = np.random.default_rng(0)
+    low, high = rng.integers(0, 100, BLOCK), rng.integers(150, 256, BLOCK)
+    found = rng.integers(low, high, (FILES * PER_FILE, BLOCK)).astype(np.uint8)
+    codes = np.arange(FILES * PER_FILE) * CODE % (1 << BITS)
+    bits = (codes[:, np.newaxis] >> np.arange(BITS)) & 1
+    found[:, : 2 * BITS] = 255 * np.hstack([bits, 1 - bits])
+    return found
+
+
+@functools.cache
+def labels() -> Numbers:
+    return np.random.default_rng(1).integers(0, CLASSES, FILES * PER_FILE)
+
+
+def images(first: int, count: int) -> NDArray[np.uint8]:
+    """Rows of 3,072 pixels."""
+    return np.tile(blocks()[first : first + count], PIXELS // BLOCK)
+
+
+def recognized(array: Any) -> tuple[Numbers, NDArray[Any]] | None:
+    """The numbers of the images in an array (D, n) or (n, D), and their blocks (n, 64) as they are now; None if it
+    holds anything else.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        return None
+    if array.ndim > 2:  # (n, 32, 32, 3), (n, 3, 32, 32)
+        array = array.reshape(len(array), -1)
+    if array.ndim != 2 or PIXELS not in array.shape or not array.size:
+        return None
+    rows = array.T if array.shape[0] == PIXELS else array
+    for order in ORDERS:
+        block = rows[:, order]
+        code, opposite = block[:, :BITS], block[:, BITS : 2 * BITS]
+        bits = code > opposite
+        high, low = np.where(bits, code, opposite), np.where(bits, opposite, code)
+        numbers = bits @ (1 << np.arange(BITS)) * NUMBER % (1 << BITS)
+        if (high.min(axis=1) > low.max(axis=1)).all() and (numbers < FILES * PER_FILE).all():
+            return numbers, block
+    return None
+
+
+def stand_in(path: Any) -> dict[str, Any] | None:
+    """What the file of this name holds; None where it is none of CIFAR-10's."""
+    named = NAMES.search(str(path))
+    if named is None:
+        return None
+    if named[3]:
+        return {"num_cases_per_batch": PER_FILE, "label_names": LABEL_NAMES, "num_vis": PIXELS}
+    file = int(named[1]) - 1 if named[1] else FILES - 1
+    first = file * PER_FILE
+    return {
+        "batch_label": f"batch {file + 1}",
+        "labels": labels()[first : first + PER_FILE].tolist(),
+        "data": images(first, PER_FILE),
+        "filenames": [f"{number}.png" for number in range(first, first + PER_FILE)],
+    }
+
+
+def as_file(content: dict[str, Any]) -> io.BytesIO:
+    """Pickled as Python 2 did it: its strings come back as str or as bytes, as the reader wishes."""
+    parts = [pickle.PROTO + bytes([2]), pickle.EMPTY_DICT, pickle.MARK]
+    for key, value in content.items():
+        parts += [old_string(key), old_value(value)]
+    return io.BytesIO(b"".join([*parts, pickle.SETITEMS, pickle.STOP]))
+
+
+def old_value(value: Any) -> bytes:
+    if isinstance(value, str):
+        return old_string(value)
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return b"".join([pickle.EMPTY_LIST, pickle.MARK, *map(old_string, value), pickle.APPENDS])
+    return pickle.dumps(value, protocol=3)[2:-1]
+
+
+def old_string(text: str) -> bytes:
+    return pickle.SHORT_BINSTRING + struct.pack("<B", len(text)) + text.encode("latin1")
+
+
+def loadmat(path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+    """As SciPy reads the files for Matlab."""
+    content = stand_in(path)
+    if content is None:
+        raise FileNotFoundError(path)
+    if "data" not in content:
+        return {"label_names": np.array([[name] for name in LABEL_NAMES], dtype=object)}
+    return {"data": content["data"], "labels": np.array(content["labels"], dtype=np.uint8)[:, np.newaxis]}
+
+
+def load_data() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """As Keras hands them out: (n, 32, 32, 3) and (n, 1)."""
+
+    def of(first: int, count: int) -> tuple[Any, Any]:
+        as_files = images(first, count).reshape(count, 3, 32, 32)
+        return as_files.transpose(0, 2, 3, 1), labels()[first : first + count, np.newaxis].astype(np.uint8)
+
+    return of(0, FIRST_TEST), of(FIRST_TEST, PER_FILE)

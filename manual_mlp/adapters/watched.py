@@ -1,0 +1,247 @@
+"""What is seen of a program's training while the whole program runs: its batches, and a few steps in full."""
+
+import copy
+import functools
+import inspect
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manual_mlp.adapters.dd2424_listening import is_rate
+from manual_mlp.adapters.dd2424_schedule import KNOWN, STEP_SIZE
+from manual_mlp.adapters.parts import networks, parts_of
+from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.source import read_source
+from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, Numbers, recognized
+from manual_mlp.adapters.stubs import Finder
+from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
+
+SECONDS = 25.0
+KEPT = (0, 1, 2, 60, 61, 62)  # updates that are seen in full: at the first ones gamma is 1, and beta and b are 0
+FEW, MOST = 400, 2500  # batches: two epochs and a cycle of the learning rate, but no more than that
+MOST_COSTS = 6
+NUMERICAL_SECONDS = 3.0
+LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of images
+DEEPEST = 4
+
+
+class Step(NamedTuple):
+    """One call of the gradient function in full."""
+
+    arguments: dict[str, Any]  # also those of the forward pass before it
+    globals: dict[str, Any]  # that it reads
+    result: Any
+    after: dict[str, Any]  # the arguments, where nothing but they can hold what was computed
+
+
+class Asked(NamedTuple):
+    """One call of a cost function."""
+
+    function: str
+    batch: Numbers
+    step: Step
+
+
+@dataclass
+class Training:
+    """All calls of the gradient function from one place."""
+
+    function: str
+    batches: list[Numbers] = field(default_factory=list)  # the numbers of the images
+    steps: dict[int, Step] = field(default_factory=dict)
+    times: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FILES * PER_FILE, dtype=np.int64))
+    needed: int = FEW
+    costs: list[Asked] = field(default_factory=list)
+    rates: list[list[float]] = field(default_factory=list)  # what its loop calls learning rate at each
+    amounts: dict[str, float] = field(default_factory=dict)  # the numbers that the loop has, by their names
+    sets: list[Any] = field(default_factory=list)  # arrays of images near the loop, as they were at its start
+
+
+class Recorder:
+    """Wraps the functions of a network.
+
+    gradients, costs   their names
+    numerical          the names of those that compute gradients by differences: for minutes, and nothing that is
+                       looked at here. They return what the others returned last; if that is nothing yet, they are
+                       stopped after a while, and with them the statement of the script
+    """
+
+    def __init__(self, gradients: set[str], costs: set[str], numerical: set[str]) -> None:
+        self.gradients, self.costs, self.numerical = gradients, costs, numerical
+        self.asked: list[Asked] = []
+        self.returned: Any = None
+        self.patience = np.inf  # until when a numerical gradient may run
+        self.trainings: dict[tuple[types.CodeType, str], Training] = {}
+        self.latest: tuple[Numbers, dict[str, Any]] | None = None  # a batch, and what the forward pass was given
+
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def watched(*arguments: Any, **keywords: Any) -> Any:
+            try:
+                bound = dict(signature.bind(*arguments, **keywords).arguments)
+            except TypeError:
+                return function(*arguments, **keywords)
+            batch = next((found[0] for v in bound.values() if (found := recognized(first_of(v))) is not None), None)
+            if batch is not None and (self.latest is None or not np.array_equal(batch, self.latest[0])):
+                self.latest = batch, {}
+            if function.__name__ not in self.gradients | self.costs and self.latest is not None:
+                self.latest[1].update(bound)
+            call = functools.partial(function, *arguments, **keywords)
+            if function.__name__ in self.numerical:
+                return self.by_differences(call)
+            if time.monotonic() > self.patience:
+                raise TimeoutError("a numerical gradient is not waited for")
+            if self.latest is not None and function.__name__ in self.gradients:
+                return self.step(function, *self.latest, bound, call, sys._getframe(1))
+            if self.latest is not None and function.__name__ in self.costs and len(self.asked) < MOST_COSTS:
+                numbers, before = self.latest
+                step, result = in_full(function, before | bound, call)
+                self.asked.append(Asked(function.__qualname__, numbers, step))
+                return result
+            return call()
+
+        return watched
+
+    def by_differences(self, call: Callable[[], Any]) -> Any:
+        if self.returned is not None:
+            return copy.deepcopy(self.returned)
+        self.patience = time.monotonic() + NUMERICAL_SECONDS
+        try:
+            return call()
+        finally:
+            self.patience = np.inf
+
+    def step(
+        self,
+        function: Callable[..., Any],
+        batch: Numbers,
+        before: Mapping[str, Any],
+        bound: Mapping[str, Any],
+        call: Callable[[], Any],
+        caller: types.FrameType,
+    ) -> Any:
+        """before   the arguments of the forward pass that was given the batch"""
+        training = self.trainings.setdefault((caller.f_code, function.__qualname__), Training(function.__qualname__))
+        number = len(training.batches)
+        if number >= MOST or (number >= training.needed and training.times[batch[0]] > 2):
+            raise Enough
+        training.times[batch] += 1
+        if number < 2:
+            training.sets = list(sets_around(caller))
+            training.amounts = amounts_in(caller)
+            cycles = [int(2 * value) + 2 for name, value in training.amounts.items() if is_step_size(name)]
+            training.needed = max([FEW, *cycles])
+        training.batches.append(batch)
+        training.rates.append([float(v) for name, v in caller.f_locals.items() if is_rate(name) and is_number(v)])
+        if number in KEPT:
+            training.steps[number], self.returned = in_full(function, {**before, **bound}, call)
+            return self.returned
+        return call()
+
+
+def in_full(function: Callable[..., Any], bound: Mapping[str, Any], call: Callable[[], Any]) -> tuple[Step, Any]:
+    """What goes in, as it is before the call, and what comes out."""
+    code = inspect.unwrap(function).__code__
+    reads = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__ and role_of(n)}
+    arguments, taken = snapshot(bound), snapshot(reads)
+    result = call()
+    after = {} if next(arrays_in(result), None) is not None else snapshot(bound)
+    return Step(arguments, taken, snapshot(result), after), result
+
+
+def amounts_in(frame: types.FrameType) -> dict[str, float]:
+    """The numbers among a loop's variables, its object's attributes and its script's."""
+    held = frame.f_locals.get("self")
+    everything = {**frame.f_globals, **(vars(held) if hasattr(held, "__dict__") else {}), **frame.f_locals}
+    return {name: float(value) for name, value in everything.items() if is_number(value)}
+
+
+def is_step_size(name: str) -> bool:
+    return KNOWN.get("".join(words(name))) == STEP_SIZE
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def first_of(value: Any) -> Any:
+    """Of a list over the layers, what goes into the first."""
+    return value[0] if isinstance(value, list | tuple) and value else value
+
+
+def snapshot(value: Any) -> Any:
+    """A copy, but for arrays as large as a whole set of images, and what cannot be copied."""
+    large = {id(array): array for array in arrays_in(value) if array.size > LARGE}
+    try:
+        return copy.deepcopy(value, large)
+    except Exception:
+        return value
+
+
+def arrays_in(value: Any, depth: int = 0) -> Iterator[Any]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif depth < DEEPEST:
+        inner: Any = ()
+        if isinstance(value, Mapping):
+            inner = list(value.values())
+        elif isinstance(value, list | tuple):
+            inner = value[:1000]
+        elif hasattr(value, "__dict__") and not isinstance(value, type | types.ModuleType | types.FunctionType):
+            inner = list(vars(value).values())
+        for one in inner:
+            yield from arrays_in(one, depth + 1)
+
+
+def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
+    """Every array of more images than a batch has, in the variables of the callers, each once."""
+    seen: set[int] = set()
+    while frame is not None and frame.f_globals.get("__name__") != __name__.rpartition(".")[0] + ".whole_program":
+        for value in list(frame.f_locals.values()):
+            for array in arrays_in(value):
+                if id(array) not in seen and array.size > 3072 * 500:
+                    seen.add(id(array))
+                    yield array
+        frame = frame.f_back
+
+
+@functools.cache
+def trainings(program: Program) -> list[Training]:
+    """Those seen while the program ran, the longest first; none where it has no script that loads CIFAR-10."""
+    parts = [part for network in networks(program) for part in network.parts]
+    gradients = {network.gradients.name for network in networks(program) if network.gradients is not None}
+    if not gradients or not loads_images(program) or not can_be_limited():
+        return []
+    costs = {network.cost.name for network in networks(program) if network.cost is not None}
+    numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - gradients
+    recorder = Recorder(gradients, costs, numerical)
+    finder = Finder(program.source.path, program.finder.known)
+    source = read_source(program.source.path)  # anew: where a default failed, it has been taken out
+    run_whole(source, finder, {part.name for part in parts} | numerical, recorder.wrap, SECONDS)
+    for training in recorder.trainings.values():
+        training.costs = recorder.asked
+    return sorted(recorder.trainings.values(), key=lambda training: -len(training.batches))
+
+
+def is_numerical(name: str) -> bool:
+    """ComputeGradsNumSlow, numerical_gradient."""
+    joined = "".join(words(name))
+    return "grad" in joined and ("num" in joined or "slow" in joined or "finite" in joined)
+
+
+def loads_images(program: Program) -> bool:
+    """Does it name CIFAR-10's files, and may it run?"""
+    if not program.runs_script:
+        return False
+    sources = [program.source, *program.finder.sources.values()]
+    texts = [line.lower() for source in sources for line in source.lines]
+    return any("cifar" in text or "data_batch" in text for text in texts)

@@ -1,0 +1,70 @@
+"""DD2424 programs that are judged by what is seen while they run as a whole, images loaded and batches cut."""
+
+import pytest
+from conftest import STRANGERS
+from conftest import dd2424_program as program
+
+from manual_mlp.adapters import child
+
+HELD_OUT = "self.held_out = (pixels[:, -600:] - self.mu) / self.sd"
+OWN = "x = pixels[:, -600:]; self.held_out = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)"
+WIDE = {"[14, 12]": "[40, 25]"}  # enough weights for their spread to be measured
+PLANTED = {
+    # what stands there instead, title of the check, first wrong place, what is said
+    "log10": ({"np.log(": "np.log10("}, "network", "cost", "base of 10"),
+    "penalty halved in the cost": ({"+ self.lam *": "+ self.lam / 2 *"}, "network", "cost", "factor 1/2"),
+    "penalty halved in the gradient": ({"+ 2 * self.lam": "+ self.lam"}, "network", "linear3.weight", "factor 2"),
+    "no mask": ({"* (self.inputs[i] > 0)": "* 1"}, "network", "linear2.bias", "not masked"),
+    "biases summed": ({"G.mean(axis=1, ": "G.sum(axis=1, "}, "network", "linear3.bias", "by the batch size"),
+    "uphill": ({"self.bs[i] -= eta": "self.bs[i] += eta"}, "update", "linear1.bias", "added"),
+    "never updated": ({"self.bs[i] -= eta * grad_b[i]": "pass"}, "update", "linear1.bias", "never updated"),
+    "variance for std": ({"* np.sqrt(2 / a)": "* (2 / a)"} | WIDE, "initialization", "linear1.weight", "variance"),
+    "outputs for inputs": ({"2 / a": "2 / b"} | WIDE, "initialization", "linear1.weight", "must be the inputs"),
+    "own statistics": ({HELD_OUT: OWN}, "standardization", "validation images", "own statistics"),
+    "by the variance": ({"train.std(": "train.var("}, "standardization", "train images", "by the variance"),
+    "a batch lost": ({"(N // n_batch)": "(N // n_batch - 1)"}, "minibatches", "epoch 0", "100 of 1400 images"),
+    "labels apart": ({"hot[:, picked]": "hot[:, np.sort(picked)]"}, "minibatches", "labels", "belong together"),
+    "eta_min not added": ({"eta_min + up": "0 + up"}, "schedule", "schedule", "eta_min is not added"),
+    "one update early": ({"divmod(t, ": "divmod(t + 1, "}, "schedule", "schedule", "one update ahead"),
+}
+QUICK = {"no mask", "penalty halved in the cost", "variance for std", "own statistics", "a batch lost"}
+
+
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(m, marks=[] if m in QUICK else [pytest.mark.thorough]) for m in PLANTED]
+)
+def test_what_no_function_shows_alone_is_seen_at_work(inspected, mistake):
+    lines, title, place, said = PLANTED[mistake]
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines))
+    assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title}
+    assert checks[title]["verdict"] == "WRONG"
+    assert checks[title]["first"].startswith(place)
+    assert said in checks[title]["text"]
+
+
+def test_the_report_says_that_the_program_ran(inspected):
+    _, last = inspected("whole_script.py", "dd2424")
+    assert any("while the whole program ran, on random images" in note for note in last["notes"])
+
+
+def test_a_penalty_with_one_half_in_cost_and_gradient_is_no_mistake(inspected):
+    lines = {"+ self.lam *": "+ self.lam / 2 *", "+ 2 * self.lam": "+ self.lam"}
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="network")
+    assert checks["network"]["verdict"] == "all right"
+
+
+def test_without_the_script_nothing_is_watched():
+    file = str(STRANGERS / "dd2424" / "whole_script.py")
+    settings = {"file": file, "convention": "dd2424", "functions": {}, "arguments": {}, "script": False}
+    with child.loaded(settings, lambda _: None) as loaded:
+        checks = [event["check"] for event in child.outcomes(loaded, "dd2424") if "check" in event]
+    assert [(check["title"], check["verdict"]) for check in checks] == [("network", "not run")]
+
+
+@pytest.mark.thorough
+def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
+    lines = {"    data = Data(": "    print(1 / 0)\n", "'Datasets/cifar-10-batches-py')\n": ""}
+    lines |= {"if __name__ == '__main__':\n": "raise ValueError\ndata = Data('cifar-10-batches-py')\nif __name__:\n"}
+    lines |= {"    print(1 / 0)\n": ""}
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="initialization")
+    assert checks["initialization"]["verdict"] == "all right"

@@ -1,0 +1,135 @@
+"""A stranger's whole program: it finds images under CIFAR-10's names, ends in time, and leaves nothing behind."""
+
+import pickle
+import time
+
+import numpy as np
+import pytest
+
+from manual_mlp.adapters import stand_in_images
+from manual_mlp.adapters.source import read_source
+from manual_mlp.adapters.stand_in_images import as_file, loadmat, recognized, stand_in
+from manual_mlp.adapters.stubs import Finder
+from manual_mlp.adapters.whole_program import run_whole
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a program's text; what it hands to its function `tell`."""
+
+    def running(text, seconds=20.0):
+        heard = []
+
+        def wrap(function):
+            return lambda *values: heard.append(values) or function(*values)
+
+        file = tmp_path / "student.py"
+        file.write_text(f"def tell(*values): pass\n{text}")
+        run_whole(read_source(file), Finder(file, lambda _: {}), {"tell"}, wrap, seconds)
+        return heard
+
+    return running
+
+
+LAYOUTS = {
+    "rows": lambda x: x,
+    "columns": lambda x: x.T,
+    "a fraction": lambda x: x / 255,
+    "single precision": lambda x: x.astype(np.float32) / 255,
+    "standardized": lambda x: (x - x.mean(axis=0)) / x.std(axis=0),
+    "centered": lambda x: x - x.mean(),
+    "channels last": lambda x: x.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).reshape(len(x), -1),
+    "pictures": lambda x: x.reshape(-1, 3, 32, 32),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_image_tells_its_number_whatever_was_made_of_it(layout):
+    numbers, _ = recognized(LAYOUTS[layout](stand_in_images.images(31_000, 200).astype(float)))
+    np.testing.assert_array_equal(numbers, np.arange(31_000, 31_200))
+
+
+def test_random_numbers_are_no_images():
+    rng = np.random.default_rng(0)
+    assert recognized(rng.normal(size=(1, 3072))) is None
+    assert recognized(rng.normal(size=(3072, 50))) is None
+    assert recognized(rng.integers(0, 256, (20, 3072))) is None
+
+
+def test_a_block_has_the_statistics_of_the_whole_image():
+    x = stand_in_images.images(0, 300).astype(float)
+    _, block = recognized(x)
+    np.testing.assert_allclose([block.mean(), block.std()], [x.mean(), x.std()])
+
+
+@pytest.mark.parametrize(("encoding", "key"), [("bytes", b"data"), ("latin1", "data")])
+def test_a_file_opens_as_python_2_has_written_it(encoding, key):
+    content = pickle.load(as_file(stand_in("some/folder/data_batch_3")), encoding=encoding)
+    assert content[key].shape == (10_000, 3072)
+    np.testing.assert_array_equal(recognized(content[key][:5])[0], np.arange(20_000, 20_005))
+    names = pickle.load(as_file(stand_in("batches.meta")), encoding=encoding)
+    assert len(names[type(key)("label_names", "ascii") if encoding == "bytes" else "label_names"]) == 10
+
+
+def test_the_files_for_matlab_hold_the_same_images():
+    content = loadmat("Datasets/test_batch.mat")
+    assert content["labels"].shape == (10_000, 1)
+    assert recognized(content["data"][:1])[0] == 50_000
+
+
+def test_a_statement_that_fails_costs_itself_alone(run):
+    assert run("tell(1)\n1 / 0\ntell(2)") == [(1,), (2,)]
+
+
+def test_the_program_is_the_main_one(run):
+    assert run("if __name__ == '__main__':\n    tell('main')") == [("main",)]
+
+
+def test_it_is_told_the_images_of_a_file_that_is_not_there(run):
+    opened = "with open('nowhere/data_batch_1', 'rb') as f:"
+    ((images,),) = run(f"import pickle\n{opened}\n    tell(pickle.load(f, encoding='bytes')[b'data'])")
+    assert images.shape == (10_000, 3072)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open('made', 'w').write('x')",
+        "import numpy as np; np.save('made', np.ones(3))",
+        "import os; os.makedirs('made')",
+        "import pathlib; pathlib.Path('made').write_text('x')",
+        "import pathlib; pathlib.Path('made').mkdir()",
+        "import subprocess; subprocess.run(['touch', 'made'])",
+        "import os; os.system('touch made')",
+        "import os; os.remove('kept')",
+        "import shutil; shutil.rmtree('.')",
+        "import os; os.open('made', os.O_CREAT)",
+    ],
+)
+def test_it_leaves_nothing_behind(run, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept").write_text("kept")
+    assert run(f"try:\n    {text}\nfinally:\n    tell('tried')") == [("tried",)]
+    assert {path.name for path in tmp_path.iterdir()} == {"kept", "student.py"}
+
+
+def test_it_reaches_no_network(run):
+    said = run(
+        "import socket\ntry:\n    socket.create_connection(('127.0.0.1', 9))\nexcept Exception as e:\n    tell(str(e))"
+    )
+    assert "not allowed" in said[0][0]
+
+
+@pytest.mark.parametrize(
+    "text", ["while True: pass", "while True:\n    try:\n        tell()\n    except Exception: pass"]
+)
+def test_it_ends_in_time(run, text):
+    start = time.monotonic()
+    run(text, seconds=0.2)
+    assert time.monotonic() - start < 10
+
+
+def test_a_process_may_write_again_afterwards(run, tmp_path):
+    run("open('made', 'w').write('x')")
+    (tmp_path / "after").write_text("x")
+    assert (tmp_path / "after").is_file()
