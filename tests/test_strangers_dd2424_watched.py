@@ -68,3 +68,43 @@ def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
     lines |= {"    print(1 / 0)\n": ""}
     checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="initialization")
     assert checks["initialization"]["verdict"] == "all right"
+
+
+IN_THE_STEP = {
+    # what the gradient leaves to the step
+    "the penalty": {
+        " + 2 * self.lam * self.Ws[i])": ")",
+        "eta * grad_W[i]": "eta * (grad_W[i] + 2 * self.lam * self.Ws[i])",
+    },
+    "the mean": {
+        "G @ self.inputs[i].T / n + 2 * self.lam * self.Ws[i]": "G @ self.inputs[i].T + 2 * n * self.lam * self.Ws[i]",
+        "G.mean(axis=1, ": "G.sum(axis=1, ",
+        "eta * grad_W[i]": "eta * grad_W[i] / n_batch",
+        "eta * grad_b[i]": "eta * grad_b[i] / n_batch",
+    },
+}
+
+
+@pytest.mark.parametrize("left", IN_THE_STEP)
+def test_what_the_step_does_to_the_gradient_is_not_missing_in_it(inspected, left):
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", IN_THE_STEP[left]))
+    assert {check["verdict"] for check in checks.values()} == {"all right"}
+    assert {"network", "update"} <= set(checks)
+
+
+HEAVY_BALL = {
+    "        t = 0\n": "        t = 0\n        momentum = [0 * W for W in self.Ws]\n",
+    "self.Ws[i] -= eta * grad_W[i]": "momentum[i] = 0.9 * momentum[i] + grad_W[i]; self.Ws[i] -= eta * momentum[i]",
+}
+FLIPPED = {"self.backward_pass(self.data.train[:, picked]": "self.backward_pass(self.data.train[::-1, picked]"}
+
+
+DRAWN = {"order[j * n_batch:(j + 1) * n_batch]": "np.random.choice(N, n_batch, replace=False)"}
+
+
+@pytest.mark.parametrize(
+    "lines", [HEAVY_BALL, FLIPPED, DRAWN], ids=["momentum", "mirrored images", "batches drawn one by one"]
+)
+def test_what_the_course_does_not_ask_for_is_not_accused(inspected, lines):
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines))
+    assert not {title for title, check in checks.items() if check["verdict"] in ("WRONG", "FAILED")}

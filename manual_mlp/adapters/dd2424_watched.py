@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Inputs, reference
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, reference
 from manual_mlp.adapters.dd2424_loops import CHOICES
 from manual_mlp.adapters.dd2424_schedule import ETA_MAX, ETA_MIN, KNOWN, STEP_SIZE
 from manual_mlp.adapters.dd2424_setup import PARTIAL, judged_initialization
@@ -23,7 +23,7 @@ from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.rest import RESTS, Rest
+from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import arrays_of, gradients_seen, seen
 from manual_mlp.adapters.stand_in_images import BITS, FIRST_TEST, Numbers, blocks, labels, recognized
@@ -100,11 +100,12 @@ def gradients(network: Network, batch_norm: bool) -> Report:
         question = seen(step, training.batches[number])
         if question.how.batch_norm is not batch_norm:
             raise absent("the network")
-        found = gradients_seen(network, step, question)
-        reports.append(judged_gradients(question.given, found))
+        given, own = question.given, gradients_seen(network, step, question)
+        found = with_rest(network, question.how, given, own, rest_seen(network, training, given.l2))
+        reports.append(judged_gradients(given, found))
         if reports[-1].ok:
             break
-        halved = question.given._replace(l2=question.given.l2 / 2)
+        halved = given._replace(l2=given.l2 / 2)
         if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(halved, found)).ok:
             reports[-1], share = report, 0.5
             break
@@ -153,8 +154,12 @@ def takes_rate(network: Network) -> bool:
 
 def judged_gradients(given: Inputs, gradients: Mapping[str, Array]) -> Report:
     answer: tuple[Any, Mapping[str, Array]] = (None, gradients)
-    report = diagnose(answer, given.parameters, given.x, given.y, given.l2)
-    return replace(report, findings=[finding for finding in report.findings if finding.place != "cost"])
+    for relu_first in (False, True):
+        report = diagnose(answer, given.parameters, given.x, given.y, given.l2, relu_first=relu_first)
+        findings = [finding for finding in report.findings if finding.place != "cost"]
+        if not any(finding.mistake == "bn_after_relu" for finding in findings):
+            break
+    return replace(report, findings=findings)
 
 
 def agreed(reports: Sequence[Report]) -> Report:
@@ -165,50 +170,63 @@ def agreed(reports: Sequence[Report]) -> Report:
     return reports[0]
 
 
+class Move(NamedTuple):
+    """From one step to the next, by the gradient that was seen there."""
+
+    how: Arrangement
+    given: Inputs
+    moved: Moved
+    gradients: Mapping[str, Array]
+
+
+def moves(network: Network, training: Training) -> Iterator[Move]:
+    """An early and a later one. None where the parameters stay: there the update follows several calls."""
+    source = "\n".join(network.program.source.lines)
+    if takes_rate(network) or OTHER_RULES.search(source) or "momentum" in source.lower():
+        return
+    for number in [number for number in (1, 61) if {number, number + 1} <= set(training.steps)]:
+        before, after = (seen(training.steps[n], training.batches[n], labelled=False) for n in (number, number + 1))
+        given, parameters = before.given, after.given.parameters
+        own = gradients_seen(network, training.steps[number], before)
+        sizes = {name: value.size for name, value in given.parameters.items()}
+        stays = all(np.array_equal(parameters[name], value) for name, value in given.parameters.items())
+        if not stays and {name: value.size for name, value in own.items()} == sizes:
+            shaped = {name: own[name].reshape(value.shape) for name, value in given.parameters.items()}
+            rates = [*training.rates[number + 1], *training.rates[number]]
+            yield Move(before.how, given, Moved(dict(parameters), rates, given), shaped)
+
+
+def judged_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> Report | None:
+    finished = with_rest(network, move.how, move.given, move.gradients, rest, penalty=False)
+    l2 = move.given.l2 if rest.penalty else 0.0
+    judge = judged_at_its_own_rate if at_any_rate else judged_step
+    return judge(move.moved, move.given, finished, l2)
+
+
+def rest_seen(network: Network, training: Training, l2: float) -> Rest:
+    """What the step still does to the gradients. At a rate that has no name no other factor can be told from it."""
+    every = [rest for rest in (Rest(), *RESTS) if not rest.singly and (l2 or not rest.penalty)]
+    for move in moves(network, training):
+        for rest, at_any_rate in [*((r, False) for r in every), *((r, True) for r in every if not r.mean)]:
+            report = judged_move(network, move, rest, at_any_rate)
+            if report is not None and report.ok:
+                return rest
+    return Rest()
+
+
 def update(network: Network) -> Report:
     """From one step to the next, by the gradient that was seen there."""
     training = training_of(network)
-    if takes_rate(network):
-        raise absent("update")
-    source = "\n".join(network.program.source.lines)
-    if OTHER_RULES.search(source) or "momentum" in source.lower():
-        raise absent("update")
     report: Report | None = None
-    for number in [number for number in (1, 61) if {number, number + 1} <= set(training.steps)]:
-        before, after = (seen(training.steps[n], training.batches[n], labelled=False) for n in (number, number + 1))
-        rates = [*training.rates[number + 1], *training.rates[number]]
-        gradients = gradients_seen(network, training.steps[number], before)
-        report = judged_move(before.given, after.given.parameters, gradients, rates)
-        if not report.ok:
+    for move in moves(network, training):
+        rest = rest_seen(network, training, move.given.l2)
+        report = judged_move(network, move, rest, False) or judged_move(network, move, rest, True)
+        report = report or penalized_again(move.moved, move.given, move.gradients)
+        if report is None or not report.ok:
             break
     if report is None:
         raise absent("update")
     return report
-
-
-def judged_move(
-    given: Inputs, after: Mapping[str, Array], gradients: Mapping[str, Array], rates: list[float]
-) -> Report:
-    if all(np.array_equal(after[name], value) for name, value in given.parameters.items()):
-        raise absent("update")  # it comes after several calls of the gradient
-    moved = Moved(dict(after), rates, given)
-    sizes = {name: value.size for name, value in given.parameters.items()}
-    if {name: value.size for name, value in gradients.items()} != sizes:
-        raise absent("update")
-    shaped = {name: value.reshape(given.parameters[name].shape) for name, value in gradients.items()}
-    reports = []
-    for rest in (Rest(), *RESTS):
-        if rest.singly:
-            continue
-        divided = {name: value / len(given.x) if rest.mean else value for name, value in shaped.items()}
-        l2 = given.l2 if rest.penalty else 0.0
-        report = judged_step(moved, given, divided, l2) or judged_at_its_own_rate(moved, given, divided, l2)
-        if report is not None and report.ok:
-            return report
-        reports.append(report or (penalized_again(moved, given, divided) if rest == Rest() else None))
-    if reports[0] is None:
-        raise absent("update")
-    return reports[0]
 
 
 def initialization(network: Network) -> Report:
@@ -245,18 +263,23 @@ def labels_apart(training: Training) -> list[Finding]:
 
 
 def epochs_of(batches: Sequence[Numbers], count: int) -> list[list[Numbers]]:
-    """Those that are whole."""
+    """The first two, if all are of one length: where batches are drawn one by one, an image comes again at any time."""
     epochs: list[list[Numbers]] = [[]]
-    seen_numbers: set[int] = set()
+    taken: set[int] = set()
     for batch in batches:
-        if seen_numbers & set(batch.tolist()) and len(set(batch.tolist())) == len(batch):
+        images = set(batch.tolist())
+        if taken & images and len(images) == len(batch):
             epochs.append([])
-            seen_numbers = set()
+            taken = set()
         epochs[-1].append(batch)
-        seen_numbers |= set(batch.tolist())
-    whole = epochs[:-1] or (epochs if len(seen_numbers) == count else [])
-    if not whole or len(whole[0]) < 3:
+        taken |= images
+    whole = epochs[:-1]
+    if len(epochs) == 1 and len(taken) == count:
+        whole = epochs
+    if not whole or len(whole[0]) < 3 or {len(epoch) for epoch in whole} != {len(whole[0])}:
         raise absent("minibatches")
+    if len(epochs) == 2 and 2 * sum(map(len, whole[0])) < count:
+        raise absent("minibatches")  # by chance, perhaps
     return whole[:2]
 
 

@@ -17,7 +17,7 @@ from manual_mlp.adapters.dd2424_listening import is_rate
 from manual_mlp.adapters.dd2424_schedule import KNOWN, STEP_SIZE
 from manual_mlp.adapters.parts import networks, parts_of
 from manual_mlp.adapters.program import Program, words
-from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.roles import Role, role_of
 from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
@@ -30,6 +30,7 @@ MOST_COSTS = 6
 NUMERICAL_SECONDS = 3.0
 LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of images
 DEEPEST = 4
+IMAGES = Role("X", None)
 
 
 class Step(NamedTuple):
@@ -91,6 +92,8 @@ class Recorder:
             except TypeError:
                 return function(*arguments, **keywords)
             batch = next((found[0] for v in bound.values() if (found := recognized(first_of(v))) is not None), None)
+            if batch is None and any(role_of(name) == IMAGES for name in bound):  # other images, or augmented ones
+                self.latest = None
             if batch is not None and (self.latest is None or not np.array_equal(batch, self.latest[0])):
                 self.latest = batch, {}
             if function.__name__ not in self.gradients | self.costs and self.latest is not None:
@@ -101,7 +104,8 @@ class Recorder:
             if time.monotonic() > self.patience:
                 raise TimeoutError("a numerical gradient is not waited for")
             if self.latest is not None and function.__name__ in self.gradients:
-                return self.step(function, *self.latest, bound, call, sys._getframe(1))
+                (numbers, before), self.latest = self.latest, None
+                return self.step(function, numbers, before, bound, call, sys._getframe(1))
             if self.latest is not None and function.__name__ in self.costs and len(self.asked) < MOST_COSTS:
                 numbers, before = self.latest
                 step, result = in_full(function, before | bound, call)
