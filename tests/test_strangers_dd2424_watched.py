@@ -99,11 +99,14 @@ HEAVY_BALL = {
 FLIPPED = {"self.backward_pass(self.data.train[:, picked]": "self.backward_pass(self.data.train[::-1, picked]"}
 
 
+GIVEN_FIRST = {"        t = 0\n": "        t = 0\n        eta = eta_min\n"}
 DRAWN = {"order[j * n_batch:(j + 1) * n_batch]": "np.random.choice(N, n_batch, replace=False)"}
 
 
 @pytest.mark.parametrize(
-    "lines", [HEAVY_BALL, FLIPPED, DRAWN], ids=["momentum", "mirrored images", "batches drawn one by one"]
+    "lines",
+    [HEAVY_BALL, FLIPPED, DRAWN, GIVEN_FIRST],
+    ids=["momentum", "mirrored images", "batches drawn one by one", "a rate that nobody uses"],
 )
 def test_what_the_course_does_not_ask_for_is_not_accused(inspected, lines):
     checks, _ = inspected("student.py", "dd2424", program("whole_script", lines))

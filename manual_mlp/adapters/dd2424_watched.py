@@ -18,7 +18,7 @@ from manual_mlp.adapters.dd2424_schedule import ETA_MAX, ETA_MIN, KNOWN, STEP_SI
 from manual_mlp.adapters.dd2424_setup import PARTIAL, judged_initialization
 from manual_mlp.adapters.dd2424_training import OTHER_RULES
 from manual_mlp.adapters.dd2424_update import Step as Moved
-from manual_mlp.adapters.dd2424_update import judged_at_its_own_rate, judged_step, penalized_again
+from manual_mlp.adapters.dd2424_update import judged_at_its_own_rate, judged_step, measured_rate, penalized_again
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
 from manual_mlp.adapters.program import words
@@ -34,12 +34,12 @@ from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
 SEEN = "what could not be called alone was watched while the whole program ran, on random images"
-
 LETTERS = {STEP_SIZE: "n_s", ETA_MIN: "eta_min", ETA_MAX: "eta_max"}
 NO_MISTAKE = (None, "raises", "unfilled", "wrong_type")  # the file's, perhaps, but of what it was given
 SCALES = (1.0, 255.0)  # by which pixels may have been divided where they were loaded
 FEWEST = 200  # images that are a set, and no batch
 SOME, EVERY = slice(2 * BITS, 2 * BITS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
+SAME_RATE = 1e-4  # of the rate; from one update to the next it changes by more
 ALIKE = 1e-6  # of a cost that is the reference's
 
 
@@ -173,6 +173,7 @@ def agreed(reports: Sequence[Report]) -> Report:
 class Move(NamedTuple):
     """From one step to the next, by the gradient that was seen there."""
 
+    number: int
     how: Arrangement
     given: Inputs
     moved: Moved
@@ -193,7 +194,7 @@ def moves(network: Network, training: Training) -> Iterator[Move]:
         if not stays and {name: value.size for name, value in own.items()} == sizes:
             shaped = {name: own[name].reshape(value.shape) for name, value in given.parameters.items()}
             rates = [*training.rates[number + 1], *training.rates[number]]
-            yield Move(before.how, given, Moved(dict(parameters), rates, given), shaped)
+            yield Move(number, before.how, given, Moved(dict(parameters), rates, given), shaped)
 
 
 def judged_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> Report | None:
@@ -345,18 +346,29 @@ def schedule(network: Network) -> Report:
     training = training_of(network)
     amounts: dict[str, set[float]] = {}
     for name, value in training.amounts.items():
-        if (joined := "".join(words(name))) in KNOWN:
-            amounts.setdefault({STEP_SIZE: "n_s", ETA_MIN: "eta_min", ETA_MAX: "eta_max"}[KNOWN[joined]], set()).add(
-                value
-            )
-    rates = [named[0] if len(set(named)) == 1 else np.nan for named in training.rates]
-    rates = rates[1:] if np.isnan(rates[0]) else rates
-    known = {name: values.pop() for name, values in amounts.items() if len(values) == 1}
-    if set(known) != {"n_s", "eta_min", "eta_max"} or np.isnan(rates).any() or len(set(rates)) < 3:
+        if (letter := LETTERS.get(KNOWN.get("".join(words(name)), 0.0))) is not None:
+            amounts.setdefault(letter, set()).add(value)
+    known = {letter: values.pop() for letter, values in amounts.items() if len(values) == 1}
+    named = [rates[0] if len(set(rates)) == 1 else np.nan for rates in training.rates]
+    taken = named[rates_begin(network, training, named) :]
+    if set(known) != {*LETTERS.values()} or np.isnan(taken).any() or len(set(taken)) < 3:
         raise absent("schedule")
-    if len(rates) < 2 * known["n_s"]:
+    if len(taken) < 2 * known["n_s"]:
         raise absent("schedule")  # less than a cycle was seen
-    return diagnose_schedule(rates, step_size=int(known["n_s"]), eta_min=known["eta_min"], eta_max=known["eta_max"])
+    return diagnose_schedule(taken, step_size=int(known["n_s"]), eta_min=known["eta_min"], eta_max=known["eta_max"])
+
+
+def rates_begin(network: Network, training: Training, named: Sequence[float]) -> int:
+    """0 where the loop's rate at a gradient is that of the step behind it, 1 where it is that of the step before."""
+    for move in moves(network, training):
+        rest = rest_seen(network, training, move.given.l2)
+        finished = with_rest(network, move.how, move.given, move.gradients, rest, penalty=False)
+        rate = measured_rate(move.moved, move.given, finished, move.given.l2 if rest.penalty else 0.0)
+        if rate is not None and move.number > 1:
+            here, later = (abs(named[move.number + shift] - rate) < SAME_RATE * rate for shift in (0, 1))
+            if here != later:
+                return int(later)
+    raise absent("schedule")
 
 
 WATCHED = {
