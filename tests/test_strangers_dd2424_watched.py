@@ -61,6 +61,16 @@ def test_without_the_script_nothing_is_watched():
     assert [(check["title"], check["verdict"]) for check in checks] == [("network", "not run")]
 
 
+def test_a_program_that_had_to_be_killed_is_not_run_again():
+    file = str(STRANGERS / "dd2424" / "whole_script.py")
+    failing = {"the whole program": "does not return: it was stopped after 40 s"}
+    settings = {"file": file, "convention": "dd2424", "functions": {}, "arguments": {}, "failing": failing}
+    with child.loaded(settings, lambda _: None) as loaded:
+        *checks, last = child.outcomes(loaded, "dd2424")
+    assert [event["check"]["verdict"] for event in checks] == ["not run"]
+    assert "the whole program does not return: it was stopped after 40 s" in last["notes"]
+
+
 @pytest.mark.thorough
 def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
     lines = {"    data = Data(": "    print(1 / 0)\n", "'Datasets/cifar-10-batches-py')\n": ""}

@@ -46,7 +46,7 @@ from manual_mlp.adapters.parts import (
 )
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN, SCIKIT_LEARN
-from manual_mlp.adapters.watched import loads_images
+from manual_mlp.adapters.watched import WHOLE, loads_images
 from manual_mlp.diagnosis.report import Finding, Report
 
 
@@ -166,7 +166,7 @@ def around(network: Network, which: str) -> list[Inspection]:
     if loads_images(program):
         for aspect, watched in WATCHED.items():
             watching = partial(watched, network)
-            found.append(Inspection(f"{aspect}{which}", ["the whole program"], watching, again=aspect))
+            found.append(Inspection(f"{aspect}{which}", [WHOLE], watching, again=aspect))
     return found
 
 

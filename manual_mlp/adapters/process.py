@@ -190,10 +190,10 @@ def one_child(
                     if time.monotonic() >= deadline:
                         return "", f"the file as a whole takes longer than {TOTAL_SECONDS:g} s"
                     if calling:
-                        return calling, f"does not return: it was stopped after {seconds:g} s"
+                        return calling, f"does not return: it was stopped after {patience['seconds']:g} s"
                     return "", f"importing it takes longer than {START_SECONDS:g} s"
                 if "calling" in event:
-                    calling, patience["seconds"] = event["calling"], seconds
+                    calling, patience["seconds"] = event["calling"], event.get("seconds", seconds)
                 elif "returned" in event:
                     calling, patience["seconds"] = "", OUR_SECONDS
                 elif "check" in event:

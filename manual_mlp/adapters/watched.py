@@ -23,7 +23,8 @@ from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, Numbers, recogn
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
 
-SECONDS = 25.0
+SECONDS, GRACE = 25.0, 15.0  # for the whole program; until it is killed, if it goes on all the same
+WHOLE = "the whole program"
 KEPT = (0, 1, 2, 60, 61, 62)  # updates that are seen in full: at the first ones gamma is 1, and beta and b are 0
 FEW, MOST = 400, 2500  # batches: two epochs and a cycle of the learning rate, but no more than that
 MOST_COSTS = 6
@@ -225,12 +226,17 @@ def trainings(program: Program) -> list[Training]:
     gradients = {network.gradients.name for network in networks(program) if network.gradients is not None}
     if not gradients or not loads_images(program) or not can_be_limited():
         return []
+    if WHOLE in program.guard.failing:
+        program.guard.note(f"{WHOLE} {program.guard.failing[WHOLE]}")
+        return []
     costs = {network.cost.name for network in networks(program) if network.cost is not None}
     numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - gradients
     recorder = Recorder(gradients, costs, numerical)
     finder = Finder(program.source.path, program.finder.known)
     source = read_source(program.source.path)  # anew: where a default failed, it has been taken out
+    program.guard.event({"calling": WHOLE, "seconds": SECONDS + GRACE})
     run_whole(source, finder, {part.name for part in parts} | numerical, recorder.wrap, SECONDS)
+    program.guard.event({"returned": WHOLE})
     for training in recorder.trainings.values():
         training.costs = recorder.asked
     return sorted(recorder.trainings.values(), key=lambda training: -len(training.batches))
