@@ -38,6 +38,7 @@ LETTERS = {STEP_SIZE: "n_s", ETA_MIN: "eta_min", ETA_MAX: "eta_max"}
 NO_MISTAKE = (None, "raises", "unfilled", "wrong_type")  # the file's, perhaps, but of what it was given
 SCALES = (1.0, 255.0)  # by which pixels may have been divided where they were loaded
 FEWEST = 200  # images that are a set, and no batch
+LEAST = 0.8  # of the images are taken in an epoch that loses some by mistake
 SOME, EVERY = slice(2 * BITS, 2 * BITS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
 SAME_RATE = 1e-4  # of the rate; from one update to the next it changes by more
 ALIKE = 1e-6  # of a cost that is the reference's
@@ -101,8 +102,12 @@ def gradients(network: Network, batch_norm: bool) -> Report:
         if question.how.batch_norm is not batch_norm:
             raise absent("the network")
         given, own = question.given, gradients_seen(network, step, question)
-        found = with_rest(network, question.how, given, own, rest_seen(network, training, given.l2))
+        rest = rest_seen(network, training, given.l2)
+        found = with_rest(network, question.how, given, own, rest)
         reports.append(judged_gradients(given, found))
+        of_penalty = any((finding.mistake or "").startswith("penalty") for finding in reports[-1].findings)
+        if of_penalty and (not question.says_l2 or (cost is not None and is_right(cost, 0.0))):
+            raise absent("the network")  # lambda is called otherwise, or there is a decay in the step alone
         if reports[-1].ok:
             break
         halved = given._replace(l2=given.l2 / 2)
@@ -110,11 +115,11 @@ def gradients(network: Network, batch_norm: bool) -> Report:
             reports[-1], share = report, 0.5
             break
     else:
-        reports = [agreed(reports)]
+        reports = [agreed(reports, "clip" in "".join(network.program.source.lines))]
     report = reports[-1]
     if cost is None:
         return report
-    if is_right(cost, share):
+    if is_right(cost, share) or (rest.penalty and is_right(cost, 0.0)):  # a decay of the weights in the step alone
         return replace(report, agreeing=["cost", *report.agreeing])
     return replace(report, findings=[*judged_cost(cost, share), *report.findings])
 
@@ -137,8 +142,8 @@ def costs_of(network: Network, training: Training) -> Iterator[CostSeen]:
         if network.cost is None or asked.function.split(".")[-1] != network.cost.name:
             continue
         with contextlib.suppress(Failed):
-            how, given, _ = seen(asked.step, asked.batch)
-            if how.batch_norm:  # often that of test mode, which is another one
+            how, given, says_l2 = seen(asked.step, asked.batch)
+            if how.batch_norm or not says_l2:  # often that of test mode, which is another one
                 continue
             result = asked.step.result
             value = result[network.cost_index or 0] if isinstance(result, tuple | list) and result else result
@@ -162,10 +167,13 @@ def judged_gradients(given: Inputs, gradients: Mapping[str, Array]) -> Report:
     return replace(report, findings=findings)
 
 
-def agreed(reports: Sequence[Report]) -> Report:
-    """What the steps say alike. Where the last layer's gradients are not understood it may be another loss."""
+def agreed(reports: Sequence[Report], clips: bool) -> Report:
+    """What the steps say alike. Where the last layer's gradients are not understood it may be another loss; those that
+    are clipped are not looked at any further.
+    """
     names = [{finding.mistake for finding in report.findings} for report in reports]
-    if len(set(map(frozenset, names))) > 1 or (not reports[0].agreeing and None in names[0]):
+    nameless = None in names[0]
+    if len(set(map(frozenset, names))) > 1 or (nameless and (clips or not reports[0].agreeing)):
         raise absent("the network")
     return reports[0]
 
@@ -222,7 +230,8 @@ def update(network: Network) -> Report:
     for move in moves(network, training):
         rest = rest_seen(network, training, move.given.l2)
         report = judged_move(network, move, rest, False) or judged_move(network, move, rest, True)
-        report = report or penalized_again(move.moved, move.given, move.gradients)
+        if report is None and judged_gradients(move.given, move.gradients).ok:
+            report = penalized_again(move.moved, move.given, move.gradients)
         if report is None or not report.ok:
             break
     if report is None:
@@ -242,6 +251,8 @@ def initialization(network: Network) -> Report:
 def minibatches(network: Network) -> Report:
     """The first epochs: one begins where an image comes again."""
     training = training_of(network)
+    if training.strange:
+        raise absent("minibatches")
     rows, _ = training_set(training)
     place = {number: row for row, number in enumerate(rows.tolist())}
     epochs = epochs_of(training.batches, len(rows))
@@ -279,8 +290,8 @@ def epochs_of(batches: Sequence[Numbers], count: int) -> list[list[Numbers]]:
         whole = epochs
     if not whole or len(whole[0]) < 3 or {len(epoch) for epoch in whole} != {len(whole[0])}:
         raise absent("minibatches")
-    if len(epochs) == 2 and 2 * sum(map(len, whole[0])) < count:
-        raise absent("minibatches")  # by chance, perhaps
+    if len(set(np.concatenate(whole[0]).tolist())) < LEAST * count:
+        raise absent("minibatches")  # a part of the images on purpose, or an image that came again by chance
     return whole[:2]
 
 
@@ -344,6 +355,8 @@ def others(arrays: Sequence[Any], training: Numbers) -> Iterator[tuple[str, tupl
 def schedule(network: Network) -> Report:
     """What the loop calls its learning rate, update by update, where it has n_s, eta_min and eta_max."""
     training = training_of(network)
+    if training.strange:
+        raise absent("schedule")
     amounts: dict[str, set[float]] = {}
     for name, value in training.amounts.items():
         if (letter := LETTERS.get(KNOWN.get("".join(words(name)), 0.0))) is not None:
@@ -355,7 +368,11 @@ def schedule(network: Network) -> Report:
         raise absent("schedule")
     if len(taken) < 2 * known["n_s"]:
         raise absent("schedule")  # less than a cycle was seen
-    return diagnose_schedule(taken, step_size=int(known["n_s"]), eta_min=known["eta_min"], eta_max=known["eta_max"])
+    n_s = int(known["n_s"])  # one cycle: behind it another training may begin
+    report = diagnose_schedule(taken[: 2 * n_s], step_size=n_s, eta_min=known["eta_min"], eta_max=known["eta_max"])
+    if not report.ok and report.findings[0].mistake is None:
+        raise absent("schedule")  # of another kind, perhaps
+    return report
 
 
 def rates_begin(network: Network, training: Training, named: Sequence[float]) -> int:

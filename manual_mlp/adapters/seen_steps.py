@@ -26,7 +26,7 @@ class Seen(NamedTuple):
 
     how: Arrangement
     given: Inputs
-    says_l2: bool  # one number was called lambda
+    says_l2: bool  # one number is called lambda
 
 
 def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
@@ -56,8 +56,9 @@ def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
                 raise absent("the parameters")
     parameters = under_our_names(how, chosen)
     factors = set(numbers_of(everything, "lambda"))
-    l2 = factors.pop() if len(factors) == 1 else 0.0
-    return Seen(how, given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2), bool(l2))
+    says_l2 = len(factors) == 1
+    l2 = factors.pop() if says_l2 else 0.0
+    return Seen(how, given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2), says_l2)
 
 
 def gradients_seen(network: Network, step: Step, given: Seen) -> dict[str, Array]:

@@ -19,7 +19,7 @@ from manual_mlp.adapters.parts import networks, parts_of
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.roles import Role, role_of
 from manual_mlp.adapters.source import read_source
-from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, Numbers, recognized
+from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
 
@@ -31,6 +31,7 @@ MOST_COSTS = 6
 NUMERICAL_SECONDS = 3.0
 LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of images
 DEEPEST = 4
+FEWEST = 20  # images that are a set
 IMAGES = Role("X", None)
 
 
@@ -63,6 +64,7 @@ class Training:
     costs: list[Asked] = field(default_factory=list)
     rates: list[list[float]] = field(default_factory=list)  # what its loop calls learning rate at each
     amounts: dict[str, float] = field(default_factory=dict)  # the numbers that the loop has, by their names
+    strange: bool = False  # it was given other images in between, changed ones perhaps
     sets: list[Any] = field(default_factory=list)  # arrays of images near the loop, as they were at its start
 
 
@@ -79,6 +81,7 @@ class Recorder:
         self.gradients, self.costs, self.numerical = gradients, costs, numerical
         self.asked: list[Asked] = []
         self.returned: Any = None
+        self.strange: set[tuple[types.CodeType, str]] = set()
         self.patience = np.inf  # until when a numerical gradient may run
         self.trainings: dict[tuple[types.CodeType, str], Training] = {}
         self.latest: tuple[Numbers, dict[str, Any]] | None = None  # a batch, and what the forward pass was given
@@ -104,6 +107,8 @@ class Recorder:
                 return self.by_differences(call)
             if time.monotonic() > self.patience:
                 raise TimeoutError("a numerical gradient is not waited for")
+            if self.latest is None and function.__name__ in self.gradients:
+                self.strange.add((sys._getframe(1).f_code, function.__qualname__))
             if self.latest is not None and function.__name__ in self.gradients:
                 (numbers, before), self.latest = self.latest, None
                 return self.step(function, numbers, before, bound, call, sys._getframe(1))
@@ -213,7 +218,7 @@ def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
     while frame is not None and frame.f_globals.get("__name__") != __name__.rpartition(".")[0] + ".whole_program":
         for value in list(frame.f_locals.values()):
             for array in arrays_in(value):
-                if id(array) not in seen and array.size > 3072 * 500:
+                if id(array) not in seen and array.size > PIXELS * FEWEST:
                     seen.add(id(array))
                     yield array
         frame = frame.f_back
@@ -237,8 +242,8 @@ def trainings(program: Program) -> list[Training]:
     program.guard.event({"calling": WHOLE, "seconds": SECONDS + GRACE})
     run_whole(source, finder, {part.name for part in parts} | numerical, recorder.wrap, SECONDS)
     program.guard.event({"returned": WHOLE})
-    for training in recorder.trainings.values():
-        training.costs = recorder.asked
+    for place, training in recorder.trainings.items():
+        training.costs, training.strange = recorder.asked, place in recorder.strange
     return sorted(recorder.trainings.values(), key=lambda training: -len(training.batches))
 
 
