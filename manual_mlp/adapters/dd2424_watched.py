@@ -48,25 +48,21 @@ def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool) ->
     """What can be said of a network by calling its functions alone, or else by watching them at work: also where what
     was called has no known mistake, and so may have been given something else than it is given there.
     """
-    failure: Failed | None = None
-    report: Report | None = None
     try:
         report = run()
     except Failed as failed:
-        failure = failed
         if failed.kind not in ("uncallable", "missing", "raises", "shape", "type"):
             raise
-    if report is not None and (report.ok or report.findings[0].mistake not in NO_MISTAKE):
+        try:
+            return gradients(network, batch_norm)
+        except Failed:
+            raise failed from None
+    if report.ok or report.findings[0].mistake not in NO_MISTAKE:
         return report
     with contextlib.suppress(Failed):
-        watched = gradients(network, batch_norm)
-        place = report.findings[0].place if report is not None else ""
-        seen_there = place in watched.agreeing or (place == "gradients" and watched.agreeing)
-        if report is None or (watched.ok and seen_there):
+        watched, place = gradients(network, batch_norm), report.findings[0].place
+        if watched.ok and (place in watched.agreeing or (place == "gradients" and watched.agreeing)):
             return watched
-    if report is None:
-        assert failure is not None
-        raise failure
     return report
 
 
@@ -394,4 +390,4 @@ WATCHED = {
     "initialization": initialization,
     "standardization": standardization,
     "schedule": schedule,
-}  # what is watched where nothing in the file can be asked for it alone
+}  # what is watched where nothing can be called alone, and looked at again where that was right

@@ -100,9 +100,7 @@ def images_in(found: Sequence[Leaf], batch: Numbers) -> tuple[Array, bool]:
 
 def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
     """As class numbers, and whether they were one-hot columns; of several, those that are called so."""
-    called = [
-        leaf for leaf in found if any((r := role_of(s)) and r.kind in "Yy" for s in leaf.path if isinstance(s, str))
-    ]
+    called = [leaf for leaf in found if {"Y", "y"} & {role.kind for name in names_in(leaf) if (role := role_of(name))}]
     for leaf in [*called, *found]:
         value = leaf.value
         if value.shape in ((CLASSES, count), (count, CLASSES)):
@@ -112,12 +110,7 @@ def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
                     return hot.argmax(axis=1), columns
     for leaf in called:
         value = leaf.value.ravel()
-        if (
-            value.shape == (count,)
-            and np.array_equal(value, value.astype(int))
-            and value.min() >= 0
-            and value.max() < 10
-        ):
+        if value.shape == (count,) and np.isin(value, np.arange(CLASSES)).all():
             return value.astype(np.int64), True
     raise absent("the labels")
 

@@ -227,20 +227,21 @@ def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
 @functools.cache
 def trainings(program: Program) -> list[Training]:
     """Those seen while the program ran, the longest first; none where it has no script that loads CIFAR-10."""
-    parts = [part for network in networks(program) for part in network.parts]
-    gradients = {network.gradients.name for network in networks(program) if network.gradients is not None}
+    every = networks(program)
+    gradients = {network.gradients.name for network in every if network.gradients is not None}
     if not gradients or not loads_images(program) or not can_be_limited():
         return []
     if WHOLE in program.guard.failing:
         program.guard.note(f"{WHOLE} {program.guard.failing[WHOLE]}")
         return []
-    costs = {network.cost.name for network in networks(program) if network.cost is not None}
+    costs = {network.cost.name for network in every if network.cost is not None}
     numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - gradients
     recorder = Recorder(gradients, costs, numerical)
     finder = Finder(program.source.path, program.finder.known)
     source = read_source(program.source.path)  # anew: where a default failed, it has been taken out
     program.guard.event({"calling": WHOLE, "seconds": SECONDS + GRACE})
-    run_whole(source, finder, {part.name for part in parts} | numerical, recorder.wrap, SECONDS)
+    names = {part.name for network in every for part in network.parts} | numerical
+    run_whole(source, finder, names, recorder.wrap, SECONDS)
     program.guard.event({"returned": WHOLE})
     for place, training in recorder.trainings.items():
         training.costs, training.strange = recorder.asked, place in recorder.strange
