@@ -19,6 +19,7 @@ from manual_mlp.adapters.reading import Reading, absent, reading_of
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.diagnosis import diagnose_update
 from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.update import is_descent
 from manual_mlp.layers import Array
 
 ONE_EPOCH = {"epochs": 1}
@@ -95,13 +96,20 @@ def gradients_of(network: Network, reading: Reading, rest: Rest, batch: Inputs) 
 def judged_step(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> Report | None:
     """At the learning rates that the function names, or at that which it was given."""
     named: Report | None = None
-    for eta in dict.fromkeys([*step.rates, ETA]):
+    right = right_rate(step, given, gradients, l2)
+    for eta in dict.fromkeys([*step.rates, ETA]) if right is None else [right]:
         report = diagnose_update(given.parameters, step.after, eta, gradients=gradients, l2=l2)
         if report.ok:
             return report
         if report.findings[0].mistake is not None:
             named = named or report
     return named
+
+
+def right_rate(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> float | None:
+    """The first of them at which the step is right."""
+    rates = dict.fromkeys([*step.rates, ETA])
+    return next((eta for eta in rates if is_descent(given.parameters, step.after, eta, gradients, l2)), None)
 
 
 def judged_at_its_own_rate(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> Report | None:

@@ -18,7 +18,13 @@ from manual_mlp.adapters.dd2424_schedule import ETA_MAX, ETA_MIN, KNOWN, STEP_SI
 from manual_mlp.adapters.dd2424_setup import PARTIAL, judged_initialization
 from manual_mlp.adapters.dd2424_training import OTHER_RULES
 from manual_mlp.adapters.dd2424_update import Step as Moved
-from manual_mlp.adapters.dd2424_update import judged_at_its_own_rate, judged_step, measured_rate, penalized_again
+from manual_mlp.adapters.dd2424_update import (
+    judged_at_its_own_rate,
+    judged_step,
+    measured_rate,
+    penalized_again,
+    right_rate,
+)
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
 from manual_mlp.adapters.program import words
@@ -31,6 +37,7 @@ from manual_mlp.adapters.watched import Training, trainings
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
 from manual_mlp.diagnosis.minibatches import wrong_labels
 from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.update import is_descent
 from manual_mlp.layers import Array
 
 SEEN = "what could not be called alone was watched while the whole program ran, on random images"
@@ -202,10 +209,23 @@ def moves(network: Network, training: Training) -> Iterator[Move]:
 
 
 def judged_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> Report | None:
-    finished = with_rest(network, move.how, move.given, move.gradients, rest, penalty=False)
-    l2 = move.given.l2 if rest.penalty else 0.0
     judge = judged_at_its_own_rate if at_any_rate else judged_step
-    return judge(move.moved, move.given, finished, l2)
+    return judge(move.moved, move.given, *finished(network, move, rest))
+
+
+def is_right_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> bool:
+    """Whether `judged_move` finds nothing wrong, without looking for mistakes."""
+    gradients, l2 = finished(network, move, rest)
+    if not at_any_rate:
+        return right_rate(move.moved, move.given, gradients, l2) is not None
+    rate = measured_rate(move.moved, move.given, gradients, l2)
+    return rate is not None and is_descent(move.given.parameters, move.moved.after, abs(rate), gradients, l2)
+
+
+def finished(network: Network, move: Move, rest: Rest) -> tuple[dict[str, Array], float]:
+    """The gradients when the step has done its part, and the penalty's factor that it uses."""
+    gradients = with_rest(network, move.how, move.given, move.gradients, rest, penalty=False)
+    return gradients, move.given.l2 if rest.penalty else 0.0
 
 
 def rest_seen(network: Network, training: Training, l2: float) -> Rest:
@@ -213,8 +233,7 @@ def rest_seen(network: Network, training: Training, l2: float) -> Rest:
     every = [rest for rest in (Rest(), *RESTS) if not rest.singly and (l2 or not rest.penalty)]
     for move in moves(network, training):
         for rest, at_any_rate in [*((r, False) for r in every), *((r, True) for r in every if not r.mean)]:
-            report = judged_move(network, move, rest, at_any_rate)
-            if report is not None and report.ok:
+            if is_right_move(network, move, rest, at_any_rate):
                 return rest
     return Rest()
 
@@ -375,8 +394,7 @@ def rates_begin(network: Network, training: Training, named: Sequence[float]) ->
     """0 where the loop's rate at a gradient is that of the step behind it, 1 where it is that of the step before."""
     for move in moves(network, training):
         rest = rest_seen(network, training, move.given.l2)
-        finished = with_rest(network, move.how, move.given, move.gradients, rest, penalty=False)
-        rate = measured_rate(move.moved, move.given, finished, move.given.l2 if rest.penalty else 0.0)
+        rate = measured_rate(move.moved, move.given, *finished(network, move, rest))
         if rate is not None and move.number > 1:
             here, later = (abs(named[move.number + shift] - rate) < SAME_RATE * rate for shift in (0, 1))
             if here != later:

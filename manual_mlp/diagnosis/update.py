@@ -12,7 +12,7 @@ from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.update import ADAMW_UPDATE, UPDATE
 from manual_mlp.diagnosis.network import checked_batch, checked_parameters, diagnose
-from manual_mlp.diagnosis.reference import forward_pass, gradients_of
+from manual_mlp.diagnosis.reference import Memory, forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.strangers import Unusable, in_one_array, numbers
 from manual_mlp.diagnosis.textbook import Line, Values, compute
@@ -51,9 +51,7 @@ def diagnose_update(
     """
     old, depth = checked_parameters(before)
     eps = checked_number("eps", eps, minimum=0)
-    eta, l2 = checked_number("eta", eta, minimum=0), checked_number("l2", l2, minimum=0)
-    if eta == 0:
-        raise ValueError("eta is 0: nothing moves; give the learning rate of the step")
+    eta, l2 = checked_rate(eta), checked_number("l2", l2, minimum=0)
     if weight_decay is not None:
         weight_decay = checked_number("weight_decay", weight_decay, minimum=0)
         if gradients is None or l2:
@@ -102,6 +100,13 @@ def diagnose_update(
     return Report("update", [*broken, *findings], agreeing, unjudged, [note] if note else [])
 
 
+def checked_rate(eta: float) -> float:
+    eta = checked_number("eta", eta, minimum=0)
+    if eta == 0:
+        raise ValueError("eta is 0: nothing moves; give the learning rate of the step")
+    return eta
+
+
 def checked_gradients(old: Mapping[str, Array], gradients: Mapping[str, ArrayLike]) -> dict[str, Array]:
     if not isinstance(gradients, Mapping):
         raise ValueError(
@@ -119,6 +124,20 @@ def checked_gradients(old: Mapping[str, Array], gradients: Mapping[str, ArrayLik
             raise ValueError(f"gradients[{name!r}] has shape {gradient.shape}; it must be {value.shape}")
         checked[name] = checked_reals(f"gradients[{name!r}]", gradient)
     return checked
+
+
+def is_descent(
+    before: Mapping[str, ArrayLike],
+    after: Mapping[str, ArrayLike],
+    eta: float,
+    gradients: Mapping[str, ArrayLike],
+    l2: float = 0.0,
+) -> bool:
+    """Whether `diagnose_update` has nothing to say, without looking for mistakes."""
+    old, _ = checked_parameters(before)
+    eta, l2 = checked_rate(eta), checked_number("l2", l2, minimum=0)
+    new, broken = after_step(old, after)
+    return not broken and comparison_of(old, new, checked_gradients(old, gradients), eta, l2, None).agrees
 
 
 def right(comparison: Comparison) -> int:
@@ -152,18 +171,23 @@ def comparison_of(
     form: Mapping[str, Line] | None = None,
 ) -> Comparison:
     operation, decay = "update" if weight_decay is None else "adamw_update", weight_decay or 0.0
+    memory = Memory()
+
+    def step_of(name: str, lines: Mapping[str, Line]) -> Array:
+        weight = name.startswith("linear") and name.endswith(".weight")
+        v = Values(value=old[name], gradient=loss[name], eta=eta, l2=l2 if weight else 0.0, weight_l2=l2)
+        if name.startswith("bn"):
+            end = "bias" if name.endswith("weight") else "weight"
+            v.partner = loss[f"{name.split('.')[0]}.{end}"]
+        v.weight_decay, v.decay_of_weights, v.eps = decay if weight else 0.0, decay, ADAM_EPS
+        step: Array = compute(operation, "forward", v, lines).step
+        return step
 
     def predict(planted: Sequence[Planted], _: int) -> Numbers:
         steps = {}
-        for name, value in old.items():
+        for name in old:
             lines = {**(form or {}), **lines_at(planted, name)}
-            weight = name.startswith("linear") and name.endswith(".weight")
-            v = Values(value=value, gradient=loss[name], eta=eta, l2=l2 if weight else 0.0, weight_l2=l2)
-            if name.startswith("bn"):
-                end = "bias" if name.endswith("weight") else "weight"
-                v.partner = loss[f"{name.split('.')[0]}.{end}"]
-            v.weight_decay, v.decay_of_weights, v.eps = decay if weight else 0.0, decay, ADAM_EPS
-            steps[name] = compute(operation, "forward", v, lines).step
+            steps[name] = memory.recall((name, frozenset(lines.items())), step_of, name, lines)
         return steps
 
     eps = max((np.finfo(value.dtype).eps for value in new.values()), default=np.finfo(np.float64).eps)
