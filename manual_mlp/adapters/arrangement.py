@@ -3,9 +3,11 @@
 import ast
 import copy
 import itertools
+import pickle
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -224,8 +226,17 @@ def problem(depth: int, batch_norm: bool) -> Inputs:
     return Inputs(parameters, rng.normal(size=(11, sizes[0])), y, 0.1)
 
 
-def reference(given: Inputs) -> tuple[Array, float, dict[str, Array]]:
-    """Our own probabilities, cost and gradients."""
+Reference = tuple[Array, float, dict[str, Array]]
+
+
+def reference(given: Inputs) -> Reference:
+    """Our own probabilities, cost and gradients; the same question comes with hundreds of arrangements."""
+    return answered(pickle.dumps(given))
+
+
+@lru_cache(maxsize=32)
+def answered(question: bytes) -> Reference:
+    given: Inputs = pickle.loads(question)
     net = MLP(
         sizes_of(given.parameters),
         batch_norm="bn1.weight" in given.parameters,
