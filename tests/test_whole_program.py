@@ -8,7 +8,7 @@ import pytest
 
 from manual_mlp.adapters import stand_in_images
 from manual_mlp.adapters.source import read_source
-from manual_mlp.adapters.stand_in_images import as_file, loadmat, recognized, stand_in
+from manual_mlp.adapters.stand_in_images import as_file, loadmat, recognized
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import run_whole
 
@@ -64,10 +64,10 @@ def test_a_block_has_the_statistics_of_the_whole_image():
 
 @pytest.mark.parametrize(("encoding", "key"), [("bytes", b"data"), ("latin1", "data")])
 def test_a_file_opens_as_python_2_has_written_it(encoding, key):
-    content = pickle.load(as_file(stand_in("some/folder/data_batch_3")), encoding=encoding)
+    content = pickle.load(as_file("some/folder/data_batch_3"), encoding=encoding)
     assert content[key].shape == (10_000, 3072)
     np.testing.assert_array_equal(recognized(content[key][:5])[0], np.arange(20_000, 20_005))
-    names = pickle.load(as_file(stand_in("batches.meta")), encoding=encoding)
+    names = pickle.load(as_file("batches.meta"), encoding=encoding)
     assert len(names[type(key)("label_names", "ascii") if encoding == "bytes" else "label_names"]) == 10
 
 

@@ -87,12 +87,23 @@ def stand_in(path: Any) -> dict[str, Any] | None:
     }
 
 
-def as_file(content: dict[str, Any]) -> io.BytesIO:
-    """Pickled as Python 2 did it: its strings come back as str or as bytes, as the reader wishes."""
+def is_stand_in(path: Any) -> bool:
+    return NAMES.search(str(path)) is not None
+
+
+def as_file(path: Any) -> io.BytesIO:
+    """A stand-in, pickled as Python 2 did it: its strings come back as str or as bytes, as the reader wishes."""
+    named = NAMES.search(str(path))
+    assert named is not None
+    return io.BytesIO(pickled(named[0]))
+
+
+@functools.lru_cache(maxsize=2)  # of 30 MB each; often opened several times
+def pickled(name: str) -> bytes:
     parts = [pickle.PROTO + bytes([2]), pickle.EMPTY_DICT, pickle.MARK]
-    for key, value in content.items():
+    for key, value in (stand_in(name) or {}).items():
         parts += [old_string(key), old_value(value)]
-    return io.BytesIO(b"".join([*parts, pickle.SETITEMS, pickle.STOP]))
+    return b"".join([*parts, pickle.SETITEMS, pickle.STOP])
 
 
 def old_value(value: Any) -> bytes:

@@ -30,6 +30,7 @@ FEW, MOST = 400, 2500  # batches: two epochs and a cycle of the learning rate, b
 MOST_COSTS = 6
 NUMERICAL_SECONDS = 3.0
 LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of images
+MEDIUM = 100_000  # in one that is looked at before it is copied again
 DEEPEST = 4
 FEWEST = 20  # images that are a set
 IMAGES = Role("X", None)
@@ -85,6 +86,7 @@ class Recorder:
         self.patience = np.inf  # until when a numerical gradient may run
         self.trainings: dict[tuple[types.CodeType, str], Training] = {}
         self.latest: tuple[Numbers, dict[str, Any]] | None = None  # a batch, and what the forward pass was given
+        self.copies: dict[int, NDArray[Any]] = {}  # the latest of each array
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
@@ -114,7 +116,7 @@ class Recorder:
                 return self.step(function, numbers, before, bound, call, sys._getframe(1))
             if self.latest is not None and function.__name__ in self.costs and len(self.asked) < MOST_COSTS:
                 numbers, before = self.latest
-                step, result = in_full(function, before | bound, call)
+                step, result = self.in_full(function, before | bound, call)
                 self.asked.append(Asked(function.__qualname__, numbers, step))
                 return result
             return call()
@@ -153,19 +155,44 @@ class Recorder:
         training.batches.append(batch)
         training.rates.append([float(v) for name, v in caller.f_locals.items() if is_rate(name) and is_number(v)])
         if number in KEPT:
-            training.steps[number], self.returned = in_full(function, {**before, **bound}, call)
+            training.steps[number], self.returned = self.in_full(function, {**before, **bound}, call)
             return self.returned
         return call()
 
+    def in_full(
+        self, function: Callable[..., Any], bound: Mapping[str, Any], call: Callable[[], Any]
+    ) -> tuple[Step, Any]:
+        """What goes in, as it is before the call, and what comes out."""
+        code = inspect.unwrap(function).__code__
+        reads = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__ and role_of(n)}
+        arguments, taken = self.snapshot(bound), self.snapshot(reads)
+        result = call()
+        after = {} if next(arrays_in(result), None) is not None else self.snapshot(bound)
+        return Step(arguments, taken, self.snapshot(result), after), result
 
-def in_full(function: Callable[..., Any], bound: Mapping[str, Any], call: Callable[[], Any]) -> tuple[Step, Any]:
-    """What goes in, as it is before the call, and what comes out."""
-    code = inspect.unwrap(function).__code__
-    reads = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__ and role_of(n)}
-    arguments, taken = snapshot(bound), snapshot(reads)
-    result = call()
-    after = {} if next(arrays_in(result), None) is not None else snapshot(bound)
-    return Step(arguments, taken, snapshot(result), after), result
+    def snapshot(self, value: Any) -> Any:
+        """A copy, but for arrays as large as a whole set of images, and what cannot be copied. What has not changed
+        since it was copied last is not copied again.
+        """
+        settled: dict[int, Any] = {}
+        for array in arrays_in(value):
+            if array.size > LARGE:
+                settled[id(array)] = array
+            elif array.size > MEDIUM:
+                if not is_same(array, self.copies.get(id(array))):
+                    self.copies[id(array)] = copy.deepcopy(array)
+                settled[id(array)] = self.copies[id(array)]
+        try:
+            return copy.deepcopy(value, settled)
+        except Exception:
+            return value
+
+
+def is_same(array: NDArray[Any], other: NDArray[Any] | None) -> bool:
+    """To the type and the layout."""
+    if other is None or (array.dtype, array.shape, array.strides) != (other.dtype, other.shape, other.strides):
+        return False
+    return array.dtype != object and np.array_equal(array, other)
 
 
 def amounts_in(frame: types.FrameType) -> dict[str, float]:
@@ -186,15 +213,6 @@ def is_number(value: Any) -> bool:
 def first_of(value: Any) -> Any:
     """Of a list over the layers, what goes into the first."""
     return value[0] if isinstance(value, list | tuple) and value else value
-
-
-def snapshot(value: Any) -> Any:
-    """A copy, but for arrays as large as a whole set of images, and what cannot be copied."""
-    large = {id(array): array for array in arrays_in(value) if array.size > LARGE}
-    try:
-        return copy.deepcopy(value, large)
-    except Exception:
-        return value
 
 
 def arrays_in(value: Any, depth: int = 0) -> Iterator[Any]:

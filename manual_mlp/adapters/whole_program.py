@@ -21,7 +21,7 @@ import numpy as np
 
 from manual_mlp.adapters.guard import quiet
 from manual_mlp.adapters.source import Source, module_of
-from manual_mlp.adapters.stand_in_images import as_file, loadmat, stand_in
+from manual_mlp.adapters.stand_in_images import as_file, is_stand_in, loadmat
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder
 
 NAME = ".".join([PACKAGE] * 4 + ["script"])
@@ -116,11 +116,10 @@ def stand_ins(source: Source) -> Iterator[None]:
     def opened(file: Any, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:
         if set(mode) & set("wax+"):
             return io.BytesIO() if "b" in mode else io.StringIO()
-        content = stand_in(file)
-        return as_file(content) if content is not None else real_open(file, mode, *arguments, **keywords)
+        return as_file(file) if is_stand_in(file) else real_open(file, mode, *arguments, **keywords)
 
     def there(path: Any) -> bool:
-        return stand_in(path) is not None or is_file(path)
+        return is_stand_in(path) or is_file(path)
 
     def nothing(*_: Any, **__: Any) -> None:
         return None
