@@ -96,9 +96,9 @@ class Guard:
         if isinstance(error, Failed):
             return error
         where = ""
-        for frame in reversed(traceback.extract_tb(error.__traceback__)):
-            if source := self.sources.get(frame.filename):
-                where = f"line {frame.lineno}: `{source.line(frame.lineno or 0)}`: "
+        for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+            if source := self.sources.get(frame.f_code.co_filename):
+                where = f"line {line}: `{source.line(line)}`: "
                 break
         if isinstance(error, NotImplementedError):
             return Failed(name, "unfilled", "is not filled in yet")

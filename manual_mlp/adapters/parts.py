@@ -2,8 +2,10 @@
 
 import ast
 import inspect
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from manual_mlp.adapters.dropout_switch import SWITCHES
@@ -27,7 +29,7 @@ class Part(NamedTuple):
 
     def parameters(self) -> list[inspect.Parameter]:
         try:
-            found = list(inspect.signature(self.function).parameters.values())
+            found = (parameters_kept if is_settled(self.function) else parameters_of)(self.function)
         except (TypeError, ValueError):
             return []
         if self.method_of and found and found[0].name in ("self", "cls"):
@@ -46,6 +48,19 @@ class Part(NamedTuple):
     def globals(self) -> set[Role]:
         """What it takes from the script."""
         return {role for name in global_names(self.function) if (role := role_of(name))}
+
+
+def parameters_of(function: Callable[..., Any]) -> Sequence[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+parameters_kept = lru_cache(maxsize=256)(parameters_of)
+
+
+def is_settled(function: Callable[..., Any]) -> bool:
+    """A plain function without defaults, which could be exchanged, takes the same at any time."""
+    plain = isinstance(function, types.FunctionType) and not vars(function)
+    return plain and function.__defaults__ is None and function.__kwdefaults__ is None
 
 
 def plays(name: str, kinds: Iterable[str] = ()) -> str:

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from manual_mlp.adapters.guard import Failed, Guard
@@ -170,6 +170,7 @@ def nodes_of(tree: ast.AST) -> Sequence[ast.AST]:
     return tuple(ast.walk(tree))
 
 
-def words(name: str) -> list[str]:
+@cache
+def words(name: str) -> Sequence[str]:
     """ComputeGradients, compute_gradients, computeGradsBN -> its words in lower case."""
-    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)]
+    return tuple(word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name))

@@ -3,8 +3,8 @@
 import ast
 import contextlib
 import re
-from collections.abc import Collection, Sequence
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from manual_mlp.adapters.program import nodes_of, words
@@ -70,6 +70,7 @@ class Role(NamedTuple):
     layer: int | None  # W1 -> 1
 
 
+@cache
 def plain(name: str) -> str:
     """The name without what only decorates it: X_batch -> x, S_batch_norm -> snorm."""
     kept = [word for word in words(name) if word not in NOISE]
@@ -176,7 +177,8 @@ def name_in(value: ast.expr) -> str:
                 return ""
 
 
-def places_in(tree: ast.AST | None, name: str) -> set[int | str]:
+@lru_cache(maxsize=1024)
+def places_in(tree: ast.AST | None, name: str) -> frozenset[int | str]:
     """What a list of this name is indexed with, in one place: X[0], X[-1], X[l] -> 0, -1, "l"; not X[:, i]."""
     nodes = (node for node in (nodes_of(tree) if tree is not None else ()) if isinstance(node, ast.Subscript))
     found: set[int | str] = set()
@@ -192,7 +194,7 @@ def places_in(tree: ast.AST | None, name: str) -> set[int | str]:
                     found.add(place)
                 continue
             found.add(ast.unparse(node.slice))
-    return found
+    return frozenset(found)
 
 
 def unpacked_names(trees: Sequence[ast.AST], function: str, users: Collection[str] = ()) -> list[list[str]]:
@@ -226,7 +228,17 @@ def scopes(tree: ast.AST) -> list[list[ast.AST]]:
 
 def call_arguments(trees: list[ast.AST], function: str) -> list[ast.Call]:
     """Every call of this function, by the file itself."""
-    return [n for tree in trees for n in nodes_of(tree) if isinstance(n, ast.Call) and called(n) == function]
+    return [call for tree in trees for call in calls_in(tree).get(function, ())]
+
+
+@lru_cache(maxsize=256)
+def calls_in(tree: ast.AST) -> Mapping[str, Sequence[ast.Call]]:
+    """By the name of what is called."""
+    calls: dict[str, list[ast.Call]] = {}
+    for node in nodes_of(tree):
+        if isinstance(node, ast.Call):
+            calls.setdefault(called(node), []).append(node)
+    return calls
 
 
 def roles_at_calls(trees: list[ast.AST], function: str, names: list[str]) -> dict[str, str]:
