@@ -1,5 +1,6 @@
 """The user's numbers beside what the textbook gives with mistakes planted into it, place by place."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,8 @@ NOT_COMPUTED = (ValueError, IndexError, TypeError, AttributeError, ZeroDivisionE
 
 class InOrder(Mapping[str, Any]):
     """Values by place that are computed one after the other, as far as they are asked for; those behind a line that
-    cannot be computed - shapes that do not fit, numbers that are not there - are missing.
+    cannot be computed - shapes that do not fit, numbers that are not there - are missing. Mistakes divide by 0: whoever
+    asks has NumPy ignore it, once for all that it asks for.
     """
 
     def __init__(self, values: Iterator[tuple[str, Any]]) -> None:
@@ -25,8 +27,7 @@ class InOrder(Mapping[str, Any]):
 
     def advance(self) -> bool:
         try:
-            with np.errstate(all="ignore"):
-                place, value = next(self.values_left)
+            place, value = next(self.values_left)
         except (StopIteration, *NOT_COMPUTED):
             return False
         self.known[place] = value
@@ -100,6 +101,7 @@ class Comparison:
     alternative_tolerance: float = 1e-6
 
     @property
+    @np.errstate(all="ignore")
     def compared(self) -> set[str]:
         """The places that are there and have a size; beside an infinite one any number is right."""
         pairs = zip(self.observed, self.scales, strict=True)
@@ -118,6 +120,7 @@ class Comparison:
                 return 0.0
         return off
 
+    @np.errstate(all="ignore")
     def residuals(self, planted: Sequence[Planted], problems: Iterable[int] | None = None) -> dict[str, float]:
         """The largest of all problems, place by place."""
         worst = dict.fromkeys(self.places, 0.0)
@@ -127,6 +130,7 @@ class Comparison:
                 worst[place] = max(worst[place], self.residual(place, problem, predicted))
         return worst
 
+    @np.errstate(all="ignore")
     def reach(self, planted: Sequence[Planted]) -> int:
         """`first_wrong` of these, with nothing computed that comes after it."""
         predicted = [self.predicted(planted, problem) for problem in range(len(self.observed))]
@@ -162,12 +166,15 @@ def distance(observed: Array, predicted: Array | None, scale: float) -> float:
     predicted = np.asarray(predicted, dtype=np.float64)
     if observed.shape != predicted.shape:
         return np.inf
-    with np.errstate(invalid="ignore", over="ignore"):
-        off = float(np.abs(observed - predicted).max(initial=0.0))
-    if not np.isfinite(off):
+    off = largest(observed - predicted)
+    if not math.isfinite(off):
         finite = np.isfinite(observed)
         if not np.array_equal(finite, np.isfinite(predicted)):
             return np.inf
         observed, predicted = observed[finite], predicted[finite]
-        off = float(np.abs(observed - predicted).max(initial=0.0))
-    return off / max(scale, float(np.abs(predicted).max(initial=0.0)))
+        off = largest(observed - predicted)
+    return off / max(scale, largest(predicted))
+
+
+def largest(values: Array) -> float:
+    return float(np.abs(values).max(initial=0.0)) if values.ndim else abs(float(values))

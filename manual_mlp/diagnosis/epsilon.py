@@ -24,6 +24,7 @@ class Settled(NamedTuple):
     eps: float
 
 
+@np.errstate(all="ignore")
 def settle(
     comparison_at: Callable[[float], Comparison], candidates: Sequence[Planted], guesses: Sequence[float]
 ) -> Settled:

@@ -22,6 +22,7 @@ MOST_VARIANTS = 100  # of one pair
 NEAR = 10  # tolerances: another mistake that is no further off might be meant as well
 
 
+@np.errstate(all="ignore")
 def explain(comparison: Comparison, candidates: Sequence[Planted]) -> tuple[list[Finding], list[str], list[str]]:
     """The findings, first wrong place first; the titles of the places that agree; those that cannot be judged."""
     places, titles = comparison.places, comparison.titles

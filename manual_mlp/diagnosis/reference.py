@@ -30,6 +30,9 @@ class Batch:
     own_l2: float = np.nan  # that of a program which does not heed the l2 it is given
 
 
+NOTHING = object()
+
+
 class Memory:
     """What passes over one batch share, by the lines that made it: most mistakes reach only a part of a pass."""
 
@@ -39,8 +42,8 @@ class Memory:
         self.known: dict[Hashable, Any] = {}
 
     def recall(self, key: Hashable, function: Callable[..., Any], *arguments: Any) -> Any:
-        value = self.known.pop(key) if key in self.known else function(*arguments)
-        self.known[key] = value
+        value = self.known.pop(key, NOTHING)
+        self.known[key] = value = function(*arguments) if value is NOTHING else value
         if len(self.known) > self.MOST:
             del self.known[next(iter(self.known))]  # what was not asked for longest
         return value
@@ -50,6 +53,7 @@ PARTS = {"softmax_cross_entropy": "loss", "l2_penalty": "penalty"}  # every othe
 ON_THE_WAY = ("linear", "batch_norm", "batch_norm_test", "relu", "dropout", "dropout_test", "skip", "fork", "scores")
 
 Lines = dict[str, Line]
+Parts = dict[tuple[str, bool], Lines]
 
 
 @cache
@@ -58,8 +62,8 @@ def part_of(line: str) -> tuple[str, bool]:
     return PARTS.get(line.split(".")[0], "layer"), is_forward(line)
 
 
-def by_part(lines: Lines) -> dict[tuple[str, bool], Lines]:
-    parts: dict[tuple[str, bool], Lines] = {}
+def by_part(lines: Lines) -> Parts:
+    parts: Parts = {}
     for line, formula in lines.items():
         parts.setdefault(part_of(line), {})[line] = formula
     return parts
@@ -79,17 +83,20 @@ def forward_pass(
     """
     memory = memory or Memory()
     every = [by_part(lines_at(planted, number)) for number in range(1, len(names) + 1)]
-    forward = [{part: lines for (part, ahead), lines in parts.items() if ahead} for parts in every]
-    lines_by_layer = tuple(frozenset(item for lines in parts.values() for item in lines.items()) for parts in forward)
-    key = ("pass", eps, test, lines_by_layer)
-    v = memory.recall(key, whole_forward, batch, names, forward, eps, test, memory)
+    exchanged = (
+        (number, part, frozenset(lines.items()))
+        for number, parts in enumerate(every)
+        for (part, ahead), lines in parts.items()
+        if ahead
+    )
+    v = memory.recall(("pass", eps, test, *exchanged), whole_forward, batch, names, every, eps, test, memory)
     return Values(**vars(v), parts=every)
 
 
 def whole_forward(
     batch: Batch,
     names: Sequence[LayerNames],
-    every: Sequence[Mapping[str, Lines]],
+    every: Sequence[Parts],
     eps: float,
     test: bool,
     memory: Memory,
@@ -98,9 +105,9 @@ def whole_forward(
     penalties: list[Values] = []
     key: Hashable = (eps, test)
     for number, (layer, parts) in enumerate(zip(names, every, strict=True), start=1):
-        own = parts.get("penalty", {})
+        own = parts.get(("penalty", True), {})
         penalties.append(memory.recall(("penalty", number, frozenset(own.items())), penalty, batch, layer, own))
-        own = parts.get("layer", {})
+        own = parts.get(("layer", True), {})
         key = (key, frozenset(own.items()))
         if number == 1:  # most of the work, and the same for all passes
             product = memory.recall("product", np.matmul, batch.x, batch.parameters[layer.weight].T)
@@ -108,7 +115,7 @@ def whole_forward(
         below = layers[-1] if layers else None
         last = number == len(names)
         layers.append(memory.recall(key, layer_forward, batch, number, layer, last, below, own, eps, test))
-    own = every[-1].get("loss", {})
+    own = every[-1].get(("loss", True), {})
     key = ("loss", key, frozenset(own.items()))
     values = Values(logits=layers[-1].scores.out, y=batch.y, s=batch.label_smoothing)
     loss = memory.recall(key, compute, "softmax_cross_entropy", "forward", values, own)
