@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
-from manual_mlp.diagnosis.textbook import Line, is_forward
+from manual_mlp.diagnosis.textbook import Line, Parts, by_part, is_forward
 from manual_mlp.layers import Array
 
 Numbers = Mapping[str, Array]  # by place
@@ -62,6 +62,10 @@ class Planted:
     def forward(self) -> bool:
         """Whether it changes the forward pass."""
         return any(map(is_forward, self.lines))
+
+    @cached_property
+    def parts(self) -> Parts:
+        return by_part(self.lines)
 
 
 def lines_at(planted: Iterable[Planted], layer: object = None) -> dict[str, Line]:

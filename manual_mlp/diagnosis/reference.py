@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from manual_mlp.blocks import LayerNames
 from manual_mlp.diagnosis.comparison import Planted, lines_at
 from manual_mlp.diagnosis.dropout import Dropped
-from manual_mlp.diagnosis.textbook import Line, Values, compute, is_forward
+from manual_mlp.diagnosis.textbook import Line, Parts, Values, by_part, compute
 from manual_mlp.layers import Array, Labels
 
 
@@ -49,24 +49,13 @@ class Memory:
         return value
 
 
-PARTS = {"softmax_cross_entropy": "loss", "l2_penalty": "penalty"}  # every other operation is on a layer's way
 ON_THE_WAY = ("linear", "batch_norm", "batch_norm_test", "relu", "dropout", "dropout_test", "skip", "fork", "scores")
 
-Lines = dict[str, Line]
-Parts = dict[tuple[str, bool], Lines]
 
-
-@cache
-def part_of(line: str) -> tuple[str, bool]:
-    """Layer, loss or penalty; and whether of its forward pass."""
-    return PARTS.get(line.split(".")[0], "layer"), is_forward(line)
-
-
-def by_part(lines: Lines) -> Parts:
-    parts: Parts = {}
-    for line, formula in lines.items():
-        parts.setdefault(part_of(line), {})[line] = formula
-    return parts
+def parts_at(planted: Sequence[Planted], layer: int) -> Parts:
+    """The lines that stand in this layer instead of the textbook's, by part."""
+    here = [plan for plan in planted if plan.layers is None or layer in plan.layers]
+    return here[0].parts if len(here) == 1 else by_part(lines_at(here, layer))
 
 
 def forward_pass(
@@ -82,7 +71,7 @@ def forward_pass(
     test=True normalizes with the running statistics and drops nothing. A memory is of this batch and its parameters.
     """
     memory = memory or Memory()
-    every = [by_part(lines_at(planted, number)) for number in range(1, len(names) + 1)]
+    every = [parts_at(planted, number) for number in range(1, len(names) + 1)]
     exchanged = (
         (number, part, frozenset(lines.items()))
         for number, parts in enumerate(every)
@@ -111,7 +100,7 @@ def whole_forward(
         key = (key, frozenset(own.items()))
         if number == 1:  # most of the work, and the same for all passes
             product = memory.recall("product", np.matmul, batch.x, batch.parameters[layer.weight].T)
-            own = {"linear.product": lambda _, product=product: product} | own
+            own = {"linear.product": partial(constant, product), **own}
         below = layers[-1] if layers else None
         last = number == len(names)
         layers.append(memory.recall(key, layer_forward, batch, number, layer, last, below, own, eps, test))
@@ -202,6 +191,10 @@ def gradients_of(
 
 
 def nothing(_: Values) -> None: ...
+
+
+def constant(value: Array, _: Values) -> Array:
+    return value
 
 
 def layer_backward(forward: Values, dout: Array, lines: Mapping[str, Line]) -> Values:

@@ -13,8 +13,8 @@ import numpy as np
 
 from manual_mlp.diagnosis.comparison import Numbers, Planted
 from manual_mlp.diagnosis.mistakes.mistake import known
-from manual_mlp.diagnosis.reference import ON_THE_WAY, PARTS
-from manual_mlp.diagnosis.textbook import OPERATIONS, Line
+from manual_mlp.diagnosis.reference import ON_THE_WAY
+from manual_mlp.diagnosis.textbook import OPERATIONS, PARTS, Line
 from manual_mlp.layers import Array
 
 DRAWS = 3  # one alone may round luckily

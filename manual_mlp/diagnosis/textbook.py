@@ -6,6 +6,7 @@ fast and nothing is shared with `layers.py`: it is the same mathematics, written
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -302,6 +303,23 @@ LINES = {
 def is_forward(line: str) -> bool:
     """Whether the line, "operation.line", belongs to a forward pass; the order of a layer's operations does."""
     return line in FORWARD_LINES or line == "layer.order"
+
+
+PARTS = {"softmax_cross_entropy": "loss", "l2_penalty": "penalty"}  # every other operation is on a layer's way
+Parts = Mapping[tuple[str, bool], Mapping[str, Line]]
+
+
+@cache
+def part_of(line: str) -> tuple[str, bool]:
+    """Layer, loss or penalty; and whether of its forward pass."""
+    return PARTS.get(line.split(".")[0], "layer"), is_forward(line)
+
+
+def by_part(lines: Mapping[str, Line]) -> Parts:
+    parts: dict[tuple[str, bool], dict[str, Line]] = {}
+    for line, formula in lines.items():
+        parts.setdefault(part_of(line), {})[line] = formula
+    return parts
 
 
 def compute(operation: str, part: str, v: Values, planted: Mapping[str, Line]) -> Values:
