@@ -13,7 +13,7 @@ from manual_mlp.adapters.dropout_switch import switch_off
 from manual_mlp.adapters.gradients import gradients_in
 from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.guesses import guessed_roles, kinds_of, literal
-from manual_mlp.adapters.instances import instance_of
+from manual_mlp.adapters.instances import instance_of, raise_if_unmade
 from manual_mlp.adapters.layer_lists import layer_list
 from manual_mlp.adapters.mode_words import is_mode, mode_word, tells_training
 from manual_mlp.adapters.options import Options, is_options
@@ -208,8 +208,11 @@ class Outcome(NamedTuple):
 
 def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -> tuple[dict[str, Any], Any]:
     """What stands for each role, in the script's globals, too, and the object whose methods are called."""
-    env = environment(how, given, network.keys) | {"told": network.program.told}
     parts = [*network.parts, *others]
+    owner = next((part.method_of for part in reversed(parts) if part.method_of), "")
+    if owner and how.container != OBJECTS:
+        raise_if_unmade(network, owner, how)
+    env = environment(how, given, network.keys) | {"told": network.program.told}
     bound = {p.name for part in parts for p in part.parameters()}
     functions = [part.function for part in parts_of(network.program)]
     functions += [made.__init__ for made in network.program.classes().values()]  # type: ignore[misc]
@@ -219,8 +222,7 @@ def prepared(network: Network, how: Arrangement, given: Inputs, *others: Part) -
     if how.container == OBJECTS:
         held = layer_list(network.program, how, env, given)
         return env | {"params": Shared(held.layers)}, held
-    owners = [part.method_of for part in parts if part.method_of]
-    return env, instance_of(network, owners[-1], how, env, given) if owners else None
+    return env, instance_of(network, owner, how, env, given) if owner else None
 
 
 def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[str, Any] | None = None) -> Outcome:

@@ -32,9 +32,6 @@ def every_attribute(instance: Any) -> list[tuple[Any, Any]]:
 def instance_of(network: Network, class_name: str, how: Arrangement, env: Mapping[str, Any], given: Inputs) -> Any:
     """An object of the class that holds these parameters: best, one whose own had just these shapes."""
     made = network.program.classes()[class_name]
-    question = (class_name, how.depth, how.batch_norm, how.labels, how.x_columns, how.y_columns, how.matrices)
-    if question in network.unmade:
-        raise network.unmade[question]
     failure: Failed | None = None
     second_best = None
     for arguments in constructor_arguments(network.program, made, how, env, given):
@@ -55,9 +52,19 @@ def instance_of(network: Network, class_name: str, how: Arrangement, env: Mappin
         if not {*KINDS, "params"} & {
             role.kind for name in inspect.signature(made).parameters if (role := role_of(name))
         }:
-            network.unmade[question] = failure  # nothing else goes into it
+            network.unmade[question_of(class_name, how)] = failure  # nothing else goes into it
         raise failure
     raise failure or Failed(class_name, "missing", "cannot be made: it is not clear what its constructor takes")
+
+
+def raise_if_unmade(network: Network, class_name: str, how: Arrangement) -> None:
+    """Where an object of this class could not be made for an arrangement that does not differ in what goes into it."""
+    if (failure := network.unmade.get(question_of(class_name, how))) is not None:
+        raise failure
+
+
+def question_of(class_name: str, how: Arrangement) -> tuple[object, ...]:
+    return class_name, how.depth, how.batch_norm, how.labels, how.x_columns, how.y_columns, how.matrices
 
 
 class Slot(NamedTuple):
