@@ -1,10 +1,15 @@
 """DD2424 programs that are judged by what is seen while they run as a whole, images loaded and batches cut."""
 
 import pytest
-from conftest import STRANGERS
-from conftest import dd2424_program as program
+from conftest import STRANGERS, dd2424_program
 
 from manual_mlp.adapters import child
+
+
+def program(lines):
+    """One cycle instead of two: there is nothing else to see in the second one."""
+    return dd2424_program("whole_script", {"cycles=2": "cycles=1", **lines})
+
 
 HELD_OUT = "self.held_out = (pixels[:, -600:] - self.mu) / self.sd"
 OWN = "x = pixels[:, -600:]; self.held_out = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)"
@@ -35,7 +40,7 @@ QUICK = {"no mask", "penalty halved in the cost", "variance for std", "own stati
 )
 def test_what_no_function_shows_alone_is_seen_at_work(inspected, mistake):
     lines, title, place, said = PLANTED[mistake]
-    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines))
+    checks, _ = inspected("student.py", "dd2424", program(lines))
     assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title}
     assert checks[title]["verdict"] == "WRONG"
     assert checks[title]["first"].startswith(place)
@@ -49,7 +54,7 @@ def test_the_report_says_that_the_program_ran(inspected):
 
 def test_a_penalty_with_one_half_in_cost_and_gradient_is_no_mistake(inspected):
     lines = {"+ self.lam *": "+ self.lam / 2 *", "+ 2 * self.lam": "+ self.lam"}
-    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="network")
+    checks, _ = inspected("student.py", "dd2424", program(lines), only="network")
     assert checks["network"]["verdict"] == "all right"
 
 
@@ -76,7 +81,7 @@ def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
     lines = {"    data = Data(": "    print(1 / 0)\n", "'Datasets/cifar-10-batches-py')\n": ""}
     lines |= {"if __name__ == '__main__':\n": "raise ValueError\ndata = Data('cifar-10-batches-py')\nif __name__:\n"}
     lines |= {"    print(1 / 0)\n": ""}
-    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="initialization")
+    checks, _ = inspected("student.py", "dd2424", program(lines), only="initialization")
     assert checks["initialization"]["verdict"] == "all right"
 
 
@@ -97,7 +102,7 @@ IN_THE_STEP = {
 
 @pytest.mark.parametrize("left", IN_THE_STEP)
 def test_what_the_step_does_to_the_gradient_is_not_missing_in_it(inspected, left):
-    checks, _ = inspected("student.py", "dd2424", program("whole_script", IN_THE_STEP[left]))
+    checks, _ = inspected("student.py", "dd2424", program(IN_THE_STEP[left]))
     assert {check["verdict"] for check in checks.values()} == {"all right"}
     assert {"network", "update"} <= set(checks)
 
@@ -134,5 +139,5 @@ NOT_ASKED_FOR = {
 
 @pytest.mark.parametrize("what", NOT_ASKED_FOR)
 def test_what_the_course_does_not_ask_for_is_not_accused(inspected, what):
-    checks, _ = inspected("student.py", "dd2424", program("whole_script", NOT_ASKED_FOR[what]))
+    checks, _ = inspected("student.py", "dd2424", program(NOT_ASKED_FOR[what]))
     assert not {title for title, check in checks.items() if check["verdict"] in ("WRONG", "FAILED")}
