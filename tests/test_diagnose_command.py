@@ -33,7 +33,10 @@ def diagnose(capsys):
     """As `in_a_process`, but only the file has one."""
 
     def run(*arguments):
-        code = main([*map(str, arguments)])
+        try:
+            code = main([*map(str, arguments)])
+        except SystemExit as ended:  # argparse's
+            code = ended.code
         return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return run
@@ -73,10 +76,10 @@ def test_something_wrong_says_what_was_not_looked_at(diagnose, file):
 
 def test_a_file_that_takes_too_long_ends_with_words(file, monkeypatch):
     text = RELU + "\n\ndef affine_forward(x, w, b):\n    import time\n    time.sleep(100)\n"
-    monkeypatch.setattr(process, "TOTAL_SECONDS", 2.0)
+    monkeypatch.setattr(process, "TOTAL_SECONDS", 1.0)
     report = process.diagnose_file(file(text), "cs231n", {}, {}, seconds=60.0)
     assert report.exit_code in (1, 2)
-    assert str(report).endswith("the file as a whole takes longer than 2 s")
+    assert str(report).endswith("the file as a whole takes longer than 1 s")
 
 
 def test_a_network_of_which_a_part_could_not_run_is_exit_code_1(diagnose, file):
@@ -158,8 +161,8 @@ def test_nothing_to_run_is_exit_code_2(diagnose, file, text, said):
     ],
     ids=["no file", "no pair", "no such convention", "nothing told", "no such role", "CS231n needs no roles"],
 )
-def test_a_wrong_command_line_is_one_sentence(arguments, said):
-    run = in_a_process(*arguments)
+def test_a_wrong_command_line_is_one_sentence(diagnose, arguments, said):
+    run = diagnose(*arguments)
     assert run.returncode == 2
     assert said in run.stderr
     assert "Traceback" not in run.stderr
@@ -278,9 +281,9 @@ def softmax_loss(x, y):
     raise SystemExit
 """
     )
-    run = in_a_process(file(text), "--convention", "cs231n", "--seconds", "2")
+    run = in_a_process(file(text), "--convention", "cs231n", "--seconds", "1")
     assert run.returncode == 1
-    assert "affine_forward does not return: it was stopped after 2 s" in run.stdout
+    assert "affine_forward does not return: it was stopped after 1 s" in run.stdout
     assert "batchnorm_forward ends the whole process (exit code 7)" in run.stdout
     assert "softmax_loss raises an error" in run.stdout
     assert "it ends the whole program (exit)" in run.stdout
@@ -289,7 +292,7 @@ def softmax_loss(x, y):
 
 def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(diagnose, file):
     text = RELU.replace("    return dout * (cache > 0)", "    while True: pass")
-    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "2")
+    run = diagnose(file(text), "--convention", "cs231n", "--seconds", "1")
     assert run.returncode == 1
     assert "agrees: relu forward: out" in run.stdout
     assert "relu backward: relu_backward does not return" in run.stdout

@@ -273,7 +273,7 @@ def wait_for(file, process, after=0.0):
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("moments", [5, pytest.param(20, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("moments", [3, pytest.param(20, marks=pytest.mark.thorough)])
 def test_killed_at_random_moments_a_run_ends_in_the_same_bits(run_cycles_here, images, tmp_path, moments):
     """Every update is saved, so that most moments are within the writing of a checkpoint."""
     updates = ("--step-size", "800")

@@ -26,6 +26,24 @@ def options(tmp_path):
     return Options(data_dir=tmp_path / "data", results=tmp_path / "results", workers=2)
 
 
+@pytest.fixture(scope="module")
+def file_of_one_result(data, tmp_path_factory):
+    """What a file with the result of one training holds."""
+    folder = tmp_path_factory.mktemp("one_result")
+    with Trainings(data, Options(data_dir=folder / "data", results=folder / "results", workers=2)) as many:
+        many.results([Training(RUN, 0)])
+    return many.file.read_bytes()
+
+
+@pytest.fixture
+def one_result(file_of_one_result, options):
+    """The file, where these options have it."""
+    options.results.mkdir()
+    file = options.results / "trainings.jsonl"
+    file.write_bytes(file_of_one_result)
+    return file
+
+
 def by_hand(data, run, seed):
     splits = split(data, run.n_train, run.n_validation)
     net = new_network(run, data.inputs, data.classes, seed)
@@ -102,10 +120,8 @@ def test_a_file_killed_in_its_first_line_starts_anew(data, options):
 
 
 @pytest.mark.parametrize("changed", ["data", "numpy", "code"])
-def test_results_of_another_data_set_or_version_are_not_mixed(changed, data, options, monkeypatch):
-    with Trainings(data, options) as many:
-        many.results([Training(RUN, 0)])
-    kept = many.file.read_bytes()
+def test_results_of_another_data_set_or_version_are_not_mixed(changed, data, options, one_result, monkeypatch):
+    kept = one_result.read_bytes()
     common = trainings.provenance(data) | {changed: "another"}
     monkeypatch.setattr(trainings, "provenance", lambda _: common)
     with (
@@ -113,14 +129,12 @@ def test_results_of_another_data_set_or_version_are_not_mixed(changed, data, opt
         Trainings(data, options),
     ):
         pass
-    assert many.file.read_bytes() == kept
+    assert one_result.read_bytes() == kept
 
 
 @pytest.mark.parametrize("line", ["[1]", "{}", "nonsense", '{"training": 1}', "[" * 10_000])
-def test_a_damaged_file_is_named(line, data, options):
-    with Trainings(data, options) as many:
-        many.results([Training(RUN, 0)])
-    with many.file.open("a") as file:
+def test_a_damaged_file_is_named(line, data, options, one_result):
+    with one_result.open("a") as file:
         file.write(line + "\n")
     with pytest.raises(ValueError, match=r"trainings\.jsonl is damaged .*: move it away"), Trainings(data, options):
         pass
