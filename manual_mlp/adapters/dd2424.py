@@ -45,7 +45,8 @@ from manual_mlp.adapters.parts import (
     plays,
 )
 from manual_mlp.adapters.program import Inspection, Program, words
-from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN, SCIKIT_LEARN
+from manual_mlp.adapters.scikit_learn import SCIKIT_LEARN
+from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN
 from manual_mlp.adapters.watched import WHOLE, loads_images
 from manual_mlp.diagnosis.report import Finding, Report
 
@@ -76,14 +77,16 @@ def inspections(program: Program) -> list[Inspection]:
             found.append(Inspection(label, names, partial(or_watched, plain, network, False), read=True))
         if able:
             title = f"{label} with batch norm"
-            normalized = partial(run, network, batch_norm=True, affine=has_gamma(network))
-            found.append(Inspection(title, names, partial(or_watched, normalized, network, True), read=True))
+            affine = has_gamma(network)
+            normalized = partial(run, network, batch_norm=True, affine=affine)
+            found.append(Inspection(title, names, partial(or_watched, normalized, network, True, affine), read=True))
     normalizing = normalizer(program)
     if found and normalizing is not None and not any("batch norm" in inspection.title for inspection in found):
         title = "network with batch norm"
         first, names = all_networks[0], [part.title for part in all_networks[0].parts]
         without = partial(without_gamma, first, normalizing.title)
-        found.append(Inspection(title, [*names, normalizing.title], without, read=True))
+        watched = partial(or_watched, without, first, True, False)
+        found.append(Inspection(title, [*names, normalizing.title], watched, read=True))
     owners: list[str] = []
     for number, network in enumerate(all_networks, start=1):
         if (owner := network.owner) not in owners:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, reference
+from manual_mlp.adapters.arrangement import Arrangement, Inputs
 from manual_mlp.adapters.dd2424_loops import CHOICES
 from manual_mlp.adapters.dd2424_schedule import ETA_MAX, ETA_MIN, KNOWN, STEP_SIZE
 from manual_mlp.adapters.dd2424_setup import PARTIAL, judged_initialization
@@ -34,6 +34,7 @@ from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import arrays_of, gradients_seen, seen
 from manual_mlp.adapters.stand_in_images import BITS, FIRST_TEST, Numbers, blocks, labels, recognized
 from manual_mlp.adapters.watched import Training, trainings
+from manual_mlp.adapters.watched_costs import cost_seen, is_right, judged_cost
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
 from manual_mlp.diagnosis.minibatches import wrong_labels
 from manual_mlp.diagnosis.report import Finding, Report
@@ -47,13 +48,15 @@ SCALES = (1.0, 255.0)  # by which pixels may have been divided where they were l
 FEWEST = 200  # images that are a set, and no batch
 LEAST = 0.8  # of the images are taken in an epoch that loses some by mistake
 SOME, EVERY = slice(2 * BITS, 2 * BITS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
+SLIGHT = 1e-5  # of a gradient's largest entry; a mistake takes more off
 SAME_RATE = 1e-4  # of the rate; from one update to the next it changes by more
-ALIKE = 1e-6  # of a cost that is the reference's
 
 
-def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool) -> Report:
+def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool, affine: bool = True) -> Report:
     """What can be said of a network by calling its functions alone, or else by watching them at work: also where what
     was called has no known mistake, and so may have been given something else than it is given there.
+
+    affine   whether batch normalization has a gamma and a beta
     """
     try:
         report = run()
@@ -61,16 +64,27 @@ def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool) ->
         if failed.kind not in ("uncallable", "missing", "raises", "shape", "type"):
             raise
         try:
-            return gradients(network, batch_norm)
+            return gradients(network, batch_norm, affine)
         except Failed:
+            if not batch_norm and trains_normalized(network):
+                raise absent("a network without batch normalization") from None
             raise failed from None
     if report.ok or report.findings[0].mistake not in NO_MISTAKE:
         return report
     with contextlib.suppress(Failed):
-        watched, place = gradients(network, batch_norm), report.findings[0].place
+        watched, place = gradients(network, batch_norm, affine), report.findings[0].place
         if watched.ok and (place in watched.agreeing or (place == "gradients" and watched.agreeing)):
             return watched
     return report
+
+
+def trains_normalized(network: Network) -> bool:
+    """Was it seen to train with batch normalization?"""
+    for affine in (True, False):
+        with contextlib.suppress(Failed):
+            gradients(network, True, affine)
+            return True
+    return False
 
 
 def training_of(network: Network) -> Training:
@@ -81,77 +95,47 @@ def training_of(network: Network) -> Training:
     raise absent("a training")
 
 
-class CostSeen(NamedTuple):
-    """What went into a cost, and what came out."""
-
-    given: Inputs
-    cost: float
-
-
-def gradients(network: Network, batch_norm: bool) -> Report:
+def gradients(network: Network, batch_norm: bool, affine: bool = True) -> Report:
     """The cost, and the gradients of a later step, whose parameters are no longer the first ones; if these are wrong,
-    those of an early one, too.
+    those of an early one, too. Whether batches are normalized without gamma and beta only the numbers say: then at
+    least one of them must be right.
     """
     training = training_of(network)
     numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
     if not numbers or takes_rate(network) or drops(network.program):
         raise absent("the network")
-    cost = next(costs_of(network, training), None)
+    cost = cost_seen(network, training, batch_norm, affine)
     reports: list[Report] = []
     share = 1.0
     for number in numbers:
         step = training.steps[number]
         question = seen(step, training.batches[number])
-        if question.how.batch_norm is not batch_norm:
+        if question.how.batch_norm is not (batch_norm and affine):
             raise absent("the network")
-        given, own = question.given, gradients_seen(network, step, question)
+        own = gradients_seen(network, step, question)
+        given = question.given if affine or not batch_norm else question.normalized().given
         rest = rest_seen(network, training, given.l2)
         found = with_rest(network, question.how, given, own, rest)
-        reports.append(judged_gradients(given, found))
+        reports.append(judged_gradients(given, found, question.eps))
         of_penalty = any((finding.mistake or "").startswith("penalty") for finding in reports[-1].findings)
         if of_penalty and (not question.says_l2 or (cost is not None and is_right(cost, 0.0))):
             raise absent("the network")  # lambda is called otherwise, or there is a decay in the step alone
         if reports[-1].ok:
             break
         halved = given._replace(l2=given.l2 / 2)
-        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(halved, found)).ok:
+        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(halved, found, question.eps)).ok:
             reports[-1], share = report, 0.5
             break
     else:
         reports = [agreed(reports, "clip" in "".join(network.program.source.lines))]
     report = reports[-1]
+    if batch_norm and not affine and not report.agreeing:
+        raise absent("the network")
     if cost is None:
         return report
     if is_right(cost, share) or (rest.penalty and is_right(cost, 0.0)):  # a decay of the weights in the step alone
         return replace(report, agreeing=["cost", *report.agreeing])
     return replace(report, findings=[*judged_cost(cost, share), *report.findings])
-
-
-def is_right(cost: CostSeen, share: float) -> bool:
-    """With this share of the penalty."""
-    right = reference(cost.given._replace(l2=share * cost.given.l2))[1]
-    return abs(cost.cost - right) < ALIKE * abs(right)
-
-
-def judged_cost(cost: CostSeen, share: float) -> list[Finding]:
-    """If a known mistake explains it: there are other losses."""
-    given = cost.given._replace(l2=share * cost.given.l2)
-    report = diagnose((cost.cost, reference(given)[2]), given.parameters, given.x, given.y, given.l2)
-    return [finding for finding in report.findings if finding.mistake is not None]
-
-
-def costs_of(network: Network, training: Training) -> Iterator[CostSeen]:
-    for asked in training.costs:
-        if network.cost is None or asked.function.split(".")[-1] != network.cost.name:
-            continue
-        with contextlib.suppress(Failed):
-            how, given, says_l2 = seen(asked.step, asked.batch)
-            if how.batch_norm or not says_l2:  # often that of test mode, which is another one
-                continue
-            result = asked.step.result
-            value = result[network.cost_index or 0] if isinstance(result, tuple | list) and result else result
-            if isinstance(value, int | float | np.number | np.ndarray) and np.size(value) == 1:
-                yield CostSeen(given, float(np.ravel(value)[0]))
 
 
 def takes_rate(network: Network) -> bool:
@@ -160,23 +144,34 @@ def takes_rate(network: Network) -> bool:
     return "eta" in {role.kind for p in taken if (role := role_of(p.name))}
 
 
-def judged_gradients(given: Inputs, gradients: Mapping[str, Array]) -> Report:
+def judged_gradients(given: Inputs, gradients: Mapping[str, Array], own_eps: Sequence[float] = ()) -> Report:
+    """Of the parameters that there are gradients of: where batches are normalized without gamma and beta, the rest.
+
+    own_eps   batch normalization's, perhaps, where it is none of the usual ones
+    """
     answer: tuple[Any, Mapping[str, Array]] = (None, gradients)
-    for relu_first in (False, True):
-        report = diagnose(answer, given.parameters, given.x, given.y, given.l2, relu_first=relu_first)
-        findings = [finding for finding in report.findings if finding.place != "cost"]
-        if not any(finding.mistake == "bn_after_relu" for finding in findings):
-            break
-    return replace(report, findings=findings)
+    first: Report | None = None
+    for eps in (None, *own_eps):
+        for relu_first in (False, True):
+            report = diagnose(answer, given.parameters, given.x, given.y, given.l2, relu_first=relu_first, eps=eps)
+            report = replace(report, findings=[finding for finding in report.findings if finding.place in gradients])
+            if not any(finding.mistake == "bn_after_relu" for finding in report.findings):
+                break
+        if report.ok:
+            return report
+        first = first or report
+    assert first is not None
+    return first
 
 
 def agreed(reports: Sequence[Report], clips: bool) -> Report:
     """What the steps say alike. Where the last layer's gradients are not understood it may be another loss; those that
-    are clipped are not looked at any further.
+    are clipped are not looked at any further, nor is what is next to nothing: another eps, perhaps.
     """
     names = [{finding.mistake for finding in report.findings} for report in reports]
     nameless = None in names[0]
-    if len(set(map(frozenset, names))) > 1 or (nameless and (clips or not reports[0].agreeing)):
+    slight = nameless and all((finding.residual or 0.0) < SLIGHT for finding in reports[0].findings)
+    if len(set(map(frozenset, names))) > 1 or slight or (nameless and (clips or not reports[0].agreeing)):
         raise absent("the network")
     return reports[0]
 
@@ -230,12 +225,18 @@ def finished(network: Network, move: Move, rest: Rest) -> tuple[dict[str, Array]
 
 def rest_seen(network: Network, training: Training, l2: float) -> Rest:
     """What the step still does to the gradients. At a rate that has no name no other factor can be told from it."""
-    every = [rest for rest in (Rest(), *RESTS) if not rest.singly and (l2 or not rest.penalty)]
-    for move in moves(network, training):
-        for rest, at_any_rate in [*((r, False) for r in every), *((r, True) for r in every if not r.mean)]:
-            if is_right_move(network, move, rest, at_any_rate):
-                return rest
-    return Rest()
+    if l2 not in training.rests:
+        every = [rest for rest in (Rest(), *RESTS) if not rest.singly and (l2 or not rest.penalty)]
+        tried = [*((rest, False) for rest in every), *((rest, True) for rest in every if not rest.mean)]
+        right = (
+            rest
+            for move in moves(network, training)
+            for rest, at_any_rate in tried
+            if is_right_move(network, move, rest, at_any_rate)
+        )
+        training.rests[l2] = next(right, Rest())
+    found: Rest = training.rests[l2]
+    return found
 
 
 def update(network: Network) -> Report:

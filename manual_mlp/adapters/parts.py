@@ -254,10 +254,33 @@ def is_helper(part: Part, parts: Sequence[Part]) -> bool:
         if other is part or other.name == part.name:
             continue
         if part.name in names_called(other.tree) and (unknown(other) <= unknown(part) or "X" not in part.kinds()):
+            return not only_steps(other, part)
+        if only_steps(part, other) and other.name in names_called(part.tree):
             return True
         if other.name in names_called(part.tree) and "X" in other.kinds() and unknown(other) < unknown(part):
             return True
     return False
+
+
+def only_steps(part: Part, gradients: Part) -> bool:
+    """Does it make the step, with the gradients that the other returns?"""
+    return makes_step(part.tree) and returns_something(gradients.tree) and not returns_something(part.tree)
+
+
+def makes_step(tree: ast.AST | None) -> bool:
+    """Does it subtract something from what it holds: W -= eta * dW, or W = W - eta * dW?"""
+    for node in ast.walk(tree) if tree is not None else ():
+        match node:
+            case ast.AugAssign(op=ast.Sub()):
+                return True
+            case ast.Assign(targets=[target], value=ast.BinOp(op=ast.Sub(), left=left)):
+                if ast.unparse(left) == ast.unparse(target):
+                    return True
+    return False
+
+
+def returns_something(tree: ast.AST | None) -> bool:
+    return tree is not None and any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(tree))
 
 
 def is_a_layer(part: Part, parts: Sequence[Part], owners: Iterable[str]) -> bool:
@@ -335,12 +358,26 @@ def can_normalize(network: Network) -> tuple[bool, bool]:
     trees = [other.tree for other in network.parts if other.tree is not None]
     if part.method_of and isinstance(node := network.program.defined.get(part.method_of), ast.ClassDef):
         trees = [node]  # type: ignore[list-item]
+    elif "params" in part.kinds():
+        trees += classes_gone_through(network)  # type: ignore[arg-type]
     mentions = any("gamma" in text.lower() for tree in trees for text in mentioned(tree))
     choice = flags or any((r := role_of(text)) and r.kind == "bn" for tree in trees for text in mentioned(tree))
     conditional = choice or any(
         "gamma" in text.lower() and ("in" in words(text)) for tree in trees for text in mentioned(tree)
     )
     return mentions, mentions and not conditional
+
+
+def classes_gone_through(network: Network) -> list[ast.ClassDef]:
+    """Those of the layers in a list that its functions go through: their methods are called."""
+    classes = [
+        node
+        for name in network.program.classes()
+        if isinstance(node := network.program.defined.get(name), ast.ClassDef)
+    ]
+    methods = {node: {inner.name for inner in node.body if isinstance(inner, ast.FunctionDef)} for node in classes}
+    called = set().union(*(names_called(part.tree) for part in network.parts))
+    return [node for node in classes if methods[node] & called]
 
 
 def has_gamma(network: Network) -> bool:

@@ -23,8 +23,8 @@ MEANINGS = {
     "out",
     "W": "w ws weight weights",
     "b": "b bs bias biases",
-    "gamma": "gamma gammas gama gam gm",
-    "beta": "beta betas bet bt",
+    "gamma": "gamma gammas gama gam gm scale scales",
+    "beta": "beta betas bet bt shift shifts",
     "lambda": "lambda lambd lamda lmbda lam lmb lbda labda lda lambdas lamb lmd reg lambdareg reglambda regularization "
     "l2 regularizationterm regularizationfactor regterm regularizer regfactor lmda lambdaval regparam regstrength "
     "weightdecay lambdal2 l2reg regularisation regularizationparameter lambdaregularization rho regularizationstrength",

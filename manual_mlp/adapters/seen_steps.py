@@ -2,11 +2,12 @@
 
 import numbers as abstract
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed
 from manual_mlp.adapters.dd2424_setup import shapes_of
 from manual_mlp.adapters.gradients import Leaf, gradients_in, matched, size_of, under_our_names
 from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
@@ -27,6 +28,12 @@ class Seen(NamedTuple):
     how: Arrangement
     given: Inputs
     says_l2: bool  # one number is called lambda
+    eps: tuple[float, ...]  # numbers that are called so: batch normalization's, perhaps
+
+    def normalized(self) -> "Seen":
+        """As a network that normalizes its batches without gamma and beta."""
+        how = replace(self.how, batch_norm=True, affine=False)
+        return self._replace(how=how, given=as_computed(how, self.given))
 
 
 def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
@@ -55,10 +62,12 @@ def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
             if (kind, layer) not in chosen or size_of(chosen[kind, layer]) != size_of(value):
                 raise absent("the parameters")
     parameters = under_our_names(how, chosen)
-    factors = set(numbers_of(everything, "lambda"))
+    called = list(numbers_of(everything, "lambda"))
+    factors = {value for name, value in called if name != "rho"} or {value for _, value in called}  # or the momentum
     says_l2 = len(factors) == 1
     l2 = factors.pop() if says_l2 else 0.0
-    return Seen(how, given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2), says_l2)
+    eps = tuple({value for _, value in numbers_of(everything, "eps") if 0 <= value < 1})
+    return Seen(how, given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2), says_l2, eps)
 
 
 def gradients_seen(network: Network, step: Step, given: Seen) -> dict[str, Array]:
@@ -154,12 +163,12 @@ def form_of_biases(places: Sequence[Leaf]) -> str:
     return "(1, m)" if bias.shape[0] == 1 else "(m, 1)"
 
 
-def numbers_of(value: Any, kind: str, depth: int = 0) -> Iterator[float]:
+def numbers_of(value: Any, kind: str, depth: int = 0) -> Iterator[tuple[str, float]]:
     """Those that are called so: lambda, lam, reg."""
     for name, inner in inside(value) if depth <= 2 else ():
         role = role_of(name) if isinstance(name, str) else None
         if isinstance(inner, abstract.Real) and not isinstance(inner, bool):
             if role is not None and role.kind == kind:
-                yield float(inner)
+                yield str(name), float(inner)
         else:
             yield from numbers_of(inner, kind, depth + 1)

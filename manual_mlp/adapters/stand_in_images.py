@@ -18,6 +18,7 @@ PIXELS, BLOCK, BITS = 3072, 64, 16
 PER_FILE, FILES, CLASSES = 10_000, 6, 10  # five of training images, one of test images
 FIRST_TEST = 5 * PER_FILE  # the number of the first test image
 ORDERS = (np.arange(BLOCK), 3 * np.arange(BLOCK))  # where the block's pixels are: as in the files, and as (H, W, C)
+PLACES = (np.arange(PIXELS) % BLOCK, np.arange(PIXELS) // 3 % BLOCK)  # which of them each of an image's pixels is
 CODE = 40_503  # a number times this, modulo 2^16, is its code: every bit changes from image to image, or soon after
 NUMBER = pow(CODE, -1, 1 << BITS)
 NAMES = re.compile(r"(?:data_batch_([1-5])|(test_batch)|(batches\.meta))(?:\.mat|\.bin|\.pkl|\.p)?$", re.IGNORECASE)

@@ -221,19 +221,4 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
-def shuffle(*arrays: Any, random_state: Any = None) -> Any:
-    """scikit-learn's: all along their first axis, all in the same order."""
-    order = np.random.default_rng(random_state).permutation(len(arrays[0]))
-    shuffled = [np.asarray(array)[order] for array in arrays]
-    return shuffled if len(shuffled) > 1 else shuffled[0]
-
-
-def accuracy_score(right: Any, predicted: Any) -> float:
-    return float(np.mean(np.asarray(right) == np.asarray(predicted)))
-
-
-SCIKIT_LEARN = {
-    "shuffle": shuffle,
-    "accuracy_score": accuracy_score,
-}  # of that library, what these programs compute with
 COURSE_HELPERS = {"softmax": course_softmax, "sigmoid": sigmoid, "relu": relu, "sqrt": math.sqrt}

@@ -67,6 +67,7 @@ class Training:
     amounts: dict[str, float] = field(default_factory=dict)  # the numbers that the loop has, by their names
     strange: bool = False  # it was given other images in between, changed ones perhaps
     sets: list[Any] = field(default_factory=list)  # arrays of images near the loop, as they were at its start
+    rests: dict[float, Any] = field(default_factory=dict)  # by lambda, what the step still does to the gradients
 
 
 class Recorder:

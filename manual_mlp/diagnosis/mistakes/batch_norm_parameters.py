@@ -1,5 +1,6 @@
 """Mistakes of the gradients of gamma and beta."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,24 @@ def either_form(**lines: Line) -> tuple[Mapping[str, Line], ...]:
     """A wrong dgamma or dbeta leaves dx right in one of its two forms, and spoils it in the other."""
     planted = {f"batch_norm.{line}": formula for line, formula in lines.items()}
     return planted, planted | {"batch_norm.dx": simplified}
+
+
+def over_all_features() -> tuple[Mapping[str, Line], ...]:
+    """Summed over the features, too, or averaged over them: one number for all of them, or the same for each."""
+    lines: list[Mapping[str, Line]] = []
+    for averages, repeats in itertools.product((False, True), (True, False)):
+
+        def dbeta(v: Any, products: Any = None, averages: bool = averages, repeats: bool = repeats) -> Any:
+            terms = v.dout if products is None else products
+            number = terms.sum() / (len(v.beta) if averages else 1)
+            return np.full(len(v.beta), number) if repeats else number
+
+        def dgamma(v: Any, dbeta: Any = dbeta) -> Any:
+            return dbeta(v, v.dout * v.x_hat)
+
+        both: dict[str, Line] = {"batch_norm.dgamma": dgamma, "batch_norm.dbeta": dbeta}
+        lines += [{name: both[name]} for name in both] + [both]
+    return tuple(lines)
 
 
 BATCH_NORM_PARAMETERS = [
@@ -104,10 +123,7 @@ BATCH_NORM_PARAMETERS = [
         },
         {"batch_norm.dgamma": lambda v: (v.dout * v.x_hat).sum(axis=1)},
         {"batch_norm.dbeta": lambda v: v.dout.sum(axis=1)},
-        {"batch_norm.dbeta": lambda v: np.full(len(v.beta), v.dout.sum())},
-        {"batch_norm.dbeta": lambda v: v.dout.sum()},
-        {"batch_norm.dgamma": lambda v: np.full(len(v.beta), (v.dout * v.x_hat).sum())},
-        {"batch_norm.dgamma": lambda v: (v.dout * v.x_hat).sum()},
+        *over_all_features(),
     ),
     known(
         "bn_dgamma_missing",

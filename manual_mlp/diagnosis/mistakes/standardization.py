@@ -49,6 +49,7 @@ STANDARDIZATION = [
         {"mean": lambda v: v.raw.mean(axis=1, keepdims=True), "std": lambda v: v.raw.std(axis=1, keepdims=True)},
         {"std": lambda v: v.raw.std(axis=1, keepdims=True)},
         {"mean": lambda v: v.raw.mean(axis=1, keepdims=True)},
+        {"out": lambda v: v.raw - v.raw.mean(axis=1, keepdims=True)},
     ),
     standardization(
         "standardized_by_one_number",
