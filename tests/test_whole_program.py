@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from manual_mlp.adapters import stand_in_images
-from manual_mlp.adapters.source import read_source
+from manual_mlp.adapters.source import execute, read_source
 from manual_mlp.adapters.stand_in_images import as_file, loadmat, recognized, stand_in
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import run_whole
@@ -79,6 +79,15 @@ def test_the_files_for_matlab_hold_the_same_images():
 
 def test_a_statement_that_fails_costs_itself_alone(run):
     assert run("tell(1)\n1 / 0\ntell(2)") == [(1,), (2,)]
+
+
+def test_what_is_imported_from_the_future_is_in_force(run, tmp_path):
+    file = tmp_path / "other.py"
+    file.write_text("from __future__ import annotations, division\ndef f(x: Later): pass\n")
+    definitions = {}
+    execute(source := read_source(file), definitions)
+    assert (definitions["f"].__annotations__, source.broken) == ({"x": "Later"}, {})
+    assert run("from other import f\ntell(f.__annotations__)") == [({"x": "Later"},)]
 
 
 def test_the_program_is_the_main_one(run):

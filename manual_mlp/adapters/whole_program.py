@@ -20,7 +20,7 @@ from unittest import mock
 import numpy as np
 
 from manual_mlp.adapters.guard import quiet
-from manual_mlp.adapters.source import Source, module_of
+from manual_mlp.adapters.source import Source, compiled, module_of
 from manual_mlp.adapters.stand_in_images import as_file, loadmat, stand_in
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder
 
@@ -51,9 +51,8 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
         namespace[WATCH] = wrap
         for node in Watched(names).visit(copy.deepcopy(source.tree)).body:
             ast.fix_missing_locations(node)
-            code = compile(ast.Module([node], []), str(source.path), "exec", dont_inherit=True)
             try:
-                exec(code, namespace)
+                exec(compiled(source, node), namespace)
             except ENDS:
                 return
             except Exception:  # a plot, say; what comes behind it may train
