@@ -1,6 +1,7 @@
 """A stranger's whole program: it finds images under CIFAR-10's names, ends in time, and leaves nothing behind."""
 
 import pickle
+import signal
 import time
 
 import numpy as np
@@ -136,6 +137,20 @@ def test_it_ends_in_time(run, text):
     start = time.monotonic()
     run(text, seconds=0.2)
     assert time.monotonic() - start < 10
+
+
+def test_a_stop_in_the_last_moment_is_none(run, monkeypatch):
+    setitimer, handler, stops = signal.setitimer, signal.getsignal(signal.SIGALRM), iter([True])
+
+    def late(which, seconds, interval=0.0):
+        if seconds == 0 and next(stops, False):
+            signal.raise_signal(signal.SIGALRM)
+        setitimer(which, seconds, interval)
+
+    monkeypatch.setattr(signal, "setitimer", late)
+    assert run("tell(1)") == [(1,)]
+    assert next(stops, None) is None
+    assert (signal.getitimer(signal.ITIMER_REAL), signal.getsignal(signal.SIGALRM)) == ((0.0, 0.0), handler)
 
 
 def test_a_process_may_write_again_afterwards(run, tmp_path):

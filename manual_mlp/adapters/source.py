@@ -5,6 +5,7 @@ here. So of the top level only definitions are executed, and assignments that co
 """
 
 import __future__
+
 import ast
 import re
 import types
@@ -259,7 +260,7 @@ def compiled(source: Source, node: ast.stmt) -> types.CodeType:
     """One statement, with what the module has imported from __future__ in force."""
     imports = [n for n in source.tree.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
     names = {alias.name for other in imports for alias in other.names} & set(__future__.all_feature_names)
-    flags = sum(getattr(__future__, name).compiler_flag for name in names)
+    flags: int = sum(getattr(__future__, name).compiler_flag for name in names)
     return compile(ast.Module([node], []), str(source.path), "exec", flags, dont_inherit=True)
 
 

@@ -33,6 +33,7 @@ FORBIDDEN = (
 )
 ENDS = (SystemExit, KeyboardInterrupt)
 WATCH = "__watch__"
+AGAIN = 1.0  # seconds after which what goes on is stopped again
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -62,9 +63,9 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
     module = module_of(source, NAME, NAME.rpartition(".")[0])
     module.__dict__.update({name: value for name, (value, _) in GONE_WITH_PYTHON_2.items()})
     module.__dict__["np"] = np
-    with fresh_modules(finder, module), stand_ins(source), restrained(), limited(seconds), quiet():
+    with fresh_modules(finder, module), stand_ins(source), restrained(), quiet():
         np.random.seed(0)  # noqa: NPY002 - the file's own draws
-        with contextlib.suppress(Enough):
+        with contextlib.suppress(Enough), limited(seconds):
             execute(source, module.__dict__)
 
 
@@ -177,10 +178,13 @@ def limited(seconds: float) -> Iterator[None]:
         raise Enough
 
     before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
-        yield
-    finally:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:  # even if the stop came in front of the line above
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
