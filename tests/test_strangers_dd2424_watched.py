@@ -71,6 +71,19 @@ def test_a_program_that_had_to_be_killed_is_not_run_again():
     assert "the whole program does not return: it was stopped after 40 s" in last["notes"]
 
 
+SWALLOWS = {
+    "    net.run(n_batch=100, eta_min=1e-5, eta_max=1e-1, n_s=50, cycles=2)": "    while True:\n"
+    "        try: net.run(n_batch=100, eta_min=1e-5, eta_max=1e-1, n_s=50, cycles=2)\n        except: pass"
+}
+ENDS = {"    plt.plot(net.history)": "    import os; os._exit(1)"}
+
+
+@pytest.mark.parametrize("lines", [SWALLOWS, ENDS], ids=["catches everything", "ends the process"])
+def test_what_was_seen_is_judged_whatever_the_program_does_then(inspected, lines):
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="initialization")
+    assert checks["initialization"]["verdict"] == "all right"
+
+
 @pytest.mark.thorough
 def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
     lines = {"    data = Data(": "    print(1 / 0)\n", "'Datasets/cifar-10-batches-py')\n": ""}

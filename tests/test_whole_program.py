@@ -131,12 +131,26 @@ def test_it_reaches_no_network(run):
 
 
 @pytest.mark.parametrize(
-    "text", ["while True: pass", "while True:\n    try:\n        tell()\n    except Exception: pass"]
+    "caught", ["", "except Exception: pass", "except: pass", "except BaseException as e: tell(e)", "finally: tell()"]
 )
-def test_it_ends_in_time(run, text):
+def test_it_ends_in_time(run, caught):
     start = time.monotonic()
-    run(text, seconds=0.2)
-    assert time.monotonic() - start < 10
+    tried = f"while True:\n    try:\n        for _ in range(9999): pass\n    {caught}"
+    heard = run(tried if caught else "while True: pass", seconds=0.2)
+    assert time.monotonic() - start < 0.9  # when it would be stopped again
+    assert not any(heard)
+
+
+def test_what_else_is_raised_is_caught_as_before(run):
+    assert run("import sys\ntry: sys.exit()\nexcept: tell(1)\ntry: 1 / 0\nexcept ZeroDivisionError: tell(2)") == [
+        (1,),
+        (2,),
+    ]
+
+
+@pytest.mark.parametrize("end", ["sys.exit()", "exit()", "os._exit(1)", "os.abort()", "raise KeyboardInterrupt"])
+def test_where_the_program_ends_itself_nothing_comes_behind_it(run, end):
+    assert run(f"import os, sys\ntell(1)\n{end}\ntell(2)") == [(1,)]
 
 
 def test_a_stop_in_the_last_moment_is_none(run, monkeypatch):

@@ -261,7 +261,8 @@ def compiled(source: Source, node: ast.stmt) -> types.CodeType:
     imports = [n for n in source.tree.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
     names = {alias.name for other in imports for alias in other.names} & set(__future__.all_feature_names)
     flags: int = sum(getattr(__future__, name).compiler_flag for name in names)
-    return compile(ast.Module([node], []), str(source.path), "exec", flags, dont_inherit=True)
+    code: types.CodeType = compile(ast.Module([node], []), str(source.path), "exec", flags, dont_inherit=True)
+    return code
 
 
 def without_what_failed(node: Any) -> Any:

@@ -32,14 +32,14 @@ FORBIDDEN = (
     *("socket.", "shutil.", "ftplib", "urllib", "http."),
 )
 ENDS = (SystemExit, KeyboardInterrupt)
-WATCH = "__watch__"
+WATCH, STOP = "__watch__", "__stop__"
 AGAIN = 1.0  # seconds after which what goes on is stopped again
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Enough(BaseException):
-    """Enough was seen, or the time is over; no `except Exception` of the file stops it."""
+    """Enough was seen, or the time is over; no `except` of the file stops it (`Watched`)."""
 
 
 def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap, seconds: float) -> None:
@@ -49,7 +49,7 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
     """
 
     def execute(source: Source, namespace: dict[str, Any]) -> None:
-        namespace[WATCH] = wrap
+        namespace.update({WATCH: wrap, STOP: Enough})
         for node in Watched(names).visit(copy.deepcopy(source.tree)).body:
             ast.fix_missing_locations(node)
             try:
@@ -70,7 +70,9 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
 
 
 class Watched(ast.NodeTransformer):
-    """Wraps the functions of these names, and has the file believe that it is the program."""
+    """Wraps the functions of these names, has the file believe that it is the program, and hands the stop on where
+    everything is caught.
+    """
 
     def __init__(self, names: Collection[str]) -> None:
         self.names = names
@@ -79,6 +81,12 @@ class Watched(ast.NodeTransformer):
         self.generic_visit(node)
         if node.name in self.names:
             node.decorator_list.append(ast.Name(WATCH, ast.Load()))
+        return node
+
+    def visit_Try(self, node: ast.Try) -> ast.Try:
+        self.generic_visit(node)
+        if node.handlers:
+            node.handlers.insert(0, ast.ExceptHandler(ast.Name(STOP, ast.Load()), None, [ast.Raise()]))
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
@@ -125,9 +133,13 @@ def stand_ins(source: Source) -> Iterator[None]:
     def nothing(*_: Any, **__: Any) -> None:
         return None
 
+    def ended(status: int = 0) -> None:
+        raise SystemExit(status)
+
     replaced = {"builtins.open": opened, "io.open": opened, "os.path.isfile": there, "sys.argv": [str(source.path)]}
     replaced |= {"os.path.exists": lambda _: True, "os.path.isdir": lambda path: not there(path)}
     replaced |= dict.fromkeys(("os.mkdir", "os.makedirs", "os.chdir", "builtins.input", "time.sleep"), nothing)
+    replaced |= dict.fromkeys(("os._exit", "os.abort"), ended)
     if any("loadmat" in line for line in source.lines):
         replaced["scipy.io.loadmat"] = loadmat
     with contextlib.ExitStack() as stack:
