@@ -1,8 +1,11 @@
 """A stranger's whole program: it finds images under CIFAR-10's names, ends in time, and leaves nothing behind."""
 
+import os
 import pickle
+import resource
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,26 +104,79 @@ def test_it_is_told_the_images_of_a_file_that_is_not_there(run):
     assert images.shape == (10_000, 3072)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "open('made', 'w').write('x')",
-        "import numpy as np; np.save('made', np.ones(3))",
-        "import os; os.makedirs('made')",
-        "import pathlib; pathlib.Path('made').write_text('x')",
-        "import pathlib; pathlib.Path('made').mkdir()",
-        "import subprocess; subprocess.run(['touch', 'made'])",
-        "import os; os.system('touch made')",
-        "import os; os.remove('kept')",
-        "import shutil; shutil.rmtree('.')",
-        "import os; os.open('made', os.O_CREAT)",
-    ],
+REACHES = [
+    "open('made', 'w').write('x')",
+    "io.FileIO('made', 'w')",
+    "np.save('made', np.ones(3))",
+    "np.memmap('made', mode='w+', shape=3)",
+    "np.ones(3).tofile('made')",
+    "pathlib.Path('made').write_text('x')",
+    "pathlib.Path('made').mkdir()",
+    "pathlib.Path('made').touch()",
+    "pathlib.Path('kept').touch()",
+    "pathlib.Path('kept').unlink()",
+    "os.makedirs('made')",
+    "os.open('made', os.O_CREAT)",
+    "os.remove('kept')",
+    "os.rename('kept', 'made')",
+    "os.link('kept', 'made')",
+    "os.symlink('kept', 'made')",
+    "os.truncate('kept', 0)",
+    "os.chmod('kept', 0)",
+    "os.chown('kept', 1, 1)",
+    "os.utime('kept', (1, 1))",
+    "os.setxattr('kept', 'user.made', b'x')",
+    "os.mkfifo('made')",
+    "os.mknod('made')",
+    "os.system('touch made')",
+    "os.popen('touch made').read()",
+    "os.posix_spawnp('touch', ['touch', 'made'], os.environ)",
+    "os.spawnlp(os.P_WAIT, 'touch', 'touch', 'made')",
+    "os.fork()",
+    "pty.fork()",
+    "subprocess.run(['touch', 'made'])",
+    "p = multiprocessing.get_context('spawn').Process(target=os.mkdir, args=('made',)); p.start(); p.join()",
+    "p = multiprocessing.get_context('fork').Process(target=os.mkdir, args=('made',)); p.start(); p.join()",
+    "multiprocessing.shared_memory.SharedMemory('made_here', create=True, size=1)",
+    "shutil.rmtree('.')",
+    "shutil.copy('kept', 'made')",
+    "tempfile.mkdtemp(dir='.')",
+    "tempfile.mkstemp(dir='.')",
+    "tempfile.NamedTemporaryFile(dir='.', delete=False)",
+    "sqlite3.connect('made').execute('create table t (c)')",
+    "shelve.open('made')",
+    "dbm.open('made', 'c')",
+    "dbm.dumb.open('made', 'c')",
+    "zipfile.ZipFile('made', 'w').close()",
+    "tarfile.open('made', 'w').close()",
+    "gzip.open('made', 'w').close()",
+    "socket.socket(socket.AF_UNIX).bind('made')",
+    "ctypes.CDLL(None).mkdir(b'made', 0o700)",
+    "resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))",
+    "os.chdir('/')",
+    "os.fchdir(os.open('/', os.O_RDONLY))",
+]
+MODULES = (
+    "io, os, dbm.dumb, gzip, multiprocessing.shared_memory, pathlib, pty, resource, shelve, shutil, socket, tarfile"
 )
+MODULES += ", tempfile, zipfile, numpy as np"
+LATE = "import ctypes, multiprocessing, scipy.io, sqlite3, subprocess"  # inside, where importing must go on to work
+
+
+@pytest.mark.parametrize("text", REACHES)
 def test_it_leaves_nothing_behind(run, tmp_path, monkeypatch, text):
+    def world():
+        paths = set(tmp_path.iterdir()) - {tmp_path / "student.py"}
+        files = [(path.name, path.stat()[:7], path.stat().st_mtime, attributes(path)) for path in paths]
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return files, list(Path("/dev/shm").glob("made*")), Path.cwd(), limit
+
+    attributes = getattr(os, "listxattr", lambda _: [])  # of Linux
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept").write_text("kept")
-    assert run(f"try:\n    {text}\nfinally:\n    tell('tried')") == [("tried",)]
-    assert {path.name for path in tmp_path.iterdir()} == {"kept", "student.py"}
+    kept, before = (tmp_path / "kept").read_text(), world()
+    assert run(f"import {MODULES}\n{LATE}\ntry:\n    {text}\nfinally:\n    tell('tried')") == [("tried",)]
+    assert ((tmp_path / "kept").read_text(), world()) == (kept, before)
 
 
 def test_it_reaches_no_network(run):

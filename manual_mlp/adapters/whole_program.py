@@ -26,11 +26,15 @@ from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder
 
 NAME = ".".join([PACKAGE] * 4 + ["script"])
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-FORBIDDEN = (
-    *("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.chmod", "os.link", "os.symlink", "os.truncate"),
-    *("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.startfile", "os.kill", "subprocess"),
-    *("socket.", "shutil.", "ftplib", "urllib", "http."),
+FORBIDDEN = (  # how the audit events begin that change the world, or the process for good
+    *("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.utime", "os.lockf"),
+    *("os.chmod", "os.chown", "os.chflags", "os.setxattr", "os.removexattr", "os.chdir"),
+    *("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile", "os.kill", "subprocess", "pty."),
+    *("signal.pthread_kill", "resource.", "fcntl.", "syslog.", "shutil.", "sqlite3.", "winreg."),
+    *("socket.", "ftplib.", "urllib", "http.", "smtplib.", "imaplib.", "poplib.", "nntplib.", "telnetlib."),
+    *("webbrowser.", "ctypes.dlsym", "ctypes.call_function", "ensurepip."),
 )
+UNHEARD = ("os.mkfifo", "os.mknod", "_posixshmem.shm_open", "_posixsubprocess.fork_exec")  # they raise no audit event
 ENDS = (SystemExit, KeyboardInterrupt)
 WATCH, STOP = "__watch__", "__stop__"
 AGAIN = 1.0  # seconds after which what goes on is stopped again
@@ -133,12 +137,16 @@ def stand_ins(source: Source) -> Iterator[None]:
     def nothing(*_: Any, **__: Any) -> None:
         return None
 
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise PermissionError("not allowed here")
+
     def ended(status: int = 0) -> None:
         raise SystemExit(status)
 
     replaced = {"builtins.open": opened, "io.open": opened, "os.path.isfile": there, "sys.argv": [str(source.path)]}
     replaced |= {"os.path.exists": lambda _: True, "os.path.isdir": lambda path: not there(path)}
     replaced |= dict.fromkeys(("os.mkdir", "os.makedirs", "os.chdir", "builtins.input", "time.sleep"), nothing)
+    replaced |= dict.fromkeys(UNHEARD, forbidden)
     replaced |= dict.fromkeys(("os._exit", "os.abort"), ended)
     if any("loadmat" in line for line in source.lines):
         replaced["scipy.io.loadmat"] = loadmat
