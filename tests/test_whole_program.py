@@ -104,6 +104,32 @@ def test_it_is_told_the_images_of_a_file_that_is_not_there(run):
     assert images.shape == (10_000, 3072)
 
 
+FILES = {"data_batch_1", "x/test_batch.mat", "batches.meta", "x/cifar-10-python.tar.gz", "student.py"}
+FOLDERS = {"cifar-10-batches-py", "/home/me/CIFAR10/", "Datasets", "data", "mine", "mine/of course", "."}
+NOT_THERE = {
+    "weights.npz",
+    "checkpoint.pkl",
+    "results",
+    "cifar_weights.npz",
+    "data.npz",
+    "other",
+    "data_batches.npy",
+    "",
+}
+
+
+@pytest.mark.parametrize("path", sorted(FILES | FOLDERS | NOT_THERE))
+def test_only_the_data_and_what_is_there_is_said_to_be_there(run, tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    asked = "os.path.{}({!r})", "pathlib.Path({!r}).{}()"
+    names = ("exists", "exists"), ("isfile", "is_file"), ("isdir", "is_dir")
+    answers = ", ".join(asked[0].format(name, path) + ", " + asked[1].format(path, other) for name, other in names)
+    ((*said,),) = run(f"import os, pathlib\nDATA = 'mine/of course/data_batch_1'\ntell({answers})")
+    truth = [path in FILES | FOLDERS, path in FILES, path in FOLDERS]
+    assert said[::2] == truth
+    assert said[1::2] == truth or not path  # an empty one is the current folder, there
+
+
 REACHES = [
     "open('made', 'w').write('x')",
     "io.FileIO('made', 'w')",

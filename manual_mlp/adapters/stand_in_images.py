@@ -21,6 +21,8 @@ ORDERS = (np.arange(BLOCK), 3 * np.arange(BLOCK))  # where the block's pixels ar
 CODE = 40_503  # a number times this, modulo 2^16, is its code: every bit changes from image to image, or soon after
 NUMBER = pow(CODE, -1, 1 << BITS)
 NAMES = re.compile(r"(?:data_batch_([1-5])|(test_batch)|(batches\.meta))(?:\.mat|\.bin|\.pkl|\.p)?$", re.IGNORECASE)
+ARCHIVE = re.compile(r"cifar[^/]*\.(?:tar\.gz|tgz|tar|zip)$", re.IGNORECASE)
+FOLDER = re.compile(r"(?:^|/)(?:[^/.]*cifar[^/.]*|data|data_?sets?)/?$", re.IGNORECASE)
 LABEL_NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 Numbers = NDArray[np.int64]
@@ -85,6 +87,15 @@ def stand_in(path: Any) -> dict[str, Any] | None:
         "data": images(first, PER_FILE),
         "filenames": [f"{number}.png" for number in range(first, first + PER_FILE)],
     }
+
+
+def is_data_file(path: Any) -> bool:
+    return NAMES.search(str(path)) is not None or ARCHIVE.search(str(path)) is not None
+
+
+def is_data_folder(path: Any) -> bool:
+    """By its name."""
+    return FOLDER.search(str(path)) is not None
 
 
 def as_file(content: dict[str, Any]) -> io.BytesIO:

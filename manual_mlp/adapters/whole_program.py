@@ -14,6 +14,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from manual_mlp.adapters.guard import quiet
 from manual_mlp.adapters.source import Source, compiled, module_of
-from manual_mlp.adapters.stand_in_images import as_file, loadmat, stand_in
+from manual_mlp.adapters.stand_in_images import as_file, is_data_file, is_data_folder, loadmat, stand_in
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder
 
 NAME = ".".join([PACKAGE] * 4 + ["script"])
@@ -123,7 +124,8 @@ def is_of_a_stranger(module: types.ModuleType) -> bool:
 @contextlib.contextmanager
 def stand_ins(source: Source) -> Iterator[None]:
     """Files of CIFAR-10 are there and hold random images; what is written goes nowhere."""
-    real_open, is_file = builtins.open, os.path.isfile
+    real_open, is_file, is_folder = builtins.open, os.path.isfile, os.path.isdir
+    folders = folders_named(source)
 
     def opened(file: Any, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:
         if set(mode) & set("wax+"):
@@ -131,8 +133,14 @@ def stand_ins(source: Source) -> Iterator[None]:
         content = stand_in(file)
         return as_file(content) if content is not None else real_open(file, mode, *arguments, **keywords)
 
-    def there(path: Any) -> bool:
-        return stand_in(path) is not None or is_file(path)
+    def file_there(path: Any) -> bool:
+        return is_data_file(path) or is_file(path)
+
+    def folder_there(path: Any) -> bool:
+        return is_data_folder(path) or os.path.normpath(str(path)) in folders or is_folder(path)
+
+    def there(path: Any, **_: Any) -> bool:
+        return file_there(path) or folder_there(path)
 
     def nothing(*_: Any, **__: Any) -> None:
         return None
@@ -143,8 +151,10 @@ def stand_ins(source: Source) -> Iterator[None]:
     def ended(status: int = 0) -> None:
         raise SystemExit(status)
 
-    replaced = {"builtins.open": opened, "io.open": opened, "os.path.isfile": there, "sys.argv": [str(source.path)]}
-    replaced |= {"os.path.exists": lambda _: True, "os.path.isdir": lambda path: not there(path)}
+    replaced = {"builtins.open": opened, "io.open": opened, "sys.argv": [str(source.path)]}
+    replaced |= dict.fromkeys(("os.path.exists", "pathlib.Path.exists"), there)
+    replaced |= dict.fromkeys(("os.path.isfile", "pathlib.Path.is_file"), file_there)
+    replaced |= dict.fromkeys(("os.path.isdir", "pathlib.Path.is_dir"), folder_there)
     replaced |= dict.fromkeys(("os.mkdir", "os.makedirs", "os.chdir", "builtins.input", "time.sleep"), nothing)
     replaced |= dict.fromkeys(UNHEARD, forbidden)
     replaced |= dict.fromkeys(("os._exit", "os.abort"), ended)
@@ -154,6 +164,13 @@ def stand_ins(source: Source) -> Iterator[None]:
         for name, value in replaced.items():
             stack.enter_context(mock.patch(name, value))
         yield
+
+
+def folders_named(source: Source) -> set[str]:
+    """Those in which the file's own text says that CIFAR-10 lies: of Datasets/cifar-10-batches-py, Datasets."""
+    texts = [node.value for node in ast.walk(source.tree) if isinstance(node, ast.Constant)]
+    paths = [Path(text) for text in texts if isinstance(text, str) and (is_data_file(text) or is_data_folder(text))]
+    return {str(parent) for path in paths for parent in path.parents} - {"."}
 
 
 class Restraint:
