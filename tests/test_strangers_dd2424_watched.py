@@ -115,6 +115,46 @@ def test_what_the_step_does_to_the_gradient_is_not_missing_in_it(inspected, left
     assert {"network", "update"} <= set(checks)
 
 
+def two_networks(first, second):
+    """Of the same methods, trained one after the other: what stands in each instead."""
+    text = program("whole_script")
+    start, end = text.index("class Trainer"), text.index("if __name__")
+    classes = ""
+    for name, lines in {"First": first, "Second": second}.items():
+        own = text[start:end].replace("Trainer", name)
+        for line, instead in lines.items():
+            assert line in own
+            own = own.replace(line, instead)
+        classes += own
+    run = text[end:].replace("    net", "        net").replace("Trainer", "made")
+    run = run.replace("        net = ", "    for made in (First, Second):\n        net = ", 1)
+    return text[:start] + classes + run
+
+
+@pytest.mark.parametrize("wrong", [0, 1], ids=["the first", "the second"])
+def test_of_two_networks_with_the_same_methods_the_wrong_one_is_accused(inspected, wrong):
+    no_mask = {"* (self.inputs[i] > 0)": "* 1"}
+    checks, _ = inspected("student.py", "dd2424", two_networks(*[no_mask if wrong == n else {} for n in (0, 1)]))
+    verdicts = [checks[title]["verdict"] for title in ("network", "network 2")]
+    assert verdicts == (["WRONG", "all right"] if wrong == 0 else ["all right", "WRONG"])
+
+
+OTHERWISE_DEFINED = {
+    "inherited": {"class Trainer:": "class Base:", "if __name__": "class Trainer(Base):\n    pass\n\n\nif __name__"},
+    "behind a decorator": {
+        "class Trainer:": "def timed(f):\n    return lambda *a: f(*a)\n\n\nclass Trainer:",
+        "    def backward_pass": "    @timed\n    def backward_pass",
+    },
+}
+
+
+@pytest.mark.parametrize("how", OTHERWISE_DEFINED)
+def test_a_method_is_recognized_wherever_it_is_defined(inspected, how):
+    text = program("whole_script", OTHERWISE_DEFINED[how])
+    checks, _ = inspected("student.py", "dd2424", text, only="initialization")
+    assert {check["verdict"] for check in checks.values()} == {"all right"}
+
+
 HEAVY_BALL = {
     "        t = 0\n": "        t = 0\n        momentum = [0 * W for W in self.Ws]\n",
     "self.Ws[i] -= eta * grad_W[i]": "momentum[i] = 0.9 * momentum[i] + grad_W[i]; self.Ws[i] -= eta * momentum[i]",

@@ -68,7 +68,7 @@ def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool) ->
 
 def training_of(network: Network) -> Training:
     for training in trainings(network.program):
-        if network.gradients is not None and training.function.split(".")[-1] == network.gradients.name:
+        if network.gradients is not None and training.function.is_that_of(network.gradients):
             network.program.guard.note(SEEN)
             return training
     raise absent("a training")
@@ -135,7 +135,7 @@ def judged_cost(cost: CostSeen, share: float) -> list[Finding]:
 
 def costs_of(network: Network, training: Training) -> Iterator[CostSeen]:
     for asked in training.costs:
-        if network.cost is None or asked.function.split(".")[-1] != network.cost.name:
+        if network.cost is None or not asked.function.is_that_of(network.cost):
             continue
         with contextlib.suppress(Failed):
             how, given, says_l2 = seen(asked.step, asked.batch)
