@@ -189,3 +189,32 @@ NOT_ASKED_FOR = {
 def test_what_the_course_does_not_ask_for_is_not_accused(inspected, what):
     checks, _ = inspected("student.py", "dd2424", program("whole_script", NOT_ASKED_FOR[what]))
     assert not {title for title, check in checks.items() if check["verdict"] in ("WRONG", "FAILED")}
+
+
+LACKING = {
+    # what stands there instead, what is said
+    "alpha for lambda": (OTHER_NAME, "its lambda is not among its numbers"),
+    "decay in the step": (DECAY, "its penalty is neither in the cost nor in the gradients"),
+    "dropout": (
+        {"def backward_pass(self, X, Y)": "def backward_pass(self, X, Y, dropout=0)"},
+        "its dropout draws masks that are not seen",
+    ),
+    "the step inside": (
+        {
+            "def backward_pass(self, X, Y)": "def backward_pass(self, X, Y, eta=0.01)",
+            "        return grad_W, grad_b": "        for i in range(len(self.Ws)): self.Ws[i] -= eta * grad_W[i]",
+            "grad_W, grad_b = self.backward_pass(": "self.backward_pass(",
+            "self.Ws[i] -= eta * grad_W[i]\n                    self.bs[i] -= eta * grad_b[i]": "pass",
+        },
+        "its gradients stay in the function that makes the step",
+    ),
+    "mirrored images": (FLIPPED, "its training on unchanged images of CIFAR-10 was not seen"),
+}
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_why_even_the_whole_program_did_not_show_the_network_is_said(inspected, what):
+    lines, said = LACKING[what]
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="network")
+    assert checks["network"]["verdict"] == "not run"
+    assert f"The whole program was watched, too, but {said}" in checks["network"]["text"]

@@ -27,7 +27,7 @@ from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import arrays_of, gradients_seen, seen
 from manual_mlp.adapters.stand_in_images import BITS, FIRST_TEST, Numbers, blocks, labels, recognized
-from manual_mlp.adapters.watched import Training, trainings
+from manual_mlp.adapters.watched import WHOLE, Training, loads_images, trainings
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
 from manual_mlp.diagnosis.minibatches import wrong_labels
 from manual_mlp.diagnosis.report import Finding, Report
@@ -55,8 +55,11 @@ def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool) ->
             raise
         try:
             return gradients(network, batch_norm)
-        except Failed:
-            raise failed from None
+        except Failed as lacking:
+            if not loads_images(network.program):
+                raise failed from None
+            sentence = f"{failed.sentence}. {WHOLE.capitalize()} was watched, too, but {lacking}"
+            raise Failed(failed.function, failed.kind, sentence, failed.error) from None
     if report.ok or report.findings[0].mistake not in NO_MISTAKE:
         return report
     with contextlib.suppress(Failed):
@@ -71,7 +74,7 @@ def training_of(network: Network) -> Training:
         if network.gradients is not None and training.function.is_that_of(network.gradients):
             network.program.guard.note(SEEN)
             return training
-    raise absent("a training")
+    raise absent("its training", "on unchanged images of CIFAR-10 was not seen")
 
 
 class CostSeen(NamedTuple):
@@ -86,9 +89,11 @@ def gradients(network: Network, batch_norm: bool) -> Report:
     those of an early one, too.
     """
     training = training_of(network)
-    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
-    if not numbers or takes_rate(network) or drops(network.program):
-        raise absent("the network")
+    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]  # the first is always there
+    if takes_rate(network):
+        raise absent("its gradients", "stay in the function that makes the step")
+    if drops(network.program):
+        raise absent("its dropout", "draws masks that are not seen")
     cost = next(costs_of(network, training), None)
     reports: list[Report] = []
     share = 1.0
@@ -96,14 +101,16 @@ def gradients(network: Network, batch_norm: bool) -> Report:
         step = training.steps[number]
         question = seen(step, training.batches[number])
         if question.how.batch_norm is not batch_norm:
-            raise absent("the network")
+            raise absent("its training", f"was {'without' if batch_norm else 'with'} batch normalization")
         given, own = question.given, gradients_seen(network, step, question)
         rest = rest_seen(network, training, given.l2)
         found = with_rest(network, question.how, given, own, rest)
         reports.append(judged_gradients(given, found))
         of_penalty = any((finding.mistake or "").startswith("penalty") for finding in reports[-1].findings)
-        if of_penalty and (not question.says_l2 or (cost is not None and is_right(cost, 0.0))):
-            raise absent("the network")  # lambda is called otherwise, or there is a decay in the step alone
+        if of_penalty and not question.says_l2:
+            raise absent("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
+        if of_penalty and cost is not None and is_right(cost, 0.0):  # there is a decay in the step alone
+            raise absent("its penalty", "is neither in the cost nor in the gradients")
         if reports[-1].ok:
             break
         halved = given._replace(l2=given.l2 / 2)
@@ -169,8 +176,12 @@ def agreed(reports: Sequence[Report], clips: bool) -> Report:
     """
     names = [{finding.mistake for finding in report.findings} for report in reports]
     nameless = None in names[0]
-    if len(set(map(frozenset, names))) > 1 or (nameless and (clips or not reports[0].agreeing)):
-        raise absent("the network")
+    if len(set(map(frozenset, names))) > 1:
+        raise absent("its gradients", "at an early step and at a later one are not wrong in the same way")
+    if nameless and clips:
+        raise absent("its gradients", "are clipped")
+    if nameless and not reports[0].agreeing:
+        raise absent("its gradients", "are those of no loss that is known here")
     return reports[0]
 
 

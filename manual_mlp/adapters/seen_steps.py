@@ -53,7 +53,7 @@ def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
     for kind, values in expected.items():
         for layer, value in enumerate(values, start=1):
             if (kind, layer) not in chosen or size_of(chosen[kind, layer]) != size_of(value):
-                raise absent("the parameters")
+                raise absent("the parameters", "of its step were not all recognized")
     parameters = under_our_names(how, chosen)
     factors = set(numbers_of(everything, "lambda"))
     says_l2 = len(factors) == 1
@@ -95,7 +95,7 @@ def images_in(found: Sequence[Leaf], batch: Numbers) -> tuple[Array, bool]:
         if known is not None and np.array_equal(known[0], batch) and leaf.value.ndim == 2:
             columns = leaf.value.shape[0] == PIXELS
             return np.asarray(leaf.value.T if columns else leaf.value, dtype=np.float64), columns
-    raise absent("the images")
+    raise absent("the images", "of its batch were not recognized among its arguments")
 
 
 def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
@@ -112,7 +112,7 @@ def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
         value = leaf.value.ravel()
         if value.shape == (count,) and np.isin(value, np.arange(CLASSES)).all():
             return value.astype(np.int64), True
-    raise absent("the labels")
+    raise absent("the labels", "of its batch were not recognized among its arguments")
 
 
 def is_parameter(leaf: Leaf) -> bool:
@@ -144,7 +144,7 @@ def sizes_in(places: Sequence[Leaf]) -> tuple[list[int], bool]:
                 sizes.append(width)
         if len(sizes) > 1 and sizes[-1] == CLASSES:
             return sizes, turned
-    raise absent("the weights")
+    raise absent("the weights", "of its step were not recognized among its arguments")
 
 
 def form_of_biases(places: Sequence[Leaf]) -> str:
