@@ -115,6 +115,28 @@ def test_what_the_step_does_to_the_gradient_is_not_missing_in_it(inspected, left
     assert {"network", "update"} <= set(checks)
 
 
+SINGLE = {
+    "batch[b'data'][:2000].T / 255.0": "batch[b'data'][:2000].T.astype(np.float32) / np.float32(255)",
+    "batch[b'data'][:700].T / 255.0": "batch[b'data'][:700].T.astype(np.float32) / np.float32(255)",
+    "np.eye(10)": "np.eye(10, dtype=np.float32)",
+    "rng.randn(b, a) * np.sqrt(2 / a)": "rng.randn(b, a).astype(np.float32) * np.float32(np.sqrt(2 / a))",
+    "np.zeros((b, 1))": "np.zeros((b, 1), dtype=np.float32)",
+}
+OF_SINGLE = ["", "log10", "penalty halved in the gradient", "no mask", "biases summed", "uphill", "a batch lost"]
+OF_SINGLE += ["penalty halved in the cost", "one update early", "eta_min not added"]
+
+
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(m, marks=[] if m in ("", "no mask") else [pytest.mark.thorough]) for m in OF_SINGLE]
+)
+def test_a_program_in_single_precision_is_judged_as_well(inspected, mistake):
+    lines, title, place, said = PLANTED.get(mistake, ({}, "", "", ""))
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", SINGLE | lines))
+    assert {"network", "update", "minibatches", "schedule"} <= set(checks)
+    assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title} - {""}
+    assert not title or (checks[title]["first"].startswith(place) and said in checks[title]["text"])
+
+
 def two_networks(first, second):
     """Of the same methods, trained one after the other: what stands in each instead."""
     text = program("whole_script")

@@ -12,24 +12,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, reference
+from manual_mlp.adapters.arrangement import Inputs, reference
 from manual_mlp.adapters.dd2424_loops import CHOICES
 from manual_mlp.adapters.dd2424_schedule import ETA_MAX, ETA_MIN, KNOWN, STEP_SIZE
 from manual_mlp.adapters.dd2424_setup import PARTIAL, judged_initialization
 from manual_mlp.adapters.dd2424_training import OTHER_RULES
+from manual_mlp.adapters.dd2424_update import (
+    COLLINEAR,
+    judged_at_its_own_rate,
+    judged_step,
+    measured_rate,
+    penalized_again,
+)
 from manual_mlp.adapters.dd2424_update import Step as Moved
-from manual_mlp.adapters.dd2424_update import judged_at_its_own_rate, judged_step, measured_rate, penalized_again
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
-from manual_mlp.adapters.seen_steps import arrays_of, gradients_seen, seen
+from manual_mlp.adapters.seen_steps import Seen, arrays_of, gradients_seen, seen
 from manual_mlp.adapters.stand_in_images import BITS, FIRST_TEST, Numbers, blocks, labels, recognized
 from manual_mlp.adapters.watched import WHOLE, Training, loads_images, trainings
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
 from manual_mlp.diagnosis.minibatches import wrong_labels
+from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
@@ -82,6 +89,7 @@ class CostSeen(NamedTuple):
 
     given: Inputs
     cost: float
+    single: bool
 
 
 def gradients(network: Network, batch_norm: bool) -> Report:
@@ -105,7 +113,7 @@ def gradients(network: Network, batch_norm: bool) -> Report:
         given, own = question.given, gradients_seen(network, step, question)
         rest = rest_seen(network, training, given.l2)
         found = with_rest(network, question.how, given, own, rest)
-        reports.append(judged_gradients(given, found))
+        reports.append(judged_gradients(given, found, question.single))
         of_penalty = any((finding.mistake or "").startswith("penalty") for finding in reports[-1].findings)
         if of_penalty and not question.says_l2:
             raise absent("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
@@ -114,7 +122,7 @@ def gradients(network: Network, batch_norm: bool) -> Report:
         if reports[-1].ok:
             break
         halved = given._replace(l2=given.l2 / 2)
-        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(halved, found)).ok:
+        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(halved, found, question.single)).ok:
             reports[-1], share = report, 0.5
             break
     else:
@@ -130,13 +138,14 @@ def gradients(network: Network, batch_norm: bool) -> Report:
 def is_right(cost: CostSeen, share: float) -> bool:
     """With this share of the penalty."""
     right = reference(cost.given._replace(l2=share * cost.given.l2))[1]
-    return abs(cost.cost - right) < ALIKE * abs(right)
+    return abs(cost.cost - right) < (SINGLE if cost.single else ALIKE) * abs(right)
 
 
 def judged_cost(cost: CostSeen, share: float) -> list[Finding]:
     """If a known mistake explains it: there are other losses."""
     given = cost.given._replace(l2=share * cost.given.l2)
-    report = diagnose((cost.cost, reference(given)[2]), given.parameters, given.x, given.y, given.l2)
+    answer, tolerance = (cost.cost, reference(given)[2]), SINGLE if cost.single else None
+    report = diagnose(answer, given.parameters, given.x, given.y, given.l2, tolerance=tolerance)
     return [finding for finding in report.findings if finding.mistake is not None]
 
 
@@ -145,13 +154,13 @@ def costs_of(network: Network, training: Training) -> Iterator[CostSeen]:
         if network.cost is None or not asked.function.is_that_of(network.cost):
             continue
         with contextlib.suppress(Failed):
-            how, given, says_l2 = seen(asked.step, asked.batch)
+            how, given, says_l2, single = seen(asked.step, asked.batch)
             if how.batch_norm or not says_l2:  # often that of test mode, which is another one
                 continue
             result = asked.step.result
             value = result[network.cost_index or 0] if isinstance(result, tuple | list) and result else result
             if isinstance(value, int | float | np.number | np.ndarray) and np.size(value) == 1:
-                yield CostSeen(given, float(np.ravel(value)[0]))
+                yield CostSeen(given, float(np.ravel(value)[0]), single)
 
 
 def takes_rate(network: Network) -> bool:
@@ -160,10 +169,13 @@ def takes_rate(network: Network) -> bool:
     return "eta" in {role.kind for p in taken if (role := role_of(p.name))}
 
 
-def judged_gradients(given: Inputs, gradients: Mapping[str, Array]) -> Report:
+def judged_gradients(given: Inputs, gradients: Mapping[str, Array], single: bool) -> Report:
     answer: tuple[Any, Mapping[str, Array]] = (None, gradients)
     for relu_first in (False, True):
-        report = diagnose(answer, given.parameters, given.x, given.y, given.l2, relu_first=relu_first)
+        tolerance = SINGLE if single else None
+        report = diagnose(
+            answer, given.parameters, given.x, given.y, given.l2, relu_first=relu_first, tolerance=tolerance
+        )
         findings = [finding for finding in report.findings if finding.place != "cost"]
         if not any(finding.mistake == "bn_after_relu" for finding in findings):
             break
@@ -189,8 +201,7 @@ class Move(NamedTuple):
     """From one step to the next, by the gradient that was seen there."""
 
     number: int
-    how: Arrangement
-    given: Inputs
+    before: Seen
     moved: Moved
     gradients: Mapping[str, Array]
 
@@ -209,14 +220,15 @@ def moves(network: Network, training: Training) -> Iterator[Move]:
         if not stays and {name: value.size for name, value in own.items()} == sizes:
             shaped = {name: own[name].reshape(value.shape) for name, value in given.parameters.items()}
             rates = [*training.rates[number + 1], *training.rates[number]]
-            yield Move(number, before.how, given, Moved(dict(parameters), rates, given), shaped)
+            moved = Moved(dict(parameters), rates, given, SINGLE if before.single else COLLINEAR)
+            yield Move(number, before, moved, shaped)
 
 
 def judged_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> Report | None:
-    finished = with_rest(network, move.how, move.given, move.gradients, rest, penalty=False)
-    l2 = move.given.l2 if rest.penalty else 0.0
+    finished = with_rest(network, move.before.how, move.before.given, move.gradients, rest, penalty=False)
+    l2 = move.before.given.l2 if rest.penalty else 0.0
     judge = judged_at_its_own_rate if at_any_rate else judged_step
-    return judge(move.moved, move.given, finished, l2)
+    return judge(move.moved, move.before.given, finished, l2)
 
 
 def rest_seen(network: Network, training: Training, l2: float) -> Rest:
@@ -235,10 +247,10 @@ def update(network: Network) -> Report:
     training = training_of(network)
     report: Report | None = None
     for move in moves(network, training):
-        rest = rest_seen(network, training, move.given.l2)
+        rest = rest_seen(network, training, move.before.given.l2)
         report = judged_move(network, move, rest, False) or judged_move(network, move, rest, True)
-        if report is None and judged_gradients(move.given, move.gradients).ok:
-            report = penalized_again(move.moved, move.given, move.gradients)
+        if report is None and judged_gradients(move.before.given, move.gradients, move.before.single).ok:
+            report = penalized_again(move.moved, move.before.given, move.gradients)
         if report is None or not report.ok:
             break
     if report is None:
@@ -385,11 +397,13 @@ def schedule(network: Network) -> Report:
 def rates_begin(network: Network, training: Training, named: Sequence[float]) -> int:
     """0 where the loop's rate at a gradient is that of the step behind it, 1 where it is that of the step before."""
     for move in moves(network, training):
-        rest = rest_seen(network, training, move.given.l2)
-        finished = with_rest(network, move.how, move.given, move.gradients, rest, penalty=False)
-        rate = measured_rate(move.moved, move.given, finished, move.given.l2 if rest.penalty else 0.0)
+        rest = rest_seen(network, training, move.before.given.l2)
+        finished = with_rest(network, move.before.how, move.before.given, move.gradients, rest, penalty=False)
+        rate = measured_rate(move.moved, move.before.given, finished, move.before.given.l2 if rest.penalty else 0.0)
         if rate is not None and move.number > 1:
-            here, later = (abs(named[move.number + shift] - rate) < SAME_RATE * rate for shift in (0, 1))
+            here, later = (
+                abs(named[move.number + shift] - rate) < max(SAME_RATE, move.moved.rounded) * rate for shift in (0, 1)
+            )
             if here != later:
                 return int(later)
     raise absent("schedule")

@@ -27,6 +27,7 @@ class Seen(NamedTuple):
     how: Arrangement
     given: Inputs
     says_l2: bool  # one number is called lambda
+    single: bool  # in float32, or a part of it
 
 
 def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
@@ -58,7 +59,8 @@ def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
     factors = set(numbers_of(everything, "lambda"))
     says_l2 = len(factors) == 1
     l2 = factors.pop() if says_l2 else 0.0
-    return Seen(how, given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2), says_l2)
+    single = any(leaf.value.dtype == np.float32 for leaf in found)
+    return Seen(how, given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2), says_l2, single)
 
 
 def gradients_seen(network: Network, step: Step, given: Seen) -> dict[str, Array]:
