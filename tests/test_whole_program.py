@@ -40,17 +40,59 @@ LAYOUTS = {
     "columns": lambda x: x.T,
     "a fraction": lambda x: x / 255,
     "single precision": lambda x: x.astype(np.float32) / 255,
-    "standardized": lambda x: (x - x.mean(axis=0)) / x.std(axis=0),
+    "standardized": lambda x: (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-9),
     "centered": lambda x: x - x.mean(),
     "channels last": lambda x: x.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).reshape(len(x), -1),
     "pictures": lambda x: x.reshape(-1, 3, 32, 32),
+    "every image by itself": lambda x: (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True),
+    "between -1 and 1": lambda x: x / 127.5 - 1,
+    "between the ends of each pixel": lambda x: (x - x.min(axis=0)) / np.ptp(x, axis=0),
+    "in another order": lambda x: x[np.random.default_rng(0).permutation(len(x))],
 }
+CHANGED = {
+    "mirrored": lambda pictures: pictures[..., ::-1],
+    "upside down": lambda pictures: pictures[..., ::-1, :],
+    "turned": lambda pictures: pictures.swapaxes(2, 3),
+    "every second one mirrored": lambda pictures: np.where(
+        np.arange(len(pictures))[:, None, None, None] % 2, pictures, pictures[..., ::-1]
+    ),
+    "negated": lambda pictures: 255 - pictures,
+    "pixels in reverse": lambda pictures: pictures.reshape(len(pictures), -1)[:, ::-1],
+    "noisy": lambda pictures: pictures + np.random.default_rng(0).normal(0, 200, pictures.shape),
+    "channels in reverse": lambda pictures: pictures[:, ::-1] * [[[1]], [[1]], [[0]]],
+    "the upper half another's": lambda pictures: np.where(
+        np.arange(32)[:, None] < 16, pictures[np.r_[1 : len(pictures), 0]], pictures
+    ),
+    "a hole": lambda pictures: pictures * (np.arange(32) < 30),
+    **{f"shifted by {n} rows": lambda pictures, n=n: shifted(pictures, n, 2) for n in (1, 2, 4, -1, -4)},
+    **{f"shifted by {n} columns": lambda pictures, n=n: shifted(pictures, n, 3) for n in (1, 16, -1, -16)},
+    **{f"rolled by {n}": lambda pictures, n=n: np.roll(pictures.reshape(len(pictures), -1), n, 1) for n in (1, 16, 32)},
+}
+
+
+def shifted(pictures, by, axis):
+    """Zeros come in."""
+    moved, places = np.roll(pictures, by, axis), np.arange(32)
+    stays = (places >= by) & (places < 32 + by)
+    return moved * stays.reshape([-1 if axis == place else 1 for place in range(4)])
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_image_tells_its_number_whatever_was_made_of_it(layout):
-    numbers, _ = recognized(LAYOUTS[layout](stand_in_images.images(31_000, 200).astype(float)))
-    np.testing.assert_array_equal(numbers, np.arange(31_000, 31_200))
+    x = stand_in_images.images(31_000, 200).astype(float)
+    numbers, block = recognized(LAYOUTS[layout](x))
+    np.testing.assert_array_equal(np.sort(numbers), np.arange(31_000, 31_200))
+    for pixel in range(stand_in_images.WORDS, block.shape[1]):
+        assert abs(np.corrcoef(block[:, pixel], x[numbers - 31_000, pixel])[0, 1]) > 0.99
+
+
+@pytest.mark.parametrize("change", CHANGED)
+@pytest.mark.parametrize("layout", ["rows", "standardized", "channels last"])
+@pytest.mark.parametrize("count", [1, 2, 200])
+def test_an_image_that_was_changed_is_not_taken_for_another(change, layout, count):
+    for first in range(0, 60_000, 7_001):
+        x = CHANGED[change](stand_in_images.images(first, 200).reshape(-1, 3, 32, 32).astype(float))
+        assert recognized(LAYOUTS[layout](x.reshape(200, -1))[:count]) is None
 
 
 def test_random_numbers_are_no_images():

@@ -32,7 +32,7 @@ from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import Seen, arrays_of, gradients_seen, seen
-from manual_mlp.adapters.stand_in_images import BITS, FIRST_TEST, Numbers, blocks, labels, recognized
+from manual_mlp.adapters.stand_in_images import FIRST_TEST, WORDS, Numbers, blocks, labels, recognized
 from manual_mlp.adapters.watched import WHOLE, Training, loads_images, trainings
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
 from manual_mlp.diagnosis.minibatches import wrong_labels
@@ -46,7 +46,7 @@ NO_MISTAKE = (None, "raises", "unfilled", "wrong_type")  # the file's, perhaps, 
 SCALES = (1.0, 255.0)  # by which pixels may have been divided where they were loaded
 FEWEST = 200  # images that are a set, and no batch
 LEAST = 0.8  # of the images are taken in an epoch that loses some by mistake
-SOME, EVERY = slice(2 * BITS, 2 * BITS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
+SOME, EVERY = slice(WORDS, WORDS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
 SAME_RATE = 1e-4  # of the rate; from one update to the next it changes by more
 ALIKE = 1e-6  # of a cost that is the reference's
 
