@@ -76,6 +76,19 @@ def test_a_program_that_had_to_be_killed_is_not_run_again():
     assert "the whole program does not return: it was stopped after 40 s" in last["notes"]
 
 
+SWALLOWS = {
+    "    net.run(n_batch=100, eta_min=1e-5, eta_max=1e-1, n_s=50, cycles=2)": "    while True:\n"
+    "        try: net.run(n_batch=100, eta_min=1e-5, eta_max=1e-1, n_s=50, cycles=2)\n        except: pass"
+}
+ENDS = {"    plt.plot(net.history)": "    import os; os._exit(1)"}
+
+
+@pytest.mark.parametrize("lines", [SWALLOWS, ENDS], ids=["catches everything", "ends the process"])
+def test_what_was_seen_is_judged_whatever_the_program_does_then(inspected, lines):
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="initialization")
+    assert checks["initialization"]["verdict"] == "all right"
+
+
 @pytest.mark.thorough
 def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
     lines = {"    data = Data(": "    print(1 / 0)\n", "'Datasets/cifar-10-batches-py')\n": ""}
@@ -105,6 +118,68 @@ def test_what_the_step_does_to_the_gradient_is_not_missing_in_it(inspected, left
     checks, _ = inspected("student.py", "dd2424", program(IN_THE_STEP[left]))
     assert {check["verdict"] for check in checks.values()} == {"all right"}
     assert {"network", "update"} <= set(checks)
+
+
+SINGLE = {
+    "batch[b'data'][:2000].T / 255.0": "batch[b'data'][:2000].T.astype(np.float32) / np.float32(255)",
+    "batch[b'data'][:700].T / 255.0": "batch[b'data'][:700].T.astype(np.float32) / np.float32(255)",
+    "np.eye(10)": "np.eye(10, dtype=np.float32)",
+    "rng.randn(b, a) * np.sqrt(2 / a)": "rng.randn(b, a).astype(np.float32) * np.float32(np.sqrt(2 / a))",
+    "np.zeros((b, 1))": "np.zeros((b, 1), dtype=np.float32)",
+}
+OF_SINGLE = ["", "log10", "penalty halved in the gradient", "no mask", "biases summed", "uphill", "a batch lost"]
+OF_SINGLE += ["penalty halved in the cost", "one update early", "eta_min not added"]
+
+
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(m, marks=[] if m in ("", "no mask") else [pytest.mark.thorough]) for m in OF_SINGLE]
+)
+def test_a_program_in_single_precision_is_judged_as_well(inspected, mistake):
+    lines, title, place, said = PLANTED.get(mistake, ({}, "", "", ""))
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", SINGLE | lines))
+    assert {"network", "update", "minibatches", "schedule"} <= set(checks)
+    assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title} - {""}
+    assert not title or (checks[title]["first"].startswith(place) and said in checks[title]["text"])
+
+
+def two_networks(first, second):
+    """Of the same methods, trained one after the other: what stands in each instead."""
+    text = program("whole_script")
+    start, end = text.index("class Trainer"), text.index("if __name__")
+    classes = ""
+    for name, lines in {"First": first, "Second": second}.items():
+        own = text[start:end].replace("Trainer", name)
+        for line, instead in lines.items():
+            assert line in own
+            own = own.replace(line, instead)
+        classes += own
+    run = text[end:].replace("    net", "        net").replace("Trainer", "made")
+    run = run.replace("        net = ", "    for made in (First, Second):\n        net = ", 1)
+    return text[:start] + classes + run
+
+
+@pytest.mark.parametrize("wrong", [0, 1], ids=["the first", "the second"])
+def test_of_two_networks_with_the_same_methods_the_wrong_one_is_accused(inspected, wrong):
+    no_mask = {"* (self.inputs[i] > 0)": "* 1"}
+    checks, _ = inspected("student.py", "dd2424", two_networks(*[no_mask if wrong == n else {} for n in (0, 1)]))
+    verdicts = [checks[title]["verdict"] for title in ("network", "network 2")]
+    assert verdicts == (["WRONG", "all right"] if wrong == 0 else ["all right", "WRONG"])
+
+
+OTHERWISE_DEFINED = {
+    "inherited": {"class Trainer:": "class Base:", "if __name__": "class Trainer(Base):\n    pass\n\n\nif __name__"},
+    "behind a decorator": {
+        "class Trainer:": "def timed(f):\n    return lambda *a: f(*a)\n\n\nclass Trainer:",
+        "    def backward_pass": "    @timed\n    def backward_pass",
+    },
+}
+
+
+@pytest.mark.parametrize("how", OTHERWISE_DEFINED)
+def test_a_method_is_recognized_wherever_it_is_defined(inspected, how):
+    text = program("whole_script", OTHERWISE_DEFINED[how])
+    checks, _ = inspected("student.py", "dd2424", text, only="initialization")
+    assert {check["verdict"] for check in checks.values()} == {"all right"}
 
 
 HEAVY_BALL = {
@@ -141,3 +216,32 @@ NOT_ASKED_FOR = {
 def test_what_the_course_does_not_ask_for_is_not_accused(inspected, what):
     checks, _ = inspected("student.py", "dd2424", program(NOT_ASKED_FOR[what]))
     assert not {title for title, check in checks.items() if check["verdict"] in ("WRONG", "FAILED")}
+
+
+LACKING = {
+    # what stands there instead, what is said
+    "alpha for lambda": (OTHER_NAME, "its lambda is not among its numbers"),
+    "decay in the step": (DECAY, "its penalty is neither in the cost nor in the gradients"),
+    "dropout": (
+        {"def backward_pass(self, X, Y)": "def backward_pass(self, X, Y, dropout=0)"},
+        "its dropout draws masks that are not seen",
+    ),
+    "the step inside": (
+        {
+            "def backward_pass(self, X, Y)": "def backward_pass(self, X, Y, eta=0.01)",
+            "        return grad_W, grad_b": "        for i in range(len(self.Ws)): self.Ws[i] -= eta * grad_W[i]",
+            "grad_W, grad_b = self.backward_pass(": "self.backward_pass(",
+            "self.Ws[i] -= eta * grad_W[i]\n                    self.bs[i] -= eta * grad_b[i]": "pass",
+        },
+        "its gradients stay in the function that makes the step",
+    ),
+    "mirrored images": (FLIPPED, "its training on unchanged images of CIFAR-10 was not seen"),
+}
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_why_even_the_whole_program_did_not_show_the_network_is_said(inspected, what):
+    lines, said = LACKING[what]
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="network")
+    assert checks["network"]["verdict"] == "not run"
+    assert f"The whole program was watched, too, but {said}" in checks["network"]["text"]

@@ -33,6 +33,7 @@ class Step(NamedTuple):
     after: dict[str, Array]
     rates: list[float]  # what it called its learning rate
     batch: Inputs  # that it was made from
+    rounded: float = COLLINEAR  # by how much of itself
 
 
 def update(network: Network) -> Report:
@@ -159,9 +160,9 @@ def measured_rate(step: Step, given: Inputs, gradients: Mapping[str, Array], l2:
         if not np.abs(full).max() > 1e-9:  # biases in front of batch normalization
             continue
         rate = float(np.vdot(full, moved) / np.vdot(full, full))
-        along = np.abs(moved - rate * full).max() <= COLLINEAR * np.abs(moved).max()
+        along = np.abs(moved - rate * full).max() <= step.rounded * np.abs(moved).max()
         rates.append(rate if along and rate else np.nan)
-    alike = [sum(abs(other / rate - 1) < COLLINEAR for other in rates) for rate in rates]
+    alike = [sum(abs(other / rate - 1) < step.rounded for other in rates) for rate in rates]
     best = int(np.argmax(alike)) if alike else 0
     return rates[best] if alike and 2 * alike[best] >= len(rates) and alike[best] > 1 else None
 

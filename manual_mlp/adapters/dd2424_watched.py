@@ -12,31 +12,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs
 from manual_mlp.adapters.dd2424_loops import CHOICES
 from manual_mlp.adapters.dd2424_schedule import ETA_MAX, ETA_MIN, KNOWN, STEP_SIZE
 from manual_mlp.adapters.dd2424_setup import PARTIAL, judged_initialization
 from manual_mlp.adapters.dd2424_training import OTHER_RULES
-from manual_mlp.adapters.dd2424_update import Step as Moved
 from manual_mlp.adapters.dd2424_update import (
+    COLLINEAR,
     judged_at_its_own_rate,
     judged_step,
     measured_rate,
     penalized_again,
     right_rate,
 )
+from manual_mlp.adapters.dd2424_update import Step as Moved
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
-from manual_mlp.adapters.seen_steps import arrays_of, gradients_seen, seen
-from manual_mlp.adapters.stand_in_images import BITS, FIRST_TEST, Numbers, blocks, labels, recognized
-from manual_mlp.adapters.watched import Training, trainings
+from manual_mlp.adapters.seen_steps import Seen, arrays_of, gradients_seen, seen
+from manual_mlp.adapters.stand_in_images import FIRST_TEST, WORDS, Numbers, blocks, labels, recognized
+from manual_mlp.adapters.watched import WHOLE, Training, loads_images, trainings
 from manual_mlp.adapters.watched_costs import cost_seen, is_right, judged_cost
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
 from manual_mlp.diagnosis.minibatches import wrong_labels
+from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.update import is_descent
 from manual_mlp.layers import Array
@@ -47,7 +48,7 @@ NO_MISTAKE = (None, "raises", "unfilled", "wrong_type")  # the file's, perhaps, 
 SCALES = (1.0, 255.0)  # by which pixels may have been divided where they were loaded
 FEWEST = 200  # images that are a set, and no batch
 LEAST = 0.8  # of the images are taken in an epoch that loses some by mistake
-SOME, EVERY = slice(2 * BITS, 2 * BITS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
+SOME, EVERY = slice(WORDS, WORDS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
 SLIGHT = 1e-5  # of a gradient's largest entry; a mistake takes more off
 SAME_RATE = 1e-4  # of the rate; from one update to the next it changes by more
 
@@ -65,10 +66,13 @@ def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool, af
             raise
         try:
             return gradients(network, batch_norm, affine)
-        except Failed:
+        except Failed as lacking:
             if not batch_norm and trains_normalized(network):
                 raise absent("a network without batch normalization") from None
-            raise failed from None
+            if not loads_images(network.program):
+                raise failed from None
+            sentence = f"{failed.sentence}. {WHOLE.capitalize()} was watched, too, but {lacking}"
+            raise Failed(failed.function, failed.kind, sentence, failed.error) from None
     if report.ok or report.findings[0].mistake not in NO_MISTAKE:
         return report
     with contextlib.suppress(Failed):
@@ -89,10 +93,10 @@ def trains_normalized(network: Network) -> bool:
 
 def training_of(network: Network) -> Training:
     for training in trainings(network.program):
-        if network.gradients is not None and training.function.split(".")[-1] == network.gradients.name:
+        if network.gradients is not None and training.function.is_that_of(network.gradients):
             network.program.guard.note(SEEN)
             return training
-    raise absent("a training")
+    raise absent("its training", "on unchanged images of CIFAR-10 was not seen")
 
 
 def gradients(network: Network, batch_norm: bool, affine: bool = True) -> Report:
@@ -101,9 +105,11 @@ def gradients(network: Network, batch_norm: bool, affine: bool = True) -> Report
     least one of them must be right.
     """
     training = training_of(network)
-    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
-    if not numbers or takes_rate(network) or drops(network.program):
-        raise absent("the network")
+    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]  # the first is always there
+    if takes_rate(network):
+        raise absent("its gradients", "stay in the function that makes the step")
+    if drops(network.program):
+        raise absent("its dropout", "draws masks that are not seen")
     cost = cost_seen(network, training, batch_norm, affine)
     reports: list[Report] = []
     share = 1.0
@@ -111,19 +117,22 @@ def gradients(network: Network, batch_norm: bool, affine: bool = True) -> Report
         step = training.steps[number]
         question = seen(step, training.batches[number])
         if question.how.batch_norm is not (batch_norm and affine):
-            raise absent("the network")
+            raise absent("its training", f"was {'without' if batch_norm else 'with'} batch normalization")
         own = gradients_seen(network, step, question)
-        given = question.given if affine or not batch_norm else question.normalized().given
+        question = question if affine or not batch_norm else question.normalized()
+        given = question.given
         rest = rest_seen(network, training, given.l2)
         found = with_rest(network, question.how, given, own, rest)
-        reports.append(judged_gradients(given, found, question.eps))
+        reports.append(judged_gradients(question, found))
         of_penalty = any((finding.mistake or "").startswith("penalty") for finding in reports[-1].findings)
-        if of_penalty and (not question.says_l2 or (cost is not None and is_right(cost, 0.0))):
-            raise absent("the network")  # lambda is called otherwise, or there is a decay in the step alone
+        if of_penalty and not question.says_l2:
+            raise absent("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
+        if of_penalty and cost is not None and is_right(cost, 0.0):  # there is a decay in the step alone
+            raise absent("its penalty", "is neither in the cost nor in the gradients")
         if reports[-1].ok:
             break
-        halved = given._replace(l2=given.l2 / 2)
-        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(halved, found, question.eps)).ok:
+        half = question._replace(given=given._replace(l2=given.l2 / 2))
+        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(half, found)).ok:
             reports[-1], share = report, 0.5
             break
     else:
@@ -144,16 +153,14 @@ def takes_rate(network: Network) -> bool:
     return "eta" in {role.kind for p in taken if (role := role_of(p.name))}
 
 
-def judged_gradients(given: Inputs, gradients: Mapping[str, Array], own_eps: Sequence[float] = ()) -> Report:
-    """Of the parameters that there are gradients of: where batches are normalized without gamma and beta, the rest.
-
-    own_eps   batch normalization's, perhaps, where it is none of the usual ones
-    """
+def judged_gradients(question: Seen, gradients: Mapping[str, Array]) -> Report:
+    """Of the parameters that there are gradients of: where batches are normalized without gamma and beta, the rest."""
     answer: tuple[Any, Mapping[str, Array]] = (None, gradients)
+    asked = partial(diagnose, answer, *question.given[:4], tolerance=SINGLE if question.single else None)
     first: Report | None = None
-    for eps in (None, *own_eps):
+    for eps in (None, *question.eps):  # batch normalization's, perhaps, where it is none of the usual ones
         for relu_first in (False, True):
-            report = diagnose(answer, given.parameters, given.x, given.y, given.l2, relu_first=relu_first, eps=eps)
+            report = asked(relu_first=relu_first, eps=eps)
             report = replace(report, findings=[finding for finding in report.findings if finding.place in gradients])
             if not any(finding.mistake == "bn_after_relu" for finding in report.findings):
                 break
@@ -170,9 +177,14 @@ def agreed(reports: Sequence[Report], clips: bool) -> Report:
     """
     names = [{finding.mistake for finding in report.findings} for report in reports]
     nameless = None in names[0]
-    slight = nameless and all((finding.residual or 0.0) < SLIGHT for finding in reports[0].findings)
-    if len(set(map(frozenset, names))) > 1 or slight or (nameless and (clips or not reports[0].agreeing)):
-        raise absent("the network")
+    if len(set(map(frozenset, names))) > 1:
+        raise absent("its gradients", "at an early step and at a later one are not wrong in the same way")
+    if nameless and all(finding.residual < SLIGHT for finding in reports[0].findings):
+        raise absent("its gradients", "are right but for next to nothing")
+    if nameless and clips:
+        raise absent("its gradients", "are clipped")
+    if nameless and not reports[0].agreeing:
+        raise absent("its gradients", "are those of no loss that is known here")
     return reports[0]
 
 
@@ -180,8 +192,7 @@ class Move(NamedTuple):
     """From one step to the next, by the gradient that was seen there."""
 
     number: int
-    how: Arrangement
-    given: Inputs
+    before: Seen
     moved: Moved
     gradients: Mapping[str, Array]
 
@@ -200,27 +211,29 @@ def moves(network: Network, training: Training) -> Iterator[Move]:
         if not stays and {name: value.size for name, value in own.items()} == sizes:
             shaped = {name: own[name].reshape(value.shape) for name, value in given.parameters.items()}
             rates = [*training.rates[number + 1], *training.rates[number]]
-            yield Move(number, before.how, given, Moved(dict(parameters), rates, given), shaped)
+            moved = Moved(dict(parameters), rates, given, SINGLE if before.single else COLLINEAR)
+            yield Move(number, before, moved, shaped)
 
 
 def judged_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> Report | None:
     judge = judged_at_its_own_rate if at_any_rate else judged_step
-    return judge(move.moved, move.given, *finished(network, move, rest))
+    return judge(move.moved, move.before.given, *finished(network, move, rest))
 
 
 def is_right_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> bool:
     """Whether `judged_move` finds nothing wrong, without looking for mistakes."""
-    gradients, l2 = finished(network, move, rest)
+    given, (gradients, l2) = move.before.given, finished(network, move, rest)
     if not at_any_rate:
-        return right_rate(move.moved, move.given, gradients, l2) is not None
-    rate = measured_rate(move.moved, move.given, gradients, l2)
-    return rate is not None and is_descent(move.given.parameters, move.moved.after, abs(rate), gradients, l2)
+        return right_rate(move.moved, given, gradients, l2) is not None
+    rate = measured_rate(move.moved, given, gradients, l2)
+    return rate is not None and is_descent(given.parameters, move.moved.after, abs(rate), gradients, l2)
 
 
 def finished(network: Network, move: Move, rest: Rest) -> tuple[dict[str, Array], float]:
     """The gradients when the step has done its part, and the penalty's factor that it uses."""
-    gradients = with_rest(network, move.how, move.given, move.gradients, rest, penalty=False)
-    return gradients, move.given.l2 if rest.penalty else 0.0
+    how, given = move.before.how, move.before.given
+    gradients = with_rest(network, how, given, move.gradients, rest, penalty=False)
+    return gradients, given.l2 if rest.penalty else 0.0
 
 
 def rest_seen(network: Network, training: Training, l2: float) -> Rest:
@@ -244,10 +257,10 @@ def update(network: Network) -> Report:
     training = training_of(network)
     report: Report | None = None
     for move in moves(network, training):
-        rest = rest_seen(network, training, move.given.l2)
+        rest = rest_seen(network, training, move.before.given.l2)
         report = judged_move(network, move, rest, False) or judged_move(network, move, rest, True)
-        if report is None and judged_gradients(move.given, move.gradients).ok:
-            report = penalized_again(move.moved, move.given, move.gradients)
+        if report is None and judged_gradients(move.before, move.gradients).ok:
+            report = penalized_again(move.moved, move.before.given, move.gradients)
         if report is None or not report.ok:
             break
     if report is None:
@@ -394,10 +407,12 @@ def schedule(network: Network) -> Report:
 def rates_begin(network: Network, training: Training, named: Sequence[float]) -> int:
     """0 where the loop's rate at a gradient is that of the step behind it, 1 where it is that of the step before."""
     for move in moves(network, training):
-        rest = rest_seen(network, training, move.given.l2)
-        rate = measured_rate(move.moved, move.given, *finished(network, move, rest))
+        rest = rest_seen(network, training, move.before.given.l2)
+        rate = measured_rate(move.moved, move.before.given, *finished(network, move, rest))
         if rate is not None and move.number > 1:
-            here, later = (abs(named[move.number + shift] - rate) < SAME_RATE * rate for shift in (0, 1))
+            here, later = (
+                abs(named[move.number + shift] - rate) < max(SAME_RATE, move.moved.rounded) * rate for shift in (0, 1)
+            )
             if here != later:
                 return int(later)
     raise absent("schedule")

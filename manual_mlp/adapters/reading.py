@@ -34,9 +34,9 @@ class Reading(NamedTuple):
     score: float  # how much of it agrees with the reference
 
 
-def absent(what: str) -> Failed:
-    """For a check that finds nothing to look at: it leaves no line in the report."""
-    return Failed(what, "absent", "is not there, or not in a form that is known")
+def absent(what: str, why: str = "is not there, or not in a form that is known") -> Failed:
+    """For a check that finds nothing to look at: it leaves no line in the report, unless another one says why."""
+    return Failed(what, "absent", why)
 
 
 def reading_of(network: Network, batch_norm: bool | None = None) -> Reading:

@@ -29,6 +29,7 @@ class Seen(NamedTuple):
     given: Inputs
     says_l2: bool  # one number is called lambda
     eps: tuple[float, ...]  # numbers that are called so: batch normalization's, perhaps
+    single: bool  # in float32, or a part of it
 
     def normalized(self) -> "Seen":
         """As a network that normalizes its batches without gamma and beta."""
@@ -60,14 +61,16 @@ def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
     for kind, values in expected.items():
         for layer, value in enumerate(values, start=1):
             if (kind, layer) not in chosen or size_of(chosen[kind, layer]) != size_of(value):
-                raise absent("the parameters")
+                raise absent("the parameters", "of its step were not all recognized")
     parameters = under_our_names(how, chosen)
     called = list(numbers_of(everything, "lambda"))
     factors = {value for name, value in called if name != "rho"} or {value for _, value in called}  # or the momentum
     says_l2 = len(factors) == 1
     l2 = factors.pop() if says_l2 else 0.0
     eps = tuple({value for _, value in numbers_of(everything, "eps") if 0 <= value < 1})
-    return Seen(how, given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2), says_l2, eps)
+    single = any(leaf.value.dtype == np.float32 for leaf in found)
+    asked = given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2)
+    return Seen(how, asked, says_l2, eps, single)
 
 
 def gradients_seen(network: Network, step: Step, given: Seen) -> dict[str, Array]:
@@ -104,7 +107,7 @@ def images_in(found: Sequence[Leaf], batch: Numbers) -> tuple[Array, bool]:
         if known is not None and np.array_equal(known[0], batch) and leaf.value.ndim == 2:
             columns = leaf.value.shape[0] == PIXELS
             return np.asarray(leaf.value.T if columns else leaf.value, dtype=np.float64), columns
-    raise absent("the images")
+    raise absent("the images", "of its batch were not recognized among its arguments")
 
 
 def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
@@ -121,7 +124,7 @@ def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
         value = leaf.value.ravel()
         if value.shape == (count,) and np.isin(value, np.arange(CLASSES)).all():
             return value.astype(np.int64), True
-    raise absent("the labels")
+    raise absent("the labels", "of its batch were not recognized among its arguments")
 
 
 def is_parameter(leaf: Leaf) -> bool:
@@ -153,7 +156,7 @@ def sizes_in(places: Sequence[Leaf]) -> tuple[list[int], bool]:
                 sizes.append(width)
         if len(sizes) > 1 and sizes[-1] == CLASSES:
             return sizes, turned
-    raise absent("the weights")
+    raise absent("the weights", "of its step were not recognized among its arguments")
 
 
 def form_of_biases(places: Sequence[Leaf]) -> str:

@@ -4,6 +4,8 @@ What a script does at its top level (loading data, training, plotting) would tak
 here. So of the top level only definitions are executed, and assignments that compute with literals and NumPy.
 """
 
+import __future__
+
 import ast
 import re
 import types
@@ -238,14 +240,13 @@ def is_harmless(value: ast.expr) -> bool:
 def execute(source: Source, namespace: dict[str, Any]) -> None:
     """Runs the definitions, one by one: one that fails is noted, the others stand."""
     for node in definitions(source.tree):
-        code = compile(ast.Module([node], []), str(source.path), "exec", dont_inherit=True)
         try:
-            exec(code, namespace)
+            exec(compiled(source, node), namespace)
         except BaseException as error:
             if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
                 again = without_what_failed(node)
                 try:
-                    exec(compile(ast.Module([again], []), str(source.path), "exec", dont_inherit=True), namespace)
+                    exec(compiled(source, again), namespace)
                 except BaseException:
                     source.broken[node.name] = f"line {node.lineno}: cannot be defined: {said(error)}"
             elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -253,6 +254,15 @@ def execute(source: Source, namespace: dict[str, Any]) -> None:
                 for alias in node.names:
                     name = alias.asname or alias.name.split(".")[0]
                     namespace.setdefault(name, Swallow(alias.name))
+
+
+def compiled(source: Source, node: ast.stmt) -> types.CodeType:
+    """One statement, with what the module has imported from __future__ in force."""
+    imports = [n for n in source.tree.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
+    names = {alias.name for other in imports for alias in other.names} & set(__future__.all_feature_names)
+    flags: int = sum(getattr(__future__, name).compiler_flag for name in names)
+    code: types.CodeType = compile(ast.Module([node], []), str(source.path), "exec", flags, dont_inherit=True)
+    return code
 
 
 def without_what_failed(node: Any) -> Any:

@@ -1,7 +1,8 @@
 """Random images under CIFAR-10's file names, for a program that is run without the data; each one tells its number.
 
-An image is a block of 64 random pixels, repeated: so 64 pixels have the statistics of all 3,072. The first 16 pixels of
-the block are the bits of its code, the next 16 their opposites; whoever centers and scales leaves them as they are.
+An image is a block of 128 random pixels, repeated: so 128 pixels have the statistics of all 3,072. The first 64 of them
+are its code and its seal, 16 bits each, each word followed by its opposite: whoever centers and scales leaves them as
+they are. Of an image that was mirrored, shifted, negated or cut the seal belongs to another code, or the blocks differ.
 """
 
 import functools
@@ -14,14 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PIXELS, BLOCK, BITS = 3072, 64, 16
+PIXELS, BLOCK, BITS = 3072, 128, 16
+WORDS = 4 * BITS  # pixels: code, opposite, seal, opposite
 PER_FILE, FILES, CLASSES = 10_000, 6, 10  # five of training images, one of test images
 FIRST_TEST = 5 * PER_FILE  # the number of the first test image
-ORDERS = (np.arange(BLOCK), 3 * np.arange(BLOCK))  # where the block's pixels are: as in the files, and as (H, W, C)
-PLACES = (np.arange(PIXELS) % BLOCK, np.arange(PIXELS) // 3 % BLOCK)  # which of them each of an image's pixels is
+ORDERS = (np.arange(PIXELS), np.arange(PIXELS).reshape(-1, 3).T.ravel())  # where the pixels are: (C, H, W), (H, W, C)
+PLACES = (np.arange(PIXELS) % BLOCK, np.arange(PIXELS) // 3 % BLOCK)  # which of the block's each of them is
 CODE = 40_503  # a number times this, modulo 2^16, is its code: every bit changes from image to image, or soon after
 NUMBER = pow(CODE, -1, 1 << BITS)
 NAMES = re.compile(r"(?:data_batch_([1-5])|(test_batch)|(batches\.meta))(?:\.mat|\.bin|\.pkl|\.p)?$", re.IGNORECASE)
+ARCHIVE = re.compile(r"cifar[^/]*\.(?:tar\.gz|tgz|tar|zip)$", re.IGNORECASE)
+FOLDER = re.compile(r"(?:^|/)(?:[^/.]*cifar[^/.]*|data|data_?sets?)/?$", re.IGNORECASE)
 LABEL_NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 Numbers = NDArray[np.int64]
@@ -29,14 +33,19 @@ Numbers = NDArray[np.int64]
 
 @functools.cache
 def blocks() -> NDArray[np.uint8]:
-    """The 64 pixels of every image, (60000, 64); means and spreads differ from pixel to pixel."""
+    """The 128 pixels of every image, (60000, 128); means and spreads differ from pixel to pixel."""
     rng = np.random.default_rng(0)
     low, high = rng.integers(0, 100, BLOCK), rng.integers(150, 256, BLOCK)
-    found = rng.integers(low, high, (FILES * PER_FILE, BLOCK)).astype(np.uint8)
-    codes = np.arange(FILES * PER_FILE) * CODE % (1 << BITS)
-    bits = (codes[:, np.newaxis] >> np.arange(BITS)) & 1
-    found[:, : 2 * BITS] = 255 * np.hstack([bits, 1 - bits])
+    found = rng.integers(low, high, (FILES * PER_FILE, BLOCK), dtype=np.uint8)
+    for place, words in enumerate((np.arange(FILES * PER_FILE) * CODE, seals())):
+        bits = (words[:, np.newaxis] >> np.arange(BITS)) & 1
+        found[:, 2 * place * BITS :][:, : 2 * BITS] = 255 * np.hstack([bits, 1 - bits])
     return found
+
+
+@functools.cache
+def seals() -> Numbers:
+    return np.random.default_rng(2).integers(0, 1 << BITS, FILES * PER_FILE)
 
 
 @functools.cache
@@ -50,7 +59,7 @@ def images(first: int, count: int) -> NDArray[np.uint8]:
 
 
 def recognized(array: Any) -> tuple[Numbers, NDArray[Any]] | None:
-    """The numbers of the images in an array (D, n) or (n, D), and their blocks (n, 64) as they are now; None if it
+    """The numbers of the images in an array (D, n) or (n, D), and their blocks (n, 128) as they are now; None if it
     holds anything else.
     """
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
@@ -61,14 +70,24 @@ def recognized(array: Any) -> tuple[Numbers, NDArray[Any]] | None:
         return None
     rows = array.T if array.shape[0] == PIXELS else array
     for order in ORDERS:
-        block = rows[:, order]
-        code, opposite = block[:, :BITS], block[:, BITS : 2 * BITS]
-        bits = code > opposite
-        high, low = np.where(bits, code, opposite), np.where(bits, opposite, code)
-        numbers = bits @ (1 << np.arange(BITS)) * NUMBER % (1 << BITS)
-        if (high.min(axis=1) > low.max(axis=1)).all() and (numbers < FILES * PER_FILE).all():
-            return numbers, block
+        if read(rows[:1, order[:WORDS]]) is None:
+            continue
+        first, last = (read(rows[:, order[start : start + WORDS]]) for start in (0, PIXELS - BLOCK))
+        if first is not None and last is not None and np.array_equal(first, last):
+            return first, rows[:, order[:BLOCK]]
     return None
+
+
+def read(words: NDArray[Any]) -> Numbers | None:
+    """The numbers that codes tell, (n, 64), if every seal belongs to its code."""
+    usual, opposite = words.reshape(-1, 2, 2, BITS).swapaxes(0, 2)
+    bits = usual > opposite
+    high, low = np.where(bits, usual, opposite), np.where(bits, opposite, usual)
+    code, seal = bits @ (1 << np.arange(BITS))
+    numbers = code * NUMBER % (1 << BITS)
+    if not (high.min(axis=(0, 2)) > low.max(axis=(0, 2))).all() or (numbers >= FILES * PER_FILE).any():
+        return None
+    return numbers if (seals()[numbers] == seal).all() else None
 
 
 def stand_in(path: Any) -> dict[str, Any] | None:
@@ -86,6 +105,15 @@ def stand_in(path: Any) -> dict[str, Any] | None:
         "data": images(first, PER_FILE),
         "filenames": [f"{number}.png" for number in range(first, first + PER_FILE)],
     }
+
+
+def is_data_file(path: Any) -> bool:
+    return NAMES.search(str(path)) is not None or ARCHIVE.search(str(path)) is not None
+
+
+def is_data_folder(path: Any) -> bool:
+    """By its name."""
+    return FOLDER.search(str(path)) is not None
 
 
 def is_stand_in(path: Any) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from manual_mlp.adapters.dd2424_listening import is_rate
 from manual_mlp.adapters.dd2424_schedule import KNOWN, STEP_SIZE
-from manual_mlp.adapters.parts import networks, parts_of
+from manual_mlp.adapters.parts import Part, networks, parts_of
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.roles import Role, role_of
 from manual_mlp.adapters.source import read_source
@@ -45,10 +45,32 @@ class Step(NamedTuple):
     after: dict[str, Any]  # the arguments, where nothing but they can hold what was computed
 
 
+class Called(NamedTuple):
+    """Which function it was, and of which class the object whose method it is."""
+
+    file: str
+    name: str  # with that of the class in which it is written
+    classes: tuple[str, ...]  # the object's and what it inherits from; () for a plain function
+
+    def is_that_of(self, part: Part) -> bool:
+        code = inspect.unwrap(part.function).__code__
+        if "<locals>" in code.co_qualname:  # of a decorator, which hides the function itself
+            same = self.name.split(".")[-1] == part.name
+        else:
+            same = (self.file, self.name) == (code.co_filename, code.co_qualname)
+        return same and (not part.method_of or not self.classes or part.method_of in self.classes)
+
+
+def called(function: Callable[..., Any], bound: Mapping[str, Any]) -> Called:
+    code = inspect.unwrap(function).__code__
+    classes = type(bound["self"]).__mro__ if "self" in bound else ()
+    return Called(code.co_filename, code.co_qualname, tuple(c.__name__ for c in classes))
+
+
 class Asked(NamedTuple):
     """One call of a cost function."""
 
-    function: str
+    function: Called
     batch: Numbers
     step: Step
 
@@ -57,7 +79,7 @@ class Asked(NamedTuple):
 class Training:
     """All calls of the gradient function from one place."""
 
-    function: str
+    function: Called
     batches: list[Numbers] = field(default_factory=list)  # the numbers of the images
     steps: dict[int, Step] = field(default_factory=dict)
     times: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FILES * PER_FILE, dtype=np.int64))
@@ -83,9 +105,9 @@ class Recorder:
         self.gradients, self.costs, self.numerical = gradients, costs, numerical
         self.asked: list[Asked] = []
         self.returned: Any = None
-        self.strange: set[tuple[types.CodeType, str]] = set()
+        self.strange: set[tuple[types.CodeType, Called]] = set()
         self.patience = np.inf  # until when a numerical gradient may run
-        self.trainings: dict[tuple[types.CodeType, str], Training] = {}
+        self.trainings: dict[tuple[types.CodeType, Called], Training] = {}
         self.latest: tuple[Numbers, dict[str, Any]] | None = None  # a batch, and what the forward pass was given
         self.copies: dict[int, NDArray[Any]] = {}  # the latest of each array
 
@@ -111,14 +133,14 @@ class Recorder:
             if time.monotonic() > self.patience:
                 raise TimeoutError("a numerical gradient is not waited for")
             if self.latest is None and function.__name__ in self.gradients:
-                self.strange.add((sys._getframe(1).f_code, function.__qualname__))
+                self.strange.add((sys._getframe(1).f_code, called(function, bound)))
             if self.latest is not None and function.__name__ in self.gradients:
                 (numbers, before), self.latest = self.latest, None
                 return self.step(function, numbers, before, bound, call, sys._getframe(1))
             if self.latest is not None and function.__name__ in self.costs and len(self.asked) < MOST_COSTS:
                 numbers, before = self.latest
                 step, result = self.in_full(function, before | bound, call)
-                self.asked.append(Asked(function.__qualname__, numbers, step))
+                self.asked.append(Asked(called(function, bound), numbers, step))
                 return result
             return call()
 
@@ -143,7 +165,8 @@ class Recorder:
         caller: types.FrameType,
     ) -> Any:
         """before   the arguments of the forward pass that was given the batch"""
-        training = self.trainings.setdefault((caller.f_code, function.__qualname__), Training(function.__qualname__))
+        asked = called(function, bound)
+        training = self.trainings.setdefault((caller.f_code, asked), Training(asked))
         number = len(training.batches)
         if number >= MOST or (number >= training.needed and training.times[batch[0]] > 2):
             raise Enough

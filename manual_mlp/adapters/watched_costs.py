@@ -1,7 +1,7 @@
 """The costs that a program computed while it was watched, beside the reference's.
 
-Mostly of a whole set of images: 10,000 of 3,072 pixels. As these are 64 pixels repeated, a network of 65 inputs has the
-same cost, its penalty included.
+Mostly of a whole set of images: 10,000 of 3,072 pixels. As these are 128 pixels repeated, a network of 129 inputs has
+the same cost, its penalty included.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from manual_mlp.adapters.seen_steps import seen
 from manual_mlp.adapters.stand_in_images import BLOCK, PIXELS, PLACES
 from manual_mlp.adapters.watched import Training
 from manual_mlp.diagnosis import diagnose
+from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding
 
 ALIKE = 1e-6  # of a cost that is the reference's
@@ -28,6 +29,7 @@ class CostSeen(NamedTuple):
 
     given: Inputs
     values: list[float]
+    single: bool  # in float32
 
 
 def cost_seen(network: Network, training: Training, batch_norm: bool, affine: bool) -> CostSeen | None:
@@ -39,7 +41,7 @@ def cost_seen(network: Network, training: Training, batch_norm: bool, affine: bo
 
 def costs_of(network: Network, training: Training, batch_norm: bool, affine: bool) -> Iterator[CostSeen]:
     for asked in training.costs:
-        if network.cost is None or asked.function.split(".")[-1] != network.cost.name:
+        if network.cost is None or not asked.function.is_that_of(network.cost):
             continue
         with contextlib.suppress(Failed):
             question = seen(asked.step, asked.batch)
@@ -48,8 +50,9 @@ def costs_of(network: Network, training: Training, batch_norm: bool, affine: boo
             result = asked.step.result
             values = result if isinstance(result, tuple | list) else [result]
             numbers = [float(np.ravel(value)[0]) for value in values if is_scalar(value)]
+            asks = question if affine or not batch_norm else question.normalized()
             if numbers:
-                yield CostSeen(folded((question if affine or not batch_norm else question.normalized()).given), numbers)
+                yield CostSeen(folded(asks.given), numbers, question.single)
 
 
 def is_scalar(value: Any) -> bool:
@@ -57,7 +60,7 @@ def is_scalar(value: Any) -> bool:
 
 
 def folded(given: Inputs) -> Inputs:
-    """The same network over the 64 different pixels: the weights of equal pixels are added up, and what this takes off
+    """The same network over the 128 different pixels: the weights of equal pixels are added up, and what this takes off
     the sum of their squares stands at a further input that is 0.
     """
     name = "linear1.weight"
@@ -65,7 +68,7 @@ def folded(given: Inputs) -> Inputs:
     for place in PLACES:
         first = np.array([np.flatnonzero(place == pixel)[0] for pixel in range(BLOCK)])
         if given.x.shape[1] == PIXELS and np.array_equal(given.x, given.x[:, first[place]]):
-            equal = np.eye(BLOCK)[place] / np.sqrt(PIXELS // BLOCK)  # (3072, 64), its columns orthonormal
+            equal = np.eye(BLOCK)[place] / np.sqrt(PIXELS // BLOCK)  # (3072, 128), its columns orthonormal
             sums = weight @ equal
             rest = np.sqrt(np.maximum((weight**2).sum(axis=1) - (sums**2).sum(axis=1), 0))
             x = np.hstack([given.x[:, first] * np.sqrt(PIXELS // BLOCK), np.zeros((len(given.x), 1))])
@@ -77,7 +80,7 @@ def folded(given: Inputs) -> Inputs:
 def is_right(cost: CostSeen, share: float) -> bool:
     """With this share of the penalty."""
     right = reference(cost.given._replace(l2=share * cost.given.l2))[1]
-    return any(abs(value - right) < ALIKE * abs(right) for value in cost.values)
+    return any(abs(value - right) < (SINGLE if cost.single else ALIKE) * abs(right) for value in cost.values)
 
 
 def judged_cost(cost: CostSeen, share: float) -> list[Finding]:
@@ -94,7 +97,9 @@ def judged_cost(cost: CostSeen, share: float) -> list[Finding]:
         (nearest - loss + loss_of_few, True),
         ((nearest - penalty) / loss * loss_of_few + penalty, False),
     ):
-        report = diagnose((value, gradients), few.parameters, few.x, few.y, few.l2)
+        report = diagnose(
+            (value, gradients), few.parameters, few.x, few.y, few.l2, tolerance=SINGLE if cost.single else None
+        )
         if found := [f for f in report.findings if f.mistake and f.mistake.startswith("penalty") is of_penalty]:
             return found
     return []

@@ -15,30 +15,36 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from manual_mlp.adapters.guard import quiet
-from manual_mlp.adapters.source import Source, module_of
-from manual_mlp.adapters.stand_in_images import as_file, is_stand_in, loadmat
+from manual_mlp.adapters.source import Source, compiled, module_of
+from manual_mlp.adapters.stand_in_images import as_file, is_data_file, is_data_folder, is_stand_in, loadmat
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder
 
 NAME = ".".join([PACKAGE] * 4 + ["script"])
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-FORBIDDEN = (
-    *("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.chmod", "os.link", "os.symlink", "os.truncate"),
-    *("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.startfile", "os.kill", "subprocess"),
-    *("socket.", "shutil.", "ftplib", "urllib", "http."),
+FORBIDDEN = (  # how the audit events begin that change the world, or the process for good
+    *("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.utime", "os.lockf"),
+    *("os.chmod", "os.chown", "os.chflags", "os.setxattr", "os.removexattr", "os.chdir"),
+    *("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile", "os.kill", "subprocess", "pty."),
+    *("signal.pthread_kill", "resource.", "fcntl.", "syslog.", "shutil.", "sqlite3.", "winreg."),
+    *("socket.", "ftplib.", "urllib", "http.", "smtplib.", "imaplib.", "poplib.", "nntplib.", "telnetlib."),
+    *("webbrowser.", "ctypes.dlsym", "ctypes.call_function", "ensurepip."),
 )
+UNHEARD = ("os.mkfifo", "os.mknod", "_posixshmem.shm_open", "_posixsubprocess.fork_exec")  # they raise no audit event
 ENDS = (SystemExit, KeyboardInterrupt)
-WATCH = "__watch__"
+WATCH, STOP = "__watch__", "__stop__"
+AGAIN = 1.0  # seconds after which what goes on is stopped again
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Enough(BaseException):
-    """Enough was seen, or the time is over; no `except Exception` of the file stops it."""
+    """Enough was seen, or the time is over; no `except` of the file stops it (`Watched`)."""
 
 
 def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap, seconds: float) -> None:
@@ -48,12 +54,11 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
     """
 
     def execute(source: Source, namespace: dict[str, Any]) -> None:
-        namespace[WATCH] = wrap
+        namespace.update({WATCH: wrap, STOP: Enough})
         for node in Watched(names).visit(copy.deepcopy(source.tree)).body:
             ast.fix_missing_locations(node)
-            code = compile(ast.Module([node], []), str(source.path), "exec", dont_inherit=True)
             try:
-                exec(code, namespace)
+                exec(compiled(source, node), namespace)
             except ENDS:
                 return
             except Exception:  # a plot, say; what comes behind it may train
@@ -63,14 +68,16 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
     module = module_of(source, NAME, NAME.rpartition(".")[0])
     module.__dict__.update({name: value for name, (value, _) in GONE_WITH_PYTHON_2.items()})
     module.__dict__["np"] = np
-    with fresh_modules(finder, module), stand_ins(source), restrained(), limited(seconds), quiet():
+    with fresh_modules(finder, module), stand_ins(source), restrained(), quiet():
         np.random.seed(0)  # noqa: NPY002 - the file's own draws
-        with contextlib.suppress(Enough):
+        with contextlib.suppress(Enough), limited(seconds):
             execute(source, module.__dict__)
 
 
 class Watched(ast.NodeTransformer):
-    """Wraps the functions of these names, and has the file believe that it is the program."""
+    """Wraps the functions of these names, has the file believe that it is the program, and hands the stop on where
+    everything is caught.
+    """
 
     def __init__(self, names: Collection[str]) -> None:
         self.names = names
@@ -79,6 +86,12 @@ class Watched(ast.NodeTransformer):
         self.generic_visit(node)
         if node.name in self.names:
             node.decorator_list.append(ast.Name(WATCH, ast.Load()))
+        return node
+
+    def visit_Try(self, node: ast.Try) -> ast.Try:
+        self.generic_visit(node)
+        if node.handlers:
+            node.handlers.insert(0, ast.ExceptHandler(ast.Name(STOP, ast.Load()), None, [ast.Raise()]))
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
@@ -111,22 +124,39 @@ def is_of_a_stranger(module: types.ModuleType) -> bool:
 @contextlib.contextmanager
 def stand_ins(source: Source) -> Iterator[None]:
     """Files of CIFAR-10 are there and hold random images; what is written goes nowhere."""
-    real_open, is_file = builtins.open, os.path.isfile
+    real_open, is_file, is_folder = builtins.open, os.path.isfile, os.path.isdir
+    folders = folders_named(source)
 
     def opened(file: Any, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:
         if set(mode) & set("wax+"):
             return io.BytesIO() if "b" in mode else io.StringIO()
         return as_file(file) if is_stand_in(file) else real_open(file, mode, *arguments, **keywords)
 
-    def there(path: Any) -> bool:
-        return is_stand_in(path) or is_file(path)
+    def file_there(path: Any) -> bool:
+        return is_data_file(path) or is_file(path)
+
+    def folder_there(path: Any) -> bool:
+        return is_data_folder(path) or os.path.normpath(str(path)) in folders or is_folder(path)
+
+    def there(path: Any, **_: Any) -> bool:
+        return file_there(path) or folder_there(path)
 
     def nothing(*_: Any, **__: Any) -> None:
         return None
 
-    replaced = {"builtins.open": opened, "io.open": opened, "os.path.isfile": there, "sys.argv": [str(source.path)]}
-    replaced |= {"os.path.exists": lambda _: True, "os.path.isdir": lambda path: not there(path)}
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise PermissionError("not allowed here")
+
+    def ended(status: int = 0) -> None:
+        raise SystemExit(status)
+
+    replaced = {"builtins.open": opened, "io.open": opened, "sys.argv": [str(source.path)]}
+    replaced |= dict.fromkeys(("os.path.exists", "pathlib.Path.exists"), there)
+    replaced |= dict.fromkeys(("os.path.isfile", "pathlib.Path.is_file"), file_there)
+    replaced |= dict.fromkeys(("os.path.isdir", "pathlib.Path.is_dir"), folder_there)
     replaced |= dict.fromkeys(("os.mkdir", "os.makedirs", "os.chdir", "builtins.input", "time.sleep"), nothing)
+    replaced |= dict.fromkeys(UNHEARD, forbidden)
+    replaced |= dict.fromkeys(("os._exit", "os.abort"), ended)
     if any("loadmat" in line for line in source.lines):
         replaced["scipy.io.loadmat"] = loadmat
     with contextlib.ExitStack() as stack:
@@ -146,6 +176,13 @@ def exchanged(place: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, before)
+
+
+def folders_named(source: Source) -> set[str]:
+    """Those in which the file's own text says that CIFAR-10 lies: of Datasets/cifar-10-batches-py, Datasets."""
+    texts = [node.value for node in ast.walk(source.tree) if isinstance(node, ast.Constant)]
+    paths = [Path(text) for text in texts if isinstance(text, str) and (is_data_file(text) or is_data_folder(text))]
+    return {str(parent) for path in paths for parent in path.parents} - {"."}
 
 
 class Restraint:
@@ -190,10 +227,13 @@ def limited(seconds: float) -> Iterator[None]:
         raise Enough
 
     before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
-        yield
-    finally:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:  # even if the stop came in front of the line above
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
