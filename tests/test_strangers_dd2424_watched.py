@@ -8,7 +8,7 @@ from manual_mlp.adapters import child
 
 def program(lines):
     """One cycle instead of two: there is nothing else to see in the second one."""
-    return dd2424_program("whole_script", {"cycles=2": "cycles=1", **lines})
+    return dd2424_program("whole_script", {**lines, "cycles=2": "cycles=1"})
 
 
 HELD_OUT = "self.held_out = (pixels[:, -600:] - self.mu) / self.sd"
@@ -85,7 +85,7 @@ ENDS = {"    plt.plot(net.history)": "    import os; os._exit(1)"}
 
 @pytest.mark.parametrize("lines", [SWALLOWS, ENDS], ids=["catches everything", "ends the process"])
 def test_what_was_seen_is_judged_whatever_the_program_does_then(inspected, lines):
-    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="initialization")
+    checks, _ = inspected("student.py", "dd2424", program(lines), only="initialization")
     assert checks["initialization"]["verdict"] == "all right"
 
 
@@ -136,7 +136,7 @@ OF_SINGLE += ["penalty halved in the cost", "one update early", "eta_min not add
 )
 def test_a_program_in_single_precision_is_judged_as_well(inspected, mistake):
     lines, title, place, said = PLANTED.get(mistake, ({}, "", "", ""))
-    checks, _ = inspected("student.py", "dd2424", program("whole_script", SINGLE | lines))
+    checks, _ = inspected("student.py", "dd2424", program(SINGLE | lines))
     assert {"network", "update", "minibatches", "schedule"} <= set(checks)
     assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title} - {""}
     assert not title or (checks[title]["first"].startswith(place) and said in checks[title]["text"])
@@ -144,7 +144,7 @@ def test_a_program_in_single_precision_is_judged_as_well(inspected, mistake):
 
 def two_networks(first, second):
     """Of the same methods, trained one after the other: what stands in each instead."""
-    text = program("whole_script")
+    text = program({})
     start, end = text.index("class Trainer"), text.index("if __name__")
     classes = ""
     for name, lines in {"First": first, "Second": second}.items():
@@ -177,7 +177,7 @@ OTHERWISE_DEFINED = {
 
 @pytest.mark.parametrize("how", OTHERWISE_DEFINED)
 def test_a_method_is_recognized_wherever_it_is_defined(inspected, how):
-    text = program("whole_script", OTHERWISE_DEFINED[how])
+    text = program(OTHERWISE_DEFINED[how])
     checks, _ = inspected("student.py", "dd2424", text, only="initialization")
     assert {check["verdict"] for check in checks.values()} == {"all right"}
 
@@ -242,6 +242,6 @@ LACKING = {
 @pytest.mark.parametrize("what", LACKING)
 def test_why_even_the_whole_program_did_not_show_the_network_is_said(inspected, what):
     lines, said = LACKING[what]
-    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="network")
+    checks, _ = inspected("student.py", "dd2424", program(lines), only="network")
     assert checks["network"]["verdict"] == "not run"
     assert f"The whole program was watched, too, but {said}" in checks["network"]["text"]

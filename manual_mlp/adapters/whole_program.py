@@ -7,9 +7,9 @@ import builtins
 import contextlib
 import copy
 import functools
-import importlib
 import io
 import os
+import pkgutil
 import signal
 import sys
 import threading
@@ -167,9 +167,9 @@ def stand_ins(source: Source) -> Iterator[None]:
 
 @contextlib.contextmanager
 def exchanged(place: str, value: Any) -> Iterator[None]:
-    """Of a module, by its full name; unittest.mock would take longer to import than all else here."""
+    """Of a module or class, by its full name; unittest.mock would take longer to import than all else here."""
     module, _, name = place.rpartition(".")
-    owner = importlib.import_module(module)
+    owner = pkgutil.resolve_name(module)
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
