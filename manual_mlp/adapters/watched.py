@@ -6,7 +6,7 @@ import inspect
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from manual_mlp.adapters.parts import Part, networks, parts_of
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.roles import Role, role_of
 from manual_mlp.adapters.source import read_source
-from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Numbers, recognized
+from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
 
@@ -73,6 +73,10 @@ class Asked(NamedTuple):
     batch: Numbers
     step: Step
 
+    def is_of(self, function: Called, batch: Numbers) -> bool:
+        """These images, in any order?"""
+        return function == self.function and np.array_equal(np.sort(batch), np.sort(self.batch))
+
 
 @dataclass
 class Training:
@@ -87,7 +91,7 @@ class Training:
     rates: list[list[float]] = field(default_factory=list)  # what its loop calls learning rate at each
     amounts: dict[str, float] = field(default_factory=dict)  # the numbers that the loop has, by their names
     strange: bool = False  # it was given other images in between, changed ones perhaps
-    sets: list[Any] = field(default_factory=list)  # arrays of images near the loop, as they were at its start
+    sets: list[Known] = field(default_factory=list)  # images near the loop, as they were at its start
 
 
 class Recorder:
@@ -136,8 +140,11 @@ class Recorder:
                 return self.step(function, numbers, before, bound, call, sys._getframe(1))
             if self.latest is not None and function.__name__ in self.costs and len(self.asked) < MOST_COSTS:
                 numbers, before = self.latest
+                asked = called(function, bound)
+                if any(other.is_of(asked, numbers) for other in self.asked):
+                    return call()
                 step, result = in_full(function, before | bound, call)
-                self.asked.append(Asked(called(function, bound), numbers, step))
+                self.asked.append(Asked(asked, numbers, step))
                 return result
             return call()
 
@@ -169,7 +176,7 @@ class Recorder:
             raise Enough
         training.times[batch] += 1
         if number < 2:
-            training.sets = list(sets_around(caller))
+            training.sets = [known for array in sets_around(caller) if (known := recognized(array)) is not None]
             training.amounts = amounts_in(caller)
             cycles = [int(2 * value) + 2 for name, value in training.amounts.items() if is_step_size(name)]
             training.needed = max([FEW, *cycles])
@@ -185,10 +192,11 @@ def in_full(function: Callable[..., Any], bound: Mapping[str, Any], call: Callab
     """What goes in, as it is before the call, and what comes out."""
     code = inspect.unwrap(function).__code__
     reads = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__ and role_of(n)}
-    arguments, taken = snapshot(bound), snapshot(reads)
+    itself = [first_of(value) for value in bound.values()]
+    arguments, taken = snapshot(bound, itself), snapshot(reads)
     result = call()
-    after = {} if next(arrays_in(result), None) is not None else snapshot(bound)
-    return Step(arguments, taken, snapshot(result), after), result
+    after = {} if next(arrays_in(result), None) is not None else snapshot(bound, itself)
+    return Step(arguments, taken, snapshot(result, list(arrays_in(result))), after), result
 
 
 def amounts_in(frame: types.FrameType) -> dict[str, float]:
@@ -211,11 +219,14 @@ def first_of(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) and value else value
 
 
-def snapshot(value: Any) -> Any:
-    """A copy, but for arrays as large as a whole set of images, and what cannot be copied."""
-    large = {id(array): array for array in arrays_in(value) if array.size > LARGE}
+def snapshot(value: Any, kept: Sequence[Any] = ()) -> Any:
+    """A copy. Arrays as large as a whole set of images are left out of it, but for those to be kept: they are there
+    themselves. What cannot be copied is there itself, too.
+    """
+    large = [array for array in arrays_in(value) if array.size > LARGE]
+    memo = {id(array): array if any(array is one for one in kept) else None for array in large}
     try:
-        return copy.deepcopy(value, large)
+        return copy.deepcopy(value, memo)
     except Exception:
         return value
 
