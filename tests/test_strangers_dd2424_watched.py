@@ -1,9 +1,13 @@
 """DD2424 programs that are judged by what is seen while they run as a whole, images loaded and batches cut."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 from conftest import STRANGERS, dd2424_program
 
-from manual_mlp.adapters import child
+from manual_mlp.adapters import child, stand_in_images
+from manual_mlp.adapters.watched import LARGE, Recorder
 
 
 def program(lines):
@@ -140,6 +144,51 @@ def test_a_program_in_single_precision_is_judged_as_well(inspected, mistake):
     assert {"network", "update", "minibatches", "schedule"} <= set(checks)
     assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title} - {""}
     assert not title or (checks[title]["first"].startswith(place) and said in checks[title]["text"])
+
+
+ORDERS = {
+    # what stands there instead, what is noted about the order
+    "drawn anew": ({}, ""),
+    "shuffled in place": (
+        {
+            "order = np.random.permutation(N)": "new, order = np.random.permutation(N), np.arange(N)\n"
+            "            self.data.train = self.data.train[:, new]\n"
+            "            self.data.train_hot = self.data.train_hot[:, new]"
+        },
+        "",
+    ),
+    "never shuffled": ({"np.random.permutation(N)": "np.arange(N)"}, "the images are not shuffled"),
+}
+
+
+@pytest.mark.parametrize("how", ORDERS)
+def test_the_order_of_the_images_is_noted_as_it_is(inspected, how):
+    lines, noted = ORDERS[how]
+    checks, _ = inspected("student.py", "dd2424", program(lines), only="minibatches")
+    assert checks["minibatches"]["verdict"] == "all right"
+    assert ("note: order: " in checks["minibatches"]["text"]) == bool(noted)
+    assert noted in checks["minibatches"]["text"]
+
+
+def test_sets_of_images_are_not_kept_beside_what_the_program_keeps():
+    images, weights = np.zeros((3072, LARGE // 3000)), np.ones((2, 2))
+    data = SimpleNamespace(train=images, weights=weights)
+    recorder = Recorder(set(), set(), set())
+    copied = recorder.snapshot({"self": data, "X": images[:, :0], "W": weights})
+    assert (copied["self"].train, copied["W"].tolist()) == (None, weights.tolist())
+    assert copied["W"] is not weights
+    assert recorder.snapshot({"self": data, "X": images}, [images])["X"] is images
+
+
+def test_a_cost_of_the_same_images_is_looked_at_once():
+    def cost(X, lam):
+        return lam * (len(X) == 30)
+
+    recorder = Recorder(set(), {"cost"}, set())
+    watched = recorder.wrap(cost)
+    for first, order in ((0, 1), (0, -1), (50, 1)):
+        assert watched(stand_in_images.images(first, 30)[::order], first + order) == first + order
+    assert [asked.batch[0] for asked in recorder.asked] == [0, 50]
 
 
 def two_networks(first, second):

@@ -32,7 +32,7 @@ from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import Seen, arrays_of, gradients_seen, seen
-from manual_mlp.adapters.stand_in_images import FIRST_TEST, WORDS, Numbers, blocks, labels, recognized
+from manual_mlp.adapters.stand_in_images import FIRST_TEST, WORDS, Known, Numbers, blocks, labels, recognized
 from manual_mlp.adapters.watched import WHOLE, Training, loads_images, trainings
 from manual_mlp.adapters.watched_costs import cost_seen, is_right, judged_cost
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
@@ -283,8 +283,11 @@ def minibatches(network: Network) -> Report:
     if training.strange:
         raise absent("minibatches")
     rows, _ = training_set(training)
-    place = {number: row for row, number in enumerate(rows.tolist())}
     epochs = epochs_of(training.batches, len(rows))
+    first = np.concatenate(epochs[0])
+    if np.array_equal(first, rows[: len(first)]):  # the set itself may be shuffled, epoch by epoch
+        rows = np.sort(rows)
+    place = {number: row for row, number in enumerate(rows.tolist())}
     positions = [[np.array([place[n] for n in batch.tolist()]) for batch in epoch] for epoch in epochs]
     report = diagnose_minibatches(positions, len(rows))
     findings = [*labels_apart(training), *(finding for finding in report.findings if finding.mistake not in CHOICES)]
@@ -327,8 +330,7 @@ def epochs_of(batches: Sequence[Numbers], count: int) -> list[list[Numbers]]:
 def training_set(training: Training) -> tuple[Numbers, Array]:
     """The smallest set near the loop that holds all images it has been given, and these as they are there."""
     taken = set(np.concatenate(training.batches).tolist())
-    found = sorted((known for array in training.sets if (known := recognized(array))), key=lambda known: len(known[0]))
-    for numbers, block in found:
+    for numbers, block in sorted(training.sets, key=lambda known: len(known[0])):
         if len(numbers) > len(training.batches[0]) and taken <= set(numbers.tolist()):
             return numbers, np.asarray(block, dtype=np.float64)
     raise absent("the training images")
@@ -343,11 +345,12 @@ def standardization(network: Network) -> Report:
     raw = {"train": blocks()[numbers].astype(np.float64)}
     if any(np.allclose(trained, raw["train"] / scale) for scale in SCALES):
         raise absent("standardization")
-    evaluated = [leaf.value for asked in training.costs for leaf in arrays_of(asked.step.arguments)]
+    given = [leaf.value for asked in training.costs for leaf in arrays_of(asked.step.arguments)]
+    evaluated = [known for array in given if (known := recognized(array)) is not None]
     choices: dict[str, list[tuple[Array, Array]]] = {"train": [(raw["train"], trained)]}
-    for arrays in (evaluated, training.sets):
+    for sets_seen in (evaluated, training.sets):
         settled = set(choices)
-        for name, known in others(arrays, numbers):
+        for name, known in others(sets_seen, numbers):
             if name not in settled:
                 pair = blocks()[known[0]].astype(np.float64), np.asarray(known[1], dtype=np.float64)
                 choices.setdefault(name, []).append(pair)
@@ -373,11 +376,10 @@ def off(training: Array, pair: tuple[Array, Array]) -> float:
     return float(np.abs(found - (raw - training.mean(axis=0)) / np.where(std > 0, std, 1)).max())
 
 
-def others(arrays: Sequence[Any], training: Numbers) -> Iterator[tuple[str, tuple[Numbers, Array]]]:
+def others(sets: Sequence[Known], training: Numbers) -> Iterator[tuple[str, Known]]:
     """Sets of images that have none of the training images, and which they are."""
-    for array in arrays:
-        known = recognized(array)
-        if known is not None and len(known[0]) > FEWEST and not np.isin(known[0], training).any():
+    for known in sets:
+        if len(known[0]) > FEWEST and not np.isin(known[0], training).any():
             yield "test" if known[0].min() >= FIRST_TEST else "validation", known
 
 

@@ -29,6 +29,7 @@ FOLDER = re.compile(r"(?:^|/)(?:[^/.]*cifar[^/.]*|data|data_?sets?)/?$", re.IGNO
 LABEL_NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 Numbers = NDArray[np.int64]
+Known = tuple[Numbers, NDArray[Any]]  # images: their numbers, and their blocks as they are now
 
 
 @functools.cache
@@ -58,9 +59,9 @@ def images(first: int, count: int) -> NDArray[np.uint8]:
     return np.tile(blocks()[first : first + count], PIXELS // BLOCK)
 
 
-def recognized(array: Any) -> tuple[Numbers, NDArray[Any]] | None:
-    """The numbers of the images in an array (D, n) or (n, D), and their blocks (n, 128) as they are now; None if it
-    holds anything else.
+def recognized(array: Any) -> Known | None:
+    """The numbers of the images in an array (D, n) or (n, D), and their blocks (n, 128); None if it holds anything
+    else.
     """
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         return None

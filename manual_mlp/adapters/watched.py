@@ -6,7 +6,7 @@ import inspect
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from manual_mlp.adapters.parts import Part, networks, parts_of
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.roles import Role, role_of
 from manual_mlp.adapters.source import read_source
-from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Numbers, recognized
+from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
 
@@ -74,6 +74,10 @@ class Asked(NamedTuple):
     batch: Numbers
     step: Step
 
+    def is_of(self, function: Called, batch: Numbers) -> bool:
+        """These images, in any order?"""
+        return function == self.function and np.array_equal(np.sort(batch), np.sort(self.batch))
+
 
 @dataclass
 class Training:
@@ -88,7 +92,7 @@ class Training:
     rates: list[list[float]] = field(default_factory=list)  # what its loop calls learning rate at each
     amounts: dict[str, float] = field(default_factory=dict)  # the numbers that the loop has, by their names
     strange: bool = False  # it was given other images in between, changed ones perhaps
-    sets: list[Any] = field(default_factory=list)  # arrays of images near the loop, as they were at its start
+    sets: list[Known] = field(default_factory=list)  # images near the loop, as they were at its start
     rests: dict[float, Any] = field(default_factory=dict)  # by lambda, what the step still does to the gradients
 
 
@@ -139,8 +143,11 @@ class Recorder:
                 return self.step(function, numbers, before, bound, call, sys._getframe(1))
             if self.latest is not None and function.__name__ in self.costs and len(self.asked) < MOST_COSTS:
                 numbers, before = self.latest
+                asked = called(function, bound)
+                if any(other.is_of(asked, numbers) for other in self.asked):
+                    return call()
                 step, result = self.in_full(function, before | bound, call)
-                self.asked.append(Asked(called(function, bound), numbers, step))
+                self.asked.append(Asked(asked, numbers, step))
                 return result
             return call()
 
@@ -172,7 +179,7 @@ class Recorder:
             raise Enough
         training.times[batch] += 1
         if number < 2:
-            training.sets = list(sets_around(caller))
+            training.sets = [known for array in sets_around(caller) if (known := recognized(array)) is not None]
             training.amounts = amounts_in(caller)
             cycles = [int(2 * value) + 2 for name, value in training.amounts.items() if is_step_size(name)]
             training.needed = max([FEW, *cycles])
@@ -189,19 +196,21 @@ class Recorder:
         """What goes in, as it is before the call, and what comes out."""
         code = inspect.unwrap(function).__code__
         reads = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__ and role_of(n)}
-        arguments, taken = self.snapshot(bound), self.snapshot(reads)
+        itself = [first_of(value) for value in bound.values()]
+        arguments, taken = self.snapshot(bound, itself), self.snapshot(reads)
         result = call()
-        after = {} if next(arrays_in(result), None) is not None else self.snapshot(bound)
-        return Step(arguments, taken, self.snapshot(result), after), result
+        after = {} if next(arrays_in(result), None) is not None else self.snapshot(bound, itself)
+        return Step(arguments, taken, self.snapshot(result, list(arrays_in(result))), after), result
 
-    def snapshot(self, value: Any) -> Any:
-        """A copy, but for arrays as large as a whole set of images, and what cannot be copied. What has not changed
-        since it was copied last is not copied again.
+    def snapshot(self, value: Any, kept: Sequence[Any] = ()) -> Any:
+        """A copy. Arrays as large as a whole set of images are left out of it, but for those to be kept: they are there
+        themselves. What has not changed since it was copied last is not copied again, and what cannot be copied is
+        there itself, too.
         """
         settled: dict[int, Any] = {}
         for array in arrays_in(value):
             if array.size > LARGE:
-                settled[id(array)] = array
+                settled[id(array)] = array if any(array is one for one in kept) else None
             elif array.size > MEDIUM:
                 if not is_same(array, self.copies.get(id(array))):
                     self.copies[id(array)] = copy.deepcopy(array)
