@@ -74,7 +74,9 @@ def inspections(program: Program) -> list[Inspection]:
             able = must = False
         if not must:
             plain = partial(run, network, batch_norm=False)
-            found.append(Inspection(label, names, partial(or_watched, plain, network, False), read=True))
+            found.append(
+                Inspection(label, names, partial(or_watched, plain, network, False, alone=not able), read=True)
+            )
         if able:
             title = f"{label} with batch norm"
             affine = has_gamma(network)

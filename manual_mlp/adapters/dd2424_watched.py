@@ -32,7 +32,7 @@ from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import Seen, arrays_of, gradients_seen, seen
-from manual_mlp.adapters.stand_in_images import FIRST_TEST, WORDS, Known, Numbers, blocks, labels, recognized
+from manual_mlp.adapters.stand_in_images import FIRST_TEST, PER_FILE, WORDS, Known, Numbers, blocks, labels, recognized
 from manual_mlp.adapters.watched import WHOLE, Training, loads_images, trainings
 from manual_mlp.adapters.watched_costs import cost_seen, is_right, judged_cost
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
@@ -53,11 +53,14 @@ SLIGHT = 1e-5  # of a gradient's largest entry; a mistake takes more off
 SAME_RATE = 1e-4  # of the rate; from one update to the next it changes by more
 
 
-def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool, affine: bool = True) -> Report:
+def or_watched(
+    run: Callable[[], Report], network: Network, batch_norm: bool, affine: bool = True, alone: bool = False
+) -> Report:
     """What can be said of a network by calling its functions alone, or else by watching them at work: also where what
     was called has no known mistake, and so may have been given something else than it is given there.
 
     affine   whether batch normalization has a gamma and a beta
+    alone    whether nothing tells that it has batch normalization, so that it is not looked at with it, too
     """
     try:
         report = run()
@@ -67,7 +70,9 @@ def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool, af
         try:
             return gradients(network, batch_norm, affine)
         except Failed as lacking:
-            if not batch_norm and trains_normalized(network):
+            if not batch_norm and (normalized := seen_normalized(network)) is not None:
+                if alone:
+                    return normalized
                 raise absent("a network without batch normalization") from None
             if not loads_images(network.program):
                 raise failed from None
@@ -82,13 +87,12 @@ def or_watched(run: Callable[[], Report], network: Network, batch_norm: bool, af
     return report
 
 
-def trains_normalized(network: Network) -> bool:
-    """Was it seen to train with batch normalization?"""
+def seen_normalized(network: Network) -> Report | None:
+    """What is to be said of it with batch normalization, if it was seen to train so."""
     for affine in (True, False):
         with contextlib.suppress(Failed):
-            gradients(network, True, affine)
-            return True
-    return False
+            return gradients(network, True, affine)
+    return None
 
 
 def training_of(network: Network) -> Training:
@@ -328,12 +332,23 @@ def epochs_of(batches: Sequence[Numbers], count: int) -> list[list[Numbers]]:
 
 
 def training_set(training: Training) -> tuple[Numbers, Array]:
-    """The smallest set near the loop that holds all images it has been given, and these as they are there."""
-    taken = set(np.concatenate(training.batches).tolist())
-    for numbers, block in sorted(training.sets, key=lambda known: len(known[0])):
-        if len(numbers) > len(training.batches[0]) and taken <= set(numbers.tolist()):
-            return numbers, np.asarray(block, dtype=np.float64)
+    """The smallest set near the loop that holds all images it has been given, best as they came into it."""
+    taken, least = set(np.concatenate(training.batches).tolist()), len(training.batches[0])
+    whole = [known for known in training.sets if len(known[0]) > least and taken <= set(known[0].tolist())]
+    for numbers, block in sorted(whole, key=lambda known: (not is_as_trained(known, training), len(known[0]))):
+        return numbers, np.asarray(block, dtype=np.float64)
     raise absent("the training images")
+
+
+def is_as_trained(known: Known, training: Training) -> bool:
+    """Do the images of the first batch lie there as that batch had them?"""
+    numbers, block = known
+    batch = training.batches[0]
+    rows = {number: row for row, number in enumerate(numbers.tolist())}
+    mine = block[[rows[number] for number in batch.tolist()]]
+    arrays = (leaf.value for leaf in arrays_of(training.steps[0].arguments)) if 0 in training.steps else ()
+    given = (found for array in arrays if (found := recognized(array)) is not None)
+    return any(np.array_equal(found[0], batch) and np.array_equal(found[1], mine) for found in given)
 
 
 def standardization(network: Network) -> Report:
@@ -364,9 +379,23 @@ def standardization(network: Network) -> Report:
             break
     every = report.findings[0].place == "train images"
     slips = [finding for finding in report.findings if finding.mistake not in (None, *(PARTIAL if every else ()))]
+    if not slips and is_by_files(numbers, trained):
+        sentence = "the images of every file are standardized by that file's statistics, not by all training images'"
+        slips = [replace(report.findings[0], sentence=sentence, mistake="standardized_by_own_statistics")]
     if not slips:
         raise absent("standardization")
     return replace(report, findings=slips)
+
+
+def is_by_files(numbers: Numbers, trained: Array) -> bool:
+    """Is every training image standardized by all images of the file that it is from?"""
+    files = numbers // PER_FILE
+    for file in np.unique(files):
+        raw = blocks()[file * PER_FILE : (file + 1) * PER_FILE].astype(np.float64)
+        right = (blocks()[numbers[files == file]] - raw.mean(axis=0)) / raw.std(axis=0)
+        if not np.allclose(trained[files == file], right, atol=1e-4):
+            return False
+    return True
 
 
 def off(training: Array, pair: tuple[Array, Array]) -> float:

@@ -23,7 +23,7 @@ from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, 
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
 
-SECONDS, GRACE = 25.0, 15.0  # for the whole program; until it is killed, if it goes on all the same
+SECONDS, GRACE = 40.0, 15.0  # for the whole program; until it is killed, if it goes on all the same
 WHOLE = "the whole program"
 KEPT = (0, 1, 2, 60, 61, 62)  # updates that are seen in full: at the first ones gamma is 1, and beta and b are 0
 FEW, MOST = 400, 2500  # batches: two epochs and a cycle of the learning rate, but no more than that
