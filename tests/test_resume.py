@@ -304,8 +304,8 @@ EXTRAS = (
 
 
 @pytest.fixture
-def run_cycles_here(run_here, images):
-    """As `start`, but in this process."""
+def run_cycles_here(run_here, images, undrawn):  # noqa: ARG001
+    """As `start`, but in this process, and without figures."""
     return lambda results, *arguments: run_here("run_cycles", *command(images, results, *arguments))
 
 

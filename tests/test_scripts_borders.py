@@ -431,6 +431,7 @@ def checkpoint(name, content=b"junk"):
     [("run_cycles", CYCLES, CYCLES_NAME), ("side_by_side", PAIR, PAIR_NAME)],
     ids=["run_cycles", "side_by_side"],
 )
+@pytest.mark.usefixtures("undrawn")
 class TestUnfinishedTraining:
     def test_it_is_not_begun_anew_unasked(self, refused, script, arguments, name):
         checkpoint(name)

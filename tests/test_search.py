@@ -266,15 +266,14 @@ def lines_of(file):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_search_that_is_killed_loses_and_repeats_nothing(run_here, images, tmp_path, times):
+def test_a_search_that_is_killed_loses_and_repeats_nothing(run_here, images, tmp_path):
     """kill -9 at random moments, after the first training of each process; the last brings the search to its end."""
     settings = ("--values", "40", "40", "--seeds", "3")  # far more than are made between a start and its kill
     arguments = [sys.executable, SCRIPT, *command(images, tmp_path, *settings, "--workers", "2")]
     file = tmp_path / "out" / "trainings.jsonl"
     rng = np.random.default_rng(0)
     kept: list[str] = []
-    for _ in range(times):
+    for _ in range(3):
         with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             while len(lines_of(file)) <= len(kept) and process.poll() is None:
                 time.sleep(0.005)

@@ -26,6 +26,8 @@ def switch_off(function: Callable[..., Any], env: Mapping[str, Any]) -> None:
     names, defaults = function.__code__.co_varnames[: function.__code__.co_argcount], function.__defaults__ or ()
     if defaults:
         named = zip(names[-len(defaults) :], defaults, strict=True)
-        function.__defaults__ = tuple(switched(name, value, env) for name, value in named)
+        off = tuple(switched(name, value, env) for name, value in named)
+        if any(value is not before for value, before in zip(off, defaults, strict=True)):
+            function.__defaults__ = off
     if keywords := function.__kwdefaults__:
         keywords.update({name: switched(name, value, env) for name, value in keywords.items()})

@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
     def parameters(self) -> list[inspect.Parameter]:
         try:
-            found = (parameters_kept if is_settled(self.function) else parameters_of)(self.function)
+            found = parameters_of(self.function)
         except (TypeError, ValueError):
             return []
         if self.method_of and found and found[0].name in ("self", "cls"):
@@ -51,16 +51,16 @@ class Part(NamedTuple):
 
 
 def parameters_of(function: Callable[..., Any]) -> Sequence[inspect.Parameter]:
+    """Of a plain function they are the same as long as its defaults are not exchanged."""
+    if isinstance(function, types.FunctionType) and not vars(function) and not function.__kwdefaults__:
+        return parameters_kept(function, id(function.__defaults__))[1]
     return list(inspect.signature(function).parameters.values())
 
 
-parameters_kept = lru_cache(maxsize=256)(parameters_of)
-
-
-def is_settled(function: Callable[..., Any]) -> bool:
-    """A plain function without defaults, which could be exchanged, takes the same at any time."""
-    plain = isinstance(function, types.FunctionType) and not vars(function)
-    return plain and function.__defaults__ is None and function.__kwdefaults__ is None
+@lru_cache(maxsize=256)
+def parameters_kept(function: types.FunctionType, _: int) -> tuple[Any, Sequence[inspect.Parameter]]:
+    """With the defaults, so that while they are kept no others are found at their place in memory."""
+    return function.__defaults__, list(inspect.signature(function).parameters.values())
 
 
 def plays(name: str, kinds: Iterable[str] = ()) -> str:
