@@ -51,6 +51,7 @@ CORRECT = {
             "standardization",
             "schedule",
         },
+        "scale_and_shift.py": {"network", "update", "minibatches", "initialization", "standardization"},
         "always_normalized.py": {
             "network with batch norm",
             "test mode",

@@ -294,3 +294,37 @@ def test_why_even_the_whole_program_did_not_show_the_network_is_said(inspected, 
     checks, _ = inspected("student.py", "dd2424", program(lines), only="network")
     assert checks["network"]["verdict"] == "not run"
     assert f"The whole program was watched, too, but {said}" in checks["network"]["text"]
+
+
+TESTED = """with open(FOLDER + 'test_batch', 'rb') as f:
+    tested = pickle.load(f, encoding='bytes')[b'data'] / 255
+coder = preprocessing"""
+BY_FILES = """own = d[b'data'] / 255
+train = Images(((own - own.mean(axis=0)) / own.std(axis=0))[:1400].T, coder.transform(np.array(d[b'labels'][:1400])).T)
+tested = ((tested - tested.mean(axis=0)) / tested.std(axis=0)).T
+net = Classifier("""
+OVER_ALL = {
+    "hat).mean(axis=1, keepdims=True), G.mean(axis=1, keepdims=True)]": "hat).mean(axis=1, keepdims=True), G.mean()]"
+}
+NORMALIZED = {
+    # what stands there instead, title of the check, first wrong place, what is said
+    "beta's gradient over all features": (OVER_ALL, "network", "bn2.bias", "wrong axis"),
+    "no mean in the backward pass": ({"G = G - G.mean(axis=1, keepdims=True) -": "G = G -"}, "network", "linear2", ""),
+    "log10 in the cost": ({"loss = -np.log(": "loss = -np.log10("}, "network", "cost", "base of 10"),
+    "a name that is not there": ({"G = P - Y": "G = P - Yb"}, "the whole program", "the whole", "'Yb' is not defined"),
+    "every file by itself": (
+        {"coder = preprocessing": TESTED, "net = Classifier(": BY_FILES},
+        "standardization",
+        "train images",
+        "by that file's statistics",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", NORMALIZED)
+def test_a_network_that_turns_out_to_normalize_is_judged_so(inspected, mistake):
+    lines, title, place, said = NORMALIZED[mistake]
+    checks, _ = inspected("student.py", "dd2424", dd2424_program("scale_and_shift", lines))
+    assert checks[title]["verdict"] in ("WRONG", "FAILED")
+    assert checks[title]["first"].startswith(place)
+    assert said in checks[title]["text"]

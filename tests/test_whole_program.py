@@ -278,17 +278,17 @@ def test_where_the_program_ends_itself_nothing_comes_behind_it(run, end):
 
 
 def test_a_stop_in_the_last_moment_is_none(run, monkeypatch):
-    setitimer, handler, stops = signal.setitimer, signal.getsignal(signal.SIGALRM), iter([True])
+    setitimer, handler, stops = signal.setitimer, signal.getsignal(signal.SIGPROF), iter([True])
 
     def late(which, seconds, interval=0.0):
         if seconds == 0 and next(stops, False):
-            signal.raise_signal(signal.SIGALRM)
+            signal.raise_signal(signal.SIGPROF)
         setitimer(which, seconds, interval)
 
     monkeypatch.setattr(signal, "setitimer", late)
     assert run("tell(1)") == [(1,)]
     assert next(stops, None) is None
-    assert (signal.getitimer(signal.ITIMER_REAL), signal.getsignal(signal.SIGALRM)) == ((0.0, 0.0), handler)
+    assert (signal.getitimer(signal.ITIMER_PROF), signal.getsignal(signal.SIGPROF)) == ((0.0, 0.0), handler)
 
 
 def test_a_process_may_write_again_afterwards(run, tmp_path):

@@ -31,7 +31,7 @@ from manual_mlp.adapters.dd2424_setup import (
 from manual_mlp.adapters.dd2424_test_mode import running_averages, test_mode
 from manual_mlp.adapters.dd2424_training import trainers, updates
 from manual_mlp.adapters.dd2424_update import update
-from manual_mlp.adapters.dd2424_watched import WATCHED, or_watched
+from manual_mlp.adapters.dd2424_watched import WATCHED, comes_through, or_watched
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import (
     Network,
@@ -89,6 +89,8 @@ def inspections(program: Program) -> list[Inspection]:
         without = partial(without_gamma, first, normalizing.title)
         watched = partial(or_watched, without, first, True, False)
         found.append(Inspection(title, [*names, normalizing.title], watched, read=True))
+    if loads_images(program):
+        found.append(Inspection(WHOLE, [WHOLE], partial(comes_through, program)))
     owners: list[str] = []
     for number, network in enumerate(all_networks, start=1):
         if (owner := network.owner) not in owners:

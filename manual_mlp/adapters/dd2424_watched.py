@@ -27,18 +27,19 @@ from manual_mlp.adapters.dd2424_update import (
 from manual_mlp.adapters.dd2424_update import Step as Moved
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
-from manual_mlp.adapters.program import words
+from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import Seen, arrays_of, gradients_seen, seen
+from manual_mlp.adapters.source import said
 from manual_mlp.adapters.stand_in_images import FIRST_TEST, PER_FILE, WORDS, Known, Numbers, blocks, labels, recognized
-from manual_mlp.adapters.watched import WHOLE, Training, loads_images, trainings
+from manual_mlp.adapters.watched import WHOLE, Training, loads_images, whole_run
 from manual_mlp.adapters.watched_costs import cost_seen, is_right, judged_cost
 from manual_mlp.diagnosis import diagnose, diagnose_minibatches, diagnose_schedule, diagnose_standardization
 from manual_mlp.diagnosis.minibatches import wrong_labels
 from manual_mlp.diagnosis.precision import SINGLE
-from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.diagnosis.update import is_descent
 from manual_mlp.layers import Array
 
@@ -47,6 +48,7 @@ LETTERS = {STEP_SIZE: "n_s", ETA_MIN: "eta_min", ETA_MAX: "eta_max"}
 NO_MISTAKE = (None, "raises", "unfilled", "wrong_type")  # the file's, perhaps, but of what it was given
 SCALES = (1.0, 255.0)  # by which pixels may have been divided where they were loaded
 FEWEST = 200  # images that are a set, and no batch
+FORMULA = "(x - mean) / std, pixel by pixel, with the mean and std of the training images for every set"
 LEAST = 0.8  # of the images are taken in an epoch that loses some by mistake
 SOME, EVERY = slice(WORDS, WORDS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
 SLIGHT = 1e-5  # of a gradient's largest entry; a mistake takes more off
@@ -96,7 +98,7 @@ def seen_normalized(network: Network) -> Report | None:
 
 
 def training_of(network: Network) -> Training:
-    for training in trainings(network.program):
+    for training in whole_run(network.program).trainings:
         if network.gradients is not None and training.function.is_that_of(network.gradients):
             network.program.guard.note(SEEN)
             return training
@@ -109,7 +111,9 @@ def gradients(network: Network, batch_norm: bool, affine: bool = True) -> Report
     least one of them must be right.
     """
     training = training_of(network)
-    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]  # the first is always there
+    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
+    if not numbers:
+        raise absent("its gradients", "were not returned: the first call of them fails")
     if takes_rate(network):
         raise absent("its gradients", "stay in the function that makes the step")
     if drops(network.program):
@@ -190,6 +194,14 @@ def agreed(reports: Sequence[Report], clips: bool) -> Report:
     if nameless and not reports[0].agreeing:
         raise absent("its gradients", "are those of no loss that is known here")
     return reports[0]
+
+
+def comes_through(program: Program) -> Report:
+    """Whether the program calls its network with what it can be called with."""
+    for stop in whole_run(program).stops:
+        sentence = f"stops in {stop.function}: {program.guard.where(stop.error)}{said(stop.error)}"
+        raise Failed(WHOLE, "raises", sentence, type(stop.error).__name__)
+    raise absent("an error")
 
 
 class Move(NamedTuple):
@@ -360,6 +372,10 @@ def standardization(network: Network) -> Report:
     raw = {"train": blocks()[numbers].astype(np.float64)}
     if any(np.allclose(trained, raw["train"] / scale) for scale in SCALES):
         raise absent("standardization")
+    if is_by_files([(numbers, trained), *(known for _, known in others(training.sets, numbers))]):
+        sentence = "the images of every file are standardized by that file's statistics, not by all training images'"
+        slip, link = "standardized_by_own_statistics", f"{DERIVATIONS}#standardization"
+        return Report("standardization", [Finding("train images", sentence, slip, formula=FORMULA, link=link)])
     given = [leaf.value for asked in training.costs for leaf in arrays_of(asked.step.arguments)]
     evaluated = [known for array in given if (known := recognized(array)) is not None]
     choices: dict[str, list[tuple[Array, Array]]] = {"train": [(raw["train"], trained)]}
@@ -379,23 +395,25 @@ def standardization(network: Network) -> Report:
             break
     every = report.findings[0].place == "train images"
     slips = [finding for finding in report.findings if finding.mistake not in (None, *(PARTIAL if every else ()))]
-    if not slips and is_by_files(numbers, trained):
-        sentence = "the images of every file are standardized by that file's statistics, not by all training images'"
-        slips = [replace(report.findings[0], sentence=sentence, mistake="standardized_by_own_statistics")]
     if not slips:
         raise absent("standardization")
     return replace(report, findings=slips)
 
 
-def is_by_files(numbers: Numbers, trained: Array) -> bool:
-    """Is every training image standardized by all images of the file that it is from?"""
-    files = numbers // PER_FILE
-    for file in np.unique(files):
-        raw = blocks()[file * PER_FILE : (file + 1) * PER_FILE].astype(np.float64)
-        right = (blocks()[numbers[files == file]] - raw.mean(axis=0)) / raw.std(axis=0)
-        if not np.allclose(trained[files == file], right, atol=1e-4):
-            return False
-    return True
+def is_by_files(sets: Sequence[Known]) -> bool:
+    """Is every training image, of the first set, standardized by all images of the file that it is from, and so are
+    those of another file? The statistics of one whole file may serve for all of them.
+    """
+    (numbers, _), *_ = sets
+    training, others = set((numbers // PER_FILE).tolist()), set()
+    for numbers, found in sets:
+        files = numbers // PER_FILE
+        for file in np.unique(files).tolist():
+            raw = blocks()[file * PER_FILE : (file + 1) * PER_FILE].astype(np.float64)
+            right = (blocks()[numbers[files == file]] - raw.mean(axis=0)) / raw.std(axis=0)
+            if np.allclose(found[files == file], right, atol=1e-4):
+                others.add(file)
+    return training < others or (training <= others and len(training) > 1)
 
 
 def off(training: Array, pair: tuple[Array, Array]) -> float:

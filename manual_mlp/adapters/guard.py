@@ -92,14 +92,17 @@ class Guard:
         if text not in self.notes:
             self.notes.append(text)
 
+    def where(self, error: BaseException) -> str:
+        """The line of the file in which it was raised: "line 7: `s = W @ X`: "."""
+        for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+            if source := self.sources.get(frame.f_code.co_filename):
+                return f"line {line}: `{source.line(line)}`: "
+        return ""
+
     def explained(self, name: str, error: BaseException) -> Failed:
         if isinstance(error, Failed):
             return error
-        where = ""
-        for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
-            if source := self.sources.get(frame.f_code.co_filename):
-                where = f"line {line}: `{source.line(line)}`: "
-                break
+        where = self.where(error)
         if isinstance(error, NotImplementedError):
             return Failed(name, "unfilled", "is not filled in yet")
         if isinstance(error, NotHere):

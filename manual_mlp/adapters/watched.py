@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from manual_mlp.adapters.dd2424_listening import is_rate
 from manual_mlp.adapters.dd2424_schedule import KNOWN, STEP_SIZE
+from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Part, networks, parts_of
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.roles import Role, role_of
@@ -23,7 +24,7 @@ from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, 
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
 
-SECONDS, GRACE = 40.0, 15.0  # for the whole program; until it is killed, if it goes on all the same
+SECONDS, GRACE = 40.0, 50.0  # of computing, for the whole program; until it is killed, if it goes on all the same
 WHOLE = "the whole program"
 KEPT = (0, 1, 2, 60, 61, 62)  # updates that are seen in full: at the first ones gamma is 1, and beta and b are 0
 FEW, MOST = 400, 2500  # batches: two epochs and a cycle of the learning rate, but no more than that
@@ -34,6 +35,7 @@ MEDIUM = 100_000  # in one that is looked at before it is copied again
 DEEPEST = 4
 FEWEST = 20  # images that are a set
 IMAGES = Role("X", None)
+NOT_ITS_OWN = (Failed, MemoryError, TimeoutError, OSError)  # errors of the machine, or of what is not run here
 
 
 class Step(NamedTuple):
@@ -96,6 +98,20 @@ class Training:
     rests: dict[float, Any] = field(default_factory=dict)  # by lambda, what the step still does to the gradients
 
 
+class Stop(NamedTuple):
+    """An error that ended a part of the script: a function of the network raised it that the program itself called."""
+
+    function: str
+    error: Exception
+
+
+class WholeRun(NamedTuple):
+    """What was seen of a whole program."""
+
+    trainings: list[Training]  # the longest first
+    stops: list[Stop]
+
+
 class Recorder:
     """Wraps the functions of a network.
 
@@ -113,18 +129,20 @@ class Recorder:
         self.patience = np.inf  # until when a numerical gradient may run
         self.trainings: dict[tuple[types.CodeType, Called], Training] = {}
         self.latest: tuple[Numbers, dict[str, Any]] | None = None  # a batch, and what the forward pass was given
+        self.batch: Numbers | None = None  # the last that was recognized
         self.copies: dict[int, NDArray[Any]] = {}  # the latest of each array
+        self.failed: dict[int, Stop] = {}  # by the error
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
 
-        @functools.wraps(function)
-        def watched(*arguments: Any, **keywords: Any) -> Any:
+        def observed(*arguments: Any, **keywords: Any) -> Any:
             try:
                 bound = dict(signature.bind(*arguments, **keywords).arguments)
             except TypeError:
                 return function(*arguments, **keywords)
             batch = next((found[0] for v in bound.values() if (found := recognized(first_of(v))) is not None), None)
+            self.batch = batch if batch is not None else self.batch
             if batch is None and any(role_of(name) == IMAGES for name in bound):  # other images, or augmented ones
                 self.latest = None
             if batch is not None and (self.latest is None or not np.array_equal(batch, self.latest[0])):
@@ -150,6 +168,15 @@ class Recorder:
                 self.asked.append(Asked(asked, numbers, step))
                 return result
             return call()
+
+        @functools.wraps(function)
+        def watched(*arguments: Any, **keywords: Any) -> Any:
+            try:
+                return observed(*arguments, **keywords)
+            except Exception as error:
+                if self.batch is not None and self.patience == np.inf and not isinstance(error, NOT_ITS_OWN):
+                    self.failed.setdefault(id(error), Stop(function.__qualname__, error))
+                raise
 
         return watched
 
@@ -276,15 +303,15 @@ def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
 
 
 @functools.cache
-def trainings(program: Program) -> list[Training]:
-    """Those seen while the program ran, the longest first; none where it has no script that loads CIFAR-10."""
+def whole_run(program: Program) -> WholeRun:
+    """Nothing where it has no script that loads CIFAR-10."""
     every = networks(program)
     gradients = {network.gradients.name for network in every if network.gradients is not None}
     if not gradients or not loads_images(program) or not can_be_limited():
-        return []
+        return WholeRun([], [])
     if WHOLE in program.guard.failing:
         program.guard.note(f"{WHOLE} {program.guard.failing[WHOLE]}")
-        return []
+        return WholeRun([], [])
     costs = {network.cost.name for network in every if network.cost is not None}
     numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - gradients
     recorder = Recorder(gradients, costs, numerical)
@@ -292,11 +319,12 @@ def trainings(program: Program) -> list[Training]:
     source = read_source(program.source.path)  # anew: where a default failed, it has been taken out
     program.guard.event({"calling": WHOLE, "seconds": SECONDS + GRACE})
     names = {part.name for network in every for part in network.parts} | numerical
-    run_whole(source, finder, names, recorder.wrap, SECONDS)
+    errors = run_whole(source, finder, names, recorder.wrap, SECONDS)
     program.guard.event({"returned": WHOLE})
     for place, training in recorder.trainings.items():
         training.costs, training.strange = recorder.asked, place in recorder.strange
-    return sorted(recorder.trainings.values(), key=lambda training: -len(training.batches))
+    seen = sorted(recorder.trainings.values(), key=lambda training: -len(training.batches))
+    return WholeRun(seen, [recorder.failed[id(error)] for error in errors if id(error) in recorder.failed])
 
 
 def is_numerical(name: str) -> bool:

@@ -47,11 +47,14 @@ class Enough(BaseException):
     """Enough was seen, or the time is over; no `except` of the file stops it (`Watched`)."""
 
 
-def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap, seconds: float) -> None:
-    """Runs the file statement by statement, and what it imports of the files beside it.
+def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap, seconds: float) -> list[Exception]:
+    """Runs the file statement by statement, and what it imports of the files beside it. Returns the errors that ended a
+    statement.
 
     names, wrap   functions and methods of these names are wrapped where they are defined
+    seconds       of computing
     """
+    errors: list[Exception] = []
 
     def execute(source: Source, namespace: dict[str, Any]) -> None:
         namespace.update({WATCH: wrap, STOP: Enough})
@@ -61,8 +64,8 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
                 exec(compiled(source, node), namespace)
             except ENDS:
                 return
-            except Exception:  # a plot, say; what comes behind it may train
-                continue
+            except Exception as error:  # of a plot, say; what comes behind it may train
+                errors.append(error)
 
     finder.execute = execute
     module = module_of(source, NAME, NAME.rpartition(".")[0])
@@ -72,6 +75,7 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
         np.random.seed(0)  # noqa: NPY002 - the file's own draws
         with contextlib.suppress(Enough), limited(seconds):
             execute(source, module.__dict__)
+    return errors
 
 
 class Watched(ast.NodeTransformer):
@@ -226,16 +230,16 @@ def limited(seconds: float) -> Iterator[None]:
     def over(*_: Any) -> None:
         raise Enough
 
-    before = signal.signal(signal.SIGALRM, over)
+    before = signal.signal(signal.SIGPROF, over)
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+            signal.setitimer(signal.ITIMER_PROF, seconds, AGAIN)
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     finally:  # even if the stop came in front of the line above
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def can_be_limited() -> bool:

@@ -18,6 +18,9 @@ from manual_mlp.diagnosis.report import Finding
 
 MOST_FINDINGS = 6
 MOST_PAIRS = 3000  # a second or two
+MOST_NUMBERS = (
+    1_000_000  # at a place, for pairs to be looked for: more than in any weights here, less than in a data set
+)
 MOST_VARIANTS = 100  # of one pair
 NEAR = 10  # tolerances: another mistake that is no further off might be meant as well
 
@@ -127,6 +130,8 @@ def best_pair(
     place = comparison.places[first]
     problem = most_telling(comparison, planted, place)
     seen = [comparison.predicted(planted, problem)[place]]  # what changes nothing here is none of the two
+    if np.size(seen[0]) > MOST_NUMBERS:
+        return None
     nearly = comparison.tolerance * comparison.scales[problem][place]
     alike: list[list[Planted]] = [[]]  # those with the same numbers here count as one
     before = comparison.residuals(planted)
