@@ -225,6 +225,13 @@ def test_a_method_is_recognized_wherever_it_is_defined(inspected, how):
     assert {check["verdict"] for check in checks.values()} == {"all right"}
 
 
+@pytest.mark.parametrize("widths", ["[10, 12]", "[14, 10]", "[10, 10, 10]"])
+def test_a_hidden_layer_as_wide_as_there_are_classes_is_not_the_last(inspected, widths):
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", {"[14, 12]": widths}), only="network")
+    assert checks["network"]["verdict"] == "all right"
+    assert "linear3.weight" in checks["network"]["text"]
+
+
 HEAVY_BALL = {
     "        t = 0\n": "        t = 0\n        momentum = [0 * W for W in self.Ws]\n",
     "self.Ws[i] -= eta * grad_W[i]": "momentum[i] = 0.9 * momentum[i] + grad_W[i]; self.Ws[i] -= eta * momentum[i]",
@@ -277,6 +284,10 @@ LACKING = {
             "self.Ws[i] -= eta * grad_W[i]\n                    self.bs[i] -= eta * grad_b[i]": "pass",
         },
         "its gradients stay in the function that makes the step",
+    ),
+    "an error": (
+        {"        n = X.shape[1]\n": "        n = X.shape[1] + nowhere\n"},
+        "its gradients were not computed: an error was raised",
     ),
     "mirrored images": (FLIPPED, "its training on unchanged images of CIFAR-10 was not seen"),
 }

@@ -97,11 +97,13 @@ def gradients(network: Network, batch_norm: bool) -> Report:
     those of an early one, too.
     """
     training = training_of(network)
-    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]  # the first is always there
+    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
     if takes_rate(network):
         raise absent("its gradients", "stay in the function that makes the step")
     if drops(network.program):
         raise absent("its dropout", "draws masks that are not seen")
+    if not numbers:
+        raise absent("its gradients", "were not computed: an error was raised")
     cost = next(costs_of(network, training), None)
     reports: list[Report] = []
     share = 1.0
