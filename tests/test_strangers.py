@@ -49,6 +49,14 @@ CORRECT = {
             "standardization",
             "schedule",
         },
+        "whole_script_normalized.py": {
+            "network with batch norm",
+            "update",
+            "minibatches",
+            "initialization",
+            "standardization",
+            "schedule",
+        },
         "always_normalized.py": {
             "network with batch norm",
             "test mode",

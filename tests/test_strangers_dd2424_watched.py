@@ -141,6 +141,58 @@ def test_a_program_in_single_precision_is_judged_as_well(inspected, mistake):
     assert not title or (checks[title]["first"].startswith(place) and said in checks[title]["text"])
 
 
+NORMALIZED = {
+    # what stands there instead, title of the check, first wrong place, what is said
+    "no 1/N in the variance": (
+        {"- D * c / n": "- D * c"},
+        "network with batch norm",
+        "linear2.weight",
+        "lacks its 1/N",
+    ),
+    "no gamma": ({"G = G * self.gamma[l]": "pass"}, "network with batch norm", "linear2.weight", "gamma is missing"),
+    "x for x_hat": ({"(G * self.S_hat[l])": "(G * self.S[l])"}, "network with batch norm", "bn2.weight", "input x"),
+    "beta uphill": ({"self.beta[k] - eta": "self.beta[k] + eta"}, "update", "bn1.bias", "added"),
+    "gamma at 0": ({"np.ones((n_out, 1))": "0.5 * np.ones((n_out, 1))"}, "initialization", "bn1.weight", "start at 1"),
+}
+
+
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(m, marks=[] if m == "no gamma" else [pytest.mark.thorough]) for m in NORMALIZED]
+)
+def test_batch_normalization_is_judged_at_work_as_well(inspected, mistake):
+    lines, title, place, said = NORMALIZED[mistake]
+    checks, _ = inspected("student.py", "dd2424", program("whole_script_normalized", lines))
+    assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title}
+    assert checks[title]["verdict"] == "WRONG"
+    assert checks[title]["first"].startswith(place)
+    assert said in checks[title]["text"]
+
+
+FOLDED = {
+    "rng.randn(b, a)": "rng.randn(b, a + 1)",
+    "self.bs = [np.zeros((b, 1)) for b in dims[1:]]": "self.ones = lambda H: np.vstack([H, np.ones((1, H.shape[1]))])",
+    "self.inputs = [X]": "self.inputs = [self.ones(X)]",
+    "for W, b in zip(self.Ws[:-1], self.bs[:-1])": "for W in self.Ws[:-1]",
+    "np.maximum(0, W @ self.inputs[-1] + b)": "self.ones(np.maximum(0, W @ self.inputs[-1]))",
+    " + self.bs[-1]": "",
+    "grad_b.insert(0, G.mean(axis=1, keepdims=True))": "pass",
+    "(self.Ws[i].T @ G) * (self.inputs[i] > 0)": "((self.Ws[i].T @ G) * (self.inputs[i] > 0))[:-1]",
+    "self.bs[i] -= eta * grad_b[i]": "pass",
+}
+FOLDED_OUTSIDE = FOLDED | {
+    "self.inputs = [X]": "self.inputs = [X]  # with ones",
+    "self.backward_pass(self.data.train[:, picked]": "self.backward_pass(self.ones(self.data.train[:, picked])",
+    "self.cost(self.data.held_out,": "self.cost(self.ones(self.data.held_out),",
+}
+
+
+@pytest.mark.parametrize("lines", [FOLDED, FOLDED_OUTSIDE], ids=["inside", "outside"])
+def test_biases_that_are_a_column_of_the_weights_are_not_accused(inspected, lines):
+    checks, _ = inspected("student.py", "dd2424", program("whole_script", lines))
+    assert checks["network"]["verdict"] == "not run"
+    assert {check["verdict"] for title, check in checks.items() if title != "network"} <= {"all right"}
+
+
 ORDERS = {
     # what stands there instead, what is noted about the order
     "drawn anew": ({}, ""),
@@ -178,7 +230,7 @@ def test_a_cost_of_the_same_images_is_looked_at_once():
     def cost(X, lam):
         return lam * (len(X) == 30)
 
-    recorder = Recorder(set(), {"cost"}, set())
+    recorder = Recorder([], {"cost"}, set())
     watched = recorder.wrap(cost)
     for first, order in ((0, 1), (0, -1), (50, 1)):
         assert watched(stand_in_images.images(first, 30)[::order], first + order) == first + order
@@ -207,6 +259,16 @@ def test_of_two_networks_with_the_same_methods_the_wrong_one_is_accused(inspecte
     checks, _ = inspected("student.py", "dd2424", two_networks(*[no_mask if wrong == n else {} for n in (0, 1)]))
     verdicts = [checks[title]["verdict"] for title in ("network", "network 2")]
     assert verdicts == (["WRONG", "all right"] if wrong == 0 else ["all right", "WRONG"])
+
+
+def test_a_network_is_judged_although_one_before_it_trains_for_long(inspected):
+    text = two_networks({}, {"* (self.inputs[i] > 0)": "* 1"}).replace("n_s=50, cycles=2", "n_s=50, cycles=30")
+    loop = text[text.index("    for made in") : text.index("    plt.plot")]
+    unrolled = "".join(
+        loop.split("\n", 1)[1].replace("        ", "    ").replace("made", m) for m in ("First", "Second")
+    )
+    checks, _ = inspected("student.py", "dd2424", text.replace(loop, unrolled))
+    assert [checks[title]["verdict"] for title in ("network", "network 2")] == ["all right", "WRONG"]
 
 
 OTHERWISE_DEFINED = {

@@ -21,7 +21,7 @@ from manual_mlp.adapters.roles import Role, role_of
 from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
-from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
+from manual_mlp.adapters.whole_program import Enough, Next, can_be_limited, run_whole
 
 SECONDS, GRACE = 25.0, 15.0  # for the whole program; until it is killed, if it goes on all the same
 WHOLE = "the whole program"
@@ -97,14 +97,16 @@ class Training:
 class Recorder:
     """Wraps the functions of a network.
 
-    gradients, costs   their names
+    gradients          the functions that compute them, of every network
+    costs              their names
     numerical          the names of those that compute gradients by differences: for minutes, and nothing that is
                        looked at here. They return what the others returned last; if that is nothing yet, they are
                        stopped after a while, and with them the statement of the script
     """
 
-    def __init__(self, gradients: set[str], costs: set[str], numerical: set[str]) -> None:
-        self.gradients, self.costs, self.numerical = gradients, costs, numerical
+    def __init__(self, gradients: Sequence[Part], costs: set[str], numerical: set[str]) -> None:
+        self.parts, self.gradients = gradients, {part.name for part in gradients}
+        self.costs, self.numerical = costs, numerical
         self.asked: list[Asked] = []
         self.returned: Any = None
         self.strange: set[tuple[types.CodeType, Called]] = set()
@@ -173,7 +175,8 @@ class Recorder:
         training = self.trainings.setdefault((caller.f_code, asked), Training(asked))
         number = len(training.batches)
         if number >= MOST or (number >= training.needed and training.times[batch[0]] > 2):
-            raise Enough
+            trained = [called for _, called in self.trainings]
+            raise Enough if all(any(one.is_that_of(part) for one in trained) for part in self.parts) else Next
         training.times[batch] += 1
         if number < 2:
             training.sets = [known for array in sets_around(caller) if (known := recognized(array)) is not None]
@@ -262,14 +265,14 @@ def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
 def trainings(program: Program) -> list[Training]:
     """Those seen while the program ran, the longest first; none where it has no script that loads CIFAR-10."""
     every = networks(program)
-    gradients = {network.gradients.name for network in every if network.gradients is not None}
+    gradients = [network.gradients for network in every if network.gradients is not None]
     if not gradients or not loads_images(program) or not can_be_limited():
         return []
     if WHOLE in program.guard.failing:
         program.guard.note(f"{WHOLE} {program.guard.failing[WHOLE]}")
         return []
     costs = {network.cost.name for network in every if network.cost is not None}
-    numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - gradients
+    numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - {part.name for part in gradients}
     recorder = Recorder(gradients, costs, numerical)
     finder = Finder(program.source.path, program.finder.known)
     source = read_source(program.source.path)  # anew: where a default failed, it has been taken out
