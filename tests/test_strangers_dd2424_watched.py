@@ -7,8 +7,9 @@ import pytest
 from conftest import STRANGERS
 from conftest import dd2424_program as program
 
-from manual_mlp.adapters import child, stand_in_images
+from manual_mlp.adapters import child, stand_in_images, watched
 from manual_mlp.adapters.watched import LARGE, Recorder, snapshot
+from manual_mlp.adapters.whole_program import Enough
 
 HELD_OUT = "self.held_out = (pixels[:, -600:] - self.mu) / self.sd"
 OWN = "x = pixels[:, -600:]; self.held_out = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)"
@@ -86,6 +87,17 @@ ENDS = {"    plt.plot(net.history)": "    import os; os._exit(1)"}
 def test_what_was_seen_is_judged_whatever_the_program_does_then(inspected, lines):
     checks, _ = inspected("student.py", "dd2424", program("whole_script", lines), only="initialization")
     assert checks["initialization"]["verdict"] == "all right"
+
+
+@pytest.mark.parametrize("place", ["sets_around", "amounts_in", "is_rate"])
+def test_a_stop_while_a_step_is_looked_at_is_no_mistake(inspected, monkeypatch, place):
+    def stopped(*_):
+        raise Enough
+
+    monkeypatch.setattr(watched, place, stopped)
+    checks, _ = inspected("whole_script.py", "dd2424")
+    assert list(checks) == ["network"]
+    assert "was not seen" in checks["network"]["text"]
 
 
 @pytest.mark.thorough
@@ -231,9 +243,9 @@ def test_a_cost_of_the_same_images_is_looked_at_once():
         return lam * (len(X) == 30)
 
     recorder = Recorder([], {"cost"}, set())
-    watched = recorder.wrap(cost)
+    recorded = recorder.wrap(cost)
     for first, order in ((0, 1), (0, -1), (50, 1)):
-        assert watched(stand_in_images.images(first, 30)[::order], first + order) == first + order
+        assert recorded(stand_in_images.images(first, 30)[::order], first + order) == first + order
     assert [asked.batch[0] for asked in recorder.asked] == [0, 50]
 
 

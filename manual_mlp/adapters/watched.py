@@ -282,7 +282,9 @@ def trainings(program: Program) -> list[Training]:
     program.guard.event({"returned": WHOLE})
     for place, training in recorder.trainings.items():
         training.costs, training.strange = recorder.asked, place in recorder.strange
-    return sorted(recorder.trainings.values(), key=lambda training: -len(training.batches))
+        del training.batches[len(training.rates) :]  # the stop may have come in between
+    begun = [training for training in recorder.trainings.values() if training.batches]
+    return sorted(begun, key=lambda training: -len(training.batches))
 
 
 def is_numerical(name: str) -> bool:
