@@ -52,6 +52,14 @@ CORRECT = {
             "schedule",
         },
         "scale_and_shift.py": {"network", "update", "minibatches", "initialization", "standardization"},
+        "whole_script_normalized.py": {
+            "network with batch norm",
+            "update",
+            "minibatches",
+            "initialization",
+            "standardization",
+            "schedule",
+        },
         "always_normalized.py": {
             "network with batch norm",
             "test mode",

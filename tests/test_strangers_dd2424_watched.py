@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from conftest import STRANGERS, dd2424_program
 
-from manual_mlp.adapters import child, stand_in_images
+from manual_mlp.adapters import child, stand_in_images, watched
 from manual_mlp.adapters.watched import LARGE, Recorder
+from manual_mlp.adapters.whole_program import Enough
 
 
 def program(lines):
@@ -93,6 +94,17 @@ def test_what_was_seen_is_judged_whatever_the_program_does_then(inspected, lines
     assert checks["initialization"]["verdict"] == "all right"
 
 
+@pytest.mark.parametrize("place", ["sets_around", "amounts_in", "is_rate"])
+def test_a_stop_while_a_step_is_looked_at_is_no_mistake(inspected, monkeypatch, place):
+    def stopped(*_):
+        raise Enough
+
+    monkeypatch.setattr(watched, place, stopped)
+    checks, _ = inspected("whole_script.py", "dd2424")
+    assert list(checks) == ["network"]
+    assert "was not seen" in checks["network"]["text"]
+
+
 @pytest.mark.thorough
 def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
     lines = {"    data = Data(": "    print(1 / 0)\n", "'Datasets/cifar-10-batches-py')\n": ""}
@@ -146,6 +158,59 @@ def test_a_program_in_single_precision_is_judged_as_well(inspected, mistake):
     assert not title or (checks[title]["first"].startswith(place) and said in checks[title]["text"])
 
 
+NORMALIZED = {
+    # what stands there instead, title of the check, first wrong place, what is said
+    "no 1/N in the variance": (
+        {"- D * c / n": "- D * c"},
+        "network with batch norm",
+        "linear2.weight",
+        "lacks its 1/N",
+    ),
+    "no gamma": ({"G = G * self.gamma[l]": "pass"}, "network with batch norm", "linear2.weight", "gamma is missing"),
+    "x for x_hat": ({"(G * self.S_hat[l])": "(G * self.S[l])"}, "network with batch norm", "bn2.weight", "input x"),
+    "beta uphill": ({"self.beta[k] - eta": "self.beta[k] + eta"}, "update", "bn1.bias", "added"),
+    "gamma at 0": ({"np.ones((n_out, 1))": "0.5 * np.ones((n_out, 1))"}, "initialization", "bn1.weight", "start at 1"),
+}
+
+
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(m, marks=[] if m == "no gamma" else [pytest.mark.thorough]) for m in NORMALIZED]
+)
+def test_batch_normalization_is_judged_at_work_as_well(inspected, mistake):
+    lines, title, place, said = NORMALIZED[mistake]
+    checks, _ = inspected("student.py", "dd2424", dd2424_program("whole_script_normalized", lines))
+    assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title}
+    assert checks[title]["verdict"] == "WRONG"
+    assert checks[title]["first"].startswith(place)
+    assert said in checks[title]["text"]
+
+
+FOLDED = {
+    "rng.randn(b, a)": "rng.randn(b, a + 1)",
+    "self.bs = [np.zeros((b, 1)) for b in dims[1:]]": "self.ones = lambda H: np.vstack([H, np.ones((1, H.shape[1]))])",
+    "self.inputs = [X]": "self.inputs = [self.ones(X)]",
+    "for W, b in zip(self.Ws[:-1], self.bs[:-1])": "for W in self.Ws[:-1]",
+    "np.maximum(0, W @ self.inputs[-1] + b)": "self.ones(np.maximum(0, W @ self.inputs[-1]))",
+    " + self.bs[-1]": "",
+    "grad_b.insert(0, G.mean(axis=1, keepdims=True))": "pass",
+    "(self.Ws[i].T @ G) * (self.inputs[i] > 0)": "((self.Ws[i].T @ G) * (self.inputs[i] > 0))[:-1]",
+    "self.bs[i] -= eta * grad_b[i]": "pass",
+}
+FOLDED_OUTSIDE = FOLDED | {
+    "self.inputs = [X]": "self.inputs = [X]  # with ones",
+    "self.backward_pass(self.data.train[:, picked]": "self.backward_pass(self.ones(self.data.train[:, picked])",
+    "self.cost(self.data.held_out,": "self.cost(self.ones(self.data.held_out),",
+    "net.cost(data.test,": "net.cost(net.ones(data.test),",
+}
+
+
+@pytest.mark.parametrize("lines", [FOLDED, FOLDED_OUTSIDE], ids=["inside", "outside"])
+def test_biases_that_are_a_column_of_the_weights_are_not_accused(inspected, lines):
+    checks, _ = inspected("student.py", "dd2424", program(lines))
+    assert checks["network"]["verdict"] == "not run"
+    assert {check["verdict"] for title, check in checks.items() if title != "network"} <= {"all right"}
+
+
 ORDERS = {
     # what stands there instead, what is noted about the order
     "drawn anew": ({}, ""),
@@ -184,10 +249,10 @@ def test_a_cost_of_the_same_images_is_looked_at_once():
     def cost(X, lam):
         return lam * (len(X) == 30)
 
-    recorder = Recorder(set(), {"cost"}, set())
-    watched = recorder.wrap(cost)
+    recorder = Recorder([], {"cost"}, set())
+    recorded = recorder.wrap(cost)
     for first, order in ((0, 1), (0, -1), (50, 1)):
-        assert watched(stand_in_images.images(first, 30)[::order], first + order) == first + order
+        assert recorded(stand_in_images.images(first, 30)[::order], first + order) == first + order
     assert [asked.batch[0] for asked in recorder.asked] == [0, 50]
 
 
@@ -215,6 +280,16 @@ def test_of_two_networks_with_the_same_methods_the_wrong_one_is_accused(inspecte
     assert verdicts == (["WRONG", "all right"] if wrong == 0 else ["all right", "WRONG"])
 
 
+def test_a_network_is_judged_although_one_before_it_trains_for_long(inspected):
+    text = two_networks({}, {"* (self.inputs[i] > 0)": "* 1"}).replace("n_s=50, cycles=2", "n_s=50, cycles=30")
+    loop = text[text.index("    for made in") : text.index("    plt.plot")]
+    unrolled = "".join(
+        loop.split("\n", 1)[1].replace("        ", "    ").replace("made", m) for m in ("First", "Second")
+    )
+    checks, _ = inspected("student.py", "dd2424", text.replace(loop, unrolled))
+    assert [checks[title]["verdict"] for title in ("network", "network 2")] == ["all right", "WRONG"]
+
+
 OTHERWISE_DEFINED = {
     "inherited": {"class Trainer:": "class Base:", "if __name__": "class Trainer(Base):\n    pass\n\n\nif __name__"},
     "behind a decorator": {
@@ -229,6 +304,13 @@ def test_a_method_is_recognized_wherever_it_is_defined(inspected, how):
     text = program(OTHERWISE_DEFINED[how])
     checks, _ = inspected("student.py", "dd2424", text, only="initialization")
     assert {check["verdict"] for check in checks.values()} == {"all right"}
+
+
+@pytest.mark.parametrize("widths", ["[10, 12]", "[14, 10]", "[10, 10, 10]"])
+def test_a_hidden_layer_as_wide_as_there_are_classes_is_not_the_last(inspected, widths):
+    checks, _ = inspected("student.py", "dd2424", program({"[14, 12]": widths}), only="network")
+    assert checks["network"]["verdict"] == "all right"
+    assert "linear3.weight" in checks["network"]["text"]
 
 
 HEAVY_BALL = {
@@ -284,6 +366,10 @@ LACKING = {
         },
         "its gradients stay in the function that makes the step",
     ),
+    "an error": (
+        {"        n = X.shape[1]\n": "        n = X.shape[1] + nowhere\n"},
+        "its gradients were not computed: an error was raised",
+    ),
     "mirrored images": (FLIPPED, "its training on unchanged images of CIFAR-10 was not seen"),
 }
 
@@ -303,14 +389,11 @@ BY_FILES = """own = d[b'data'] / 255
 train = Images(((own - own.mean(axis=0)) / own.std(axis=0))[:1400].T, coder.transform(np.array(d[b'labels'][:1400])).T)
 tested = ((tested - tested.mean(axis=0)) / tested.std(axis=0)).T
 net = Classifier("""
-OVER_ALL = {
-    "hat).mean(axis=1, keepdims=True), G.mean(axis=1, keepdims=True)]": "hat).mean(axis=1, keepdims=True), G.mean()]"
-}
-NORMALIZED = {
+OVER_ALL = {"keepdims=True), G.mean(axis=1, keepdims=True)]": "keepdims=True), np.full((len(G), 1), G.mean())]"}
+TURNS_OUT = {
     # what stands there instead, title of the check, first wrong place, what is said
     "beta's gradient over all features": (OVER_ALL, "network", "bn2.bias", "wrong axis"),
     "no mean in the backward pass": ({"G = G - G.mean(axis=1, keepdims=True) -": "G = G -"}, "network", "linear2", ""),
-    "log10 in the cost": ({"loss = -np.log(": "loss = -np.log10("}, "network", "cost", "base of 10"),
     "a name that is not there": ({"G = P - Y": "G = P - Yb"}, "the whole program", "the whole", "'Yb' is not defined"),
     "every file by itself": (
         {"coder = preprocessing": TESTED, "net = Classifier(": BY_FILES},
@@ -321,9 +404,9 @@ NORMALIZED = {
 }
 
 
-@pytest.mark.parametrize("mistake", NORMALIZED)
+@pytest.mark.parametrize("mistake", TURNS_OUT)
 def test_a_network_that_turns_out_to_normalize_is_judged_so(inspected, mistake):
-    lines, title, place, said = NORMALIZED[mistake]
+    lines, title, place, said = TURNS_OUT[mistake]
     checks, _ = inspected("student.py", "dd2424", dd2424_program("scale_and_shift", lines))
     assert checks[title]["verdict"] in ("WRONG", "FAILED")
     assert checks[title]["first"].startswith(place)

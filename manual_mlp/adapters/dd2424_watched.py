@@ -112,12 +112,12 @@ def gradients(network: Network, batch_norm: bool, affine: bool = True) -> Report
     """
     training = training_of(network)
     numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
-    if not numbers:
-        raise absent("its gradients", "were not returned: the first call of them fails")
     if takes_rate(network):
         raise absent("its gradients", "stay in the function that makes the step")
     if drops(network.program):
         raise absent("its dropout", "draws masks that are not seen")
+    if not numbers:
+        raise absent("its gradients", "were not computed: an error was raised")
     cost = cost_seen(network, training, batch_norm, affine)
     reports: list[Report] = []
     share = 1.0
@@ -162,14 +162,17 @@ def takes_rate(network: Network) -> bool:
 
 
 def judged_gradients(question: Seen, gradients: Mapping[str, Array]) -> Report:
-    """Of the parameters that there are gradients of: where batches are normalized without gamma and beta, the rest."""
+    """Where batches are normalized without gamma and beta, of the rest."""
     answer: tuple[Any, Mapping[str, Array]] = (None, gradients)
     asked = partial(diagnose, answer, *question.given[:4], tolerance=SINGLE if question.single else None)
     first: Report | None = None
     for eps in (None, *question.eps):  # batch normalization's, perhaps, where it is none of the usual ones
         for relu_first in (False, True):
             report = asked(relu_first=relu_first, eps=eps)
-            report = replace(report, findings=[finding for finding in report.findings if finding.place in gradients])
+            findings = [
+                f for f in report.findings if f.place != "cost" and (question.how.affine or f.place in gradients)
+            ]
+            report = replace(report, findings=findings)
             if not any(finding.mistake == "bn_after_relu" for finding in report.findings):
                 break
         if report.ok:

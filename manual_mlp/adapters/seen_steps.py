@@ -147,12 +147,14 @@ def kind_of(leaf: Leaf) -> str:
 def sizes_in(places: Sequence[Leaf]) -> tuple[list[int], bool]:
     """Inputs, hidden units and classes, by the weights that follow one another; and whether these are (in, out)."""
     weights = [leaf.value for leaf in places if kind_of(leaf) == "W" and leaf.value.ndim == 2]
+    nameless = not weights
     weights = weights or [leaf.value for leaf in places if leaf.value.ndim == 2 and min(leaf.value.shape) > 1]
     for turned in (False, True):
         sizes = [PIXELS]
         for weight in weights:
             fan_in, width = weight.shape if turned else weight.shape[::-1]
-            if fan_in == sizes[-1] and (len(sizes) == 1 or sizes[-1] != CLASSES):
+            ended = nameless and len(sizes) > 1 and sizes[-1] == CLASSES
+            if fan_in == sizes[-1] and not ended:
                 sizes.append(width)
         if len(sizes) > 1 and sizes[-1] == CLASSES:
             return sizes, turned

@@ -22,7 +22,7 @@ from manual_mlp.adapters.roles import Role, role_of
 from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
-from manual_mlp.adapters.whole_program import Enough, can_be_limited, run_whole
+from manual_mlp.adapters.whole_program import Enough, Next, can_be_limited, run_whole
 
 SECONDS, GRACE = 40.0, 50.0  # of computing, for the whole program; until it is killed, if it goes on all the same
 WHOLE = "the whole program"
@@ -115,14 +115,16 @@ class WholeRun(NamedTuple):
 class Recorder:
     """Wraps the functions of a network.
 
-    gradients, costs   their names
+    gradients          the functions that compute them, of every network
+    costs              their names
     numerical          the names of those that compute gradients by differences: for minutes, and nothing that is
                        looked at here. They return what the others returned last; if that is nothing yet, they are
                        stopped after a while, and with them the statement of the script
     """
 
-    def __init__(self, gradients: set[str], costs: set[str], numerical: set[str]) -> None:
-        self.gradients, self.costs, self.numerical = gradients, costs, numerical
+    def __init__(self, gradients: Sequence[Part], costs: set[str], numerical: set[str]) -> None:
+        self.parts, self.gradients = gradients, {part.name for part in gradients}
+        self.costs, self.numerical = costs, numerical
         self.asked: list[Asked] = []
         self.returned: Any = None
         self.strange: set[tuple[types.CodeType, Called]] = set()
@@ -136,7 +138,7 @@ class Recorder:
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
 
-        def observed(*arguments: Any, **keywords: Any) -> Any:
+        def observed(caller: types.FrameType, /, *arguments: Any, **keywords: Any) -> Any:
             try:
                 bound = dict(signature.bind(*arguments, **keywords).arguments)
             except TypeError:
@@ -155,10 +157,10 @@ class Recorder:
             if time.monotonic() > self.patience:
                 raise TimeoutError("a numerical gradient is not waited for")
             if self.latest is None and function.__name__ in self.gradients:
-                self.strange.add((sys._getframe(1).f_code, called(function, bound)))
+                self.strange.add((caller.f_code, called(function, bound)))
             if self.latest is not None and function.__name__ in self.gradients:
                 (numbers, before), self.latest = self.latest, None
-                return self.step(function, numbers, before, bound, call, sys._getframe(1))
+                return self.step(function, numbers, before, bound, call, caller)
             if self.latest is not None and function.__name__ in self.costs and len(self.asked) < MOST_COSTS:
                 numbers, before = self.latest
                 asked = called(function, bound)
@@ -172,7 +174,7 @@ class Recorder:
         @functools.wraps(function)
         def watched(*arguments: Any, **keywords: Any) -> Any:
             try:
-                return observed(*arguments, **keywords)
+                return observed(sys._getframe(1), *arguments, **keywords)
             except Exception as error:
                 if self.batch is not None and self.patience == np.inf and not isinstance(error, NOT_ITS_OWN):
                     self.failed.setdefault(id(error), Stop(function.__qualname__, error))
@@ -203,7 +205,8 @@ class Recorder:
         training = self.trainings.setdefault((caller.f_code, asked), Training(asked))
         number = len(training.batches)
         if number >= MOST or (number >= training.needed and training.times[batch[0]] > 2):
-            raise Enough
+            trained = [called for _, called in self.trainings]
+            raise Enough if all(any(one.is_that_of(part) for one in trained) for part in self.parts) else Next
         training.times[batch] += 1
         if number < 2:
             training.sets = [known for array in sets_around(caller) if (known := recognized(array)) is not None]
@@ -306,14 +309,14 @@ def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
 def whole_run(program: Program) -> WholeRun:
     """Nothing where it has no script that loads CIFAR-10."""
     every = networks(program)
-    gradients = {network.gradients.name for network in every if network.gradients is not None}
+    gradients = [network.gradients for network in every if network.gradients is not None]
     if not gradients or not loads_images(program) or not can_be_limited():
         return WholeRun([], [])
     if WHOLE in program.guard.failing:
         program.guard.note(f"{WHOLE} {program.guard.failing[WHOLE]}")
         return WholeRun([], [])
     costs = {network.cost.name for network in every if network.cost is not None}
-    numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - gradients
+    numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - {part.name for part in gradients}
     recorder = Recorder(gradients, costs, numerical)
     finder = Finder(program.source.path, program.finder.known)
     source = read_source(program.source.path)  # anew: where a default failed, it has been taken out
@@ -323,7 +326,9 @@ def whole_run(program: Program) -> WholeRun:
     program.guard.event({"returned": WHOLE})
     for place, training in recorder.trainings.items():
         training.costs, training.strange = recorder.asked, place in recorder.strange
-    seen = sorted(recorder.trainings.values(), key=lambda training: -len(training.batches))
+        del training.batches[len(training.rates) :]  # the stop may have come in between
+    begun = [training for training in recorder.trainings.values() if training.batches]
+    seen = sorted(begun, key=lambda training: -len(training.batches))
     return WholeRun(seen, [recorder.failed[id(error)] for error in errors if id(error) in recorder.failed])
 
 

@@ -47,6 +47,10 @@ class Enough(BaseException):
     """Enough was seen, or the time is over; no `except` of the file stops it (`Watched`)."""
 
 
+class Next(Enough):
+    """Enough was seen of what this statement does; what comes behind it may train another network."""
+
+
 def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap, seconds: float) -> list[Exception]:
     """Runs the file statement by statement, and what it imports of the files beside it. Returns the errors that ended a
     statement.
@@ -58,12 +62,14 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
 
     def execute(source: Source, namespace: dict[str, Any]) -> None:
         namespace.update({WATCH: wrap, STOP: Enough})
-        for node in Watched(names).visit(copy.deepcopy(source.tree)).body:
+        for node in map(Watched(names).visit, statements(copy.deepcopy(source.tree))):
             ast.fix_missing_locations(node)
             try:
                 exec(compiled(source, node), namespace)
             except ENDS:
                 return
+            except Next:
+                continue
             except Exception as error:  # of a plot, say; what comes behind it may train
                 errors.append(error)
 
@@ -76,6 +82,15 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
         with contextlib.suppress(Enough), limited(seconds):
             execute(source, module.__dict__)
     return errors
+
+
+def statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Those of the module, and one by one those that stand under `if __name__ == "__main__"`."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+            yield from node.body
+        else:
+            yield node
 
 
 class Watched(ast.NodeTransformer):
