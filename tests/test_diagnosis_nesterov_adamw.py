@@ -152,6 +152,7 @@ MISTAKES = [
     ("adamw", "adamw", 1, "adamw_t_from_0", 'config["t"] += 1\n', 't = config["t"]\n'),
     ("adamw", "adamw", 2, "adamw_t_not_advanced", 'config["t"] += 1\n', 'config["t"] = 1\n'),
     ("adamw", "adamw", 1, "adamw_not_corrected", M_CORRECTION, ""),
+    ("adamw", "adamw", 1, "adamw_exponent_fixed", 'beta1 ** config["t"]', "beta1**2"),
     ("adamw", "adamw", 2, "adamw_corrected_by_a_product", "beta1 ** config", "beta1 * config"),
     ("adamw", "adamw", 1, "adamw_root_missing", "np.sqrt(v_hat)", "v_hat"),
     ("adamw", "adamw", 2, "adamw_betas_exchanged", "def adamw", "@exchanged\ndef adamw"),

@@ -51,7 +51,7 @@ FORWARD = [
         'l2 * np.sum(params[f"linear{i}.weight"] ** 2)',
         'l2 * np.linalg.norm(params[f"linear{i}.weight"])',
     ),
-    ("penalty_twice", "return loss + reg", "return loss + 2 * reg"),
+    ("penalty_twice_in_cost", "return loss + reg", "return loss + 2 * reg"),
 ]
 BACKWARD = [
     ("bias_gradient_missing", 'bias"] = np.sum(g, axis=1)', 'bias"] = np.zeros(len(g))'),
@@ -70,6 +70,7 @@ BACKWARD = [
     ("loss_gradient_without_labels", "(P - Y) / n", "P / n"),
     ("penalty_missing_in_gradient", " + 2 * l2 * W", ""),
     ("penalty_missing_in_gradient", " + 2 * l2 * W", " + 2 * l2 * W * (i > 1)"),
+    ("penalty_twice", " + 2 * l2 * W", " + 4 * l2 * W"),
     ("penalty_gradient_without_two", " + 2 * l2 * W", " + l2 * W"),
     ("penalty_over_n", " + 2 * l2 * W", " + 2 * l2 * W / n"),
     ("penalty_l2_squared", " + 2 * l2 * W", " + 2 * l2**2 * W"),

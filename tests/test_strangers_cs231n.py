@@ -259,8 +259,15 @@ def test_training_may_rely_on_the_shapes_of_its_own_gradients(inspected):
     text = text.replace("self.params[p] -=", "self.params[p].reshape(-1)[:] -=")
     text = text.replace("grads[p].reshape(-1)", "grads[p].reshape(grads[p].shape[0] * grads[p].shape[1])")
     checks, _ = inspected("student.py", "cs231n", text)
+    assert {check["verdict"] for check in checks.values()} == {"all right"}
+    assert "the gradients of b1, b2 have shape (1, D)" in checks["TwoLayerNet"]["text"]
+
+
+def test_gradients_of_one_row_that_training_cannot_take_are_said(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text().replace("sum(axis=0)", "sum(axis=0, keepdims=True)")
+    checks, _ = inspected("student.py", "cs231n", text)
     assert "b2: its shape is (1, 4)" in checks["TwoLayerNet"]["first"]
-    assert checks["TwoLayerNet.train"]["verdict"] == "all right"
+    assert checks["TwoLayerNet.train"]["verdict"] == "FAILED"
 
 
 def test_a_learning_rate_that_decays_at_other_times_is_noted(inspected):

@@ -194,6 +194,30 @@ def test_of_two_conventions_of_the_penalty_the_one_that_leaves_fewer_mistakes_is
     assert "layer 2 alone" in checks["TwoLayerNet"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            [("0.5 * self.reg * (", "self.reg * (")],
+            "cost: the penalty in the cost is twice what its gradient belongs to",
+        ),
+        ([("0.5 * self.reg * (", "self.reg * ("), ("+= self.reg * W", "+= 2 * self.reg * W")], ""),
+    ],
+    ids=["in the cost", "in both"],
+)
+def test_a_network_whose_handout_has_a_half_is_missed_it_where_the_gradient_has_it(inspected, lines, said):
+    checks, last = inspected("student.py", "cs231n", program("fc_net.py", *lines), only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["first"].startswith(said)
+    assert (checks["TwoLayerNet"]["verdict"] == "all right") == (said == "")
+    assert any("the penalty is reg sum(W^2)" in note for note in last["notes"]) == (said == "")
+
+
+def test_a_penalty_that_is_forgotten_is_no_number_of_its_own(inspected):
+    text = program("neural_net.py", ("X.T.dot(dhidden) + 2 * reg * W1", "X.T.dot(dhidden)"))
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["first"] == "W1: the penalty is in the cost but not in the gradient"
+
+
 DROP = "                h, cd = dropout_forward(h, self.dropout_param)\n"
 IF_DROP = "            if self.use_dropout:\n"
 DROP_BACK = "                dh = dropout_backward(dh, cd)\n"

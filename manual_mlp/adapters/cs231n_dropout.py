@@ -179,7 +179,7 @@ def judged_by_masks(
         keeps = bool(np.mean([mask.mean() for masks in seen for mask in masks]) > 0.5)
         rate = 1 - P if keeps else P
         factor, report = of_either_penalty(
-            lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1, dropout=rate)
+            lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1, dropout=rate), half=True
         )
         if all(f.mistake and (wrong or "dropout" in f.mistake) and f.place != "masks" for f in report.findings):
             findings = in_their_words(in_meaning_of_p(report, keeps), factor).findings

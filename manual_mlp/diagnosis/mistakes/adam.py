@@ -39,6 +39,13 @@ def with_beta2(number: float) -> dict[str, Line]:
     }
 
 
+def with_exponent(number: int) -> list[dict[str, Line]]:
+    """The bias correction of both moments, or of one of them, as if this were step `number`."""
+    m_hat: dict[str, Line] = {"m_hat": lambda v: v.mean / (1 - v.beta1**number)}
+    v_hat: dict[str, Line] = {"v_hat": lambda v: v.mean_square / (1 - v.beta2**number)}
+    return [{**m_hat, **v_hat}, m_hat, v_hat]
+
+
 def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
     return [
         mistake(
@@ -65,6 +72,12 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             {"m_hat": lambda v: v.mean, "v_hat": lambda v: v.mean_square},
             {"m_hat": lambda v: v.mean},
             {"v_hat": lambda v: v.mean_square},
+        ),
+        mistake(
+            f"{rule}_exponent_fixed",
+            "the bias correction has no exponent, or a number, where t belongs: it is right in one step alone",
+            *with_exponent(1),
+            *with_exponent(2),
         ),
         mistake(
             f"{rule}_corrected_by_a_product",

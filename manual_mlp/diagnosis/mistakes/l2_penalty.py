@@ -57,8 +57,12 @@ L2_PENALTY = [
         "penalty_twice",
         "the penalty is counted twice",
         {"penalty": lambda v: 2 * v.l2 * (v.W**2).sum(), "on_W": lambda v: 4 * v.l2 * v.W},
-        {"penalty": lambda v: 2 * v.l2 * (v.W**2).sum()},
         {"on_W": lambda v: 4 * v.l2 * v.W},
+    ),
+    penalty(
+        "penalty_twice_in_cost",
+        "the penalty in the cost is twice what its gradient belongs to: it is counted twice, or lacks a factor 1/2",
+        {"penalty": lambda v: 2 * v.l2 * (v.W**2).sum()},
     ),
     penalty(
         "penalty_over_n",
