@@ -153,6 +153,7 @@ MISTAKES = [
     ("adamw", "adamw", 2, "adamw_t_not_advanced", 'config["t"] += 1\n', 'config["t"] = 1\n'),
     ("adamw", "adamw", 1, "adamw_not_corrected", M_CORRECTION, ""),
     ("adamw", "adamw", 1, "adamw_exponent_fixed", 'beta1 ** config["t"]', "beta1**2"),
+    ("adamw", "adamw", 1, "adamw_weights_exchanged", "(1 - beta1) * dw", "beta1 * dw", "= beta1 *", "= (1 - beta1) *"),
     ("adamw", "adamw", 2, "adamw_corrected_by_a_product", "beta1 ** config", "beta1 * config"),
     ("adamw", "adamw", 1, "adamw_root_missing", "np.sqrt(v_hat)", "v_hat"),
     ("adamw", "adamw", 2, "adamw_betas_exchanged", "def adamw", "@exchanged\ndef adamw"),

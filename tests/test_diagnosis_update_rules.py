@@ -108,6 +108,8 @@ MISTAKES = [
         f"@exchanged\n{ADAM_HEAD}",
     ),
     ("adam", 1, "adam_betas_exchanged", f"vb = {V_HAT}", f"vb = {V_HAT.replace('beta2', 'beta1')}"),
+    ("adam", 1, "adam_weights_exchanged", M, "(1 - config['beta1']) * config['m'] + config['beta1'] * dx"),
+    ("adam", 1, "adam_weights_exchanged", V, "(1 - config['beta2']) * config['v'] + config['beta2'] * dx ** 2"),
     *(
         ("adam", 2, "adam_betas_fixed", ADAM_HEAD, f"{ADAM_HEAD}    config = {{**config, {fixed}}}\n")
         for fixed in ("'beta1': 0.9, 'beta2': 0.999", "'beta1': 0.9", "'beta2': 0.999", "'beta2': 0.99")

@@ -116,6 +116,16 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             {"v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count)},
         ),
         mistake(
+            f"{rule}_weights_exchanged",
+            "old average and new value have each other's weight, in m or in v",
+            {"mean": lambda v: (1 - v.beta1) * v.m + v.beta1 * v.seen},
+            {"mean_square": lambda v: (1 - v.beta2) * v.v + v.beta2 * v.seen**2},
+            {
+                "mean": lambda v: (1 - v.beta1) * v.m + v.beta1 * v.seen,
+                "mean_square": lambda v: (1 - v.beta2) * v.v + v.beta2 * v.seen**2,
+            },
+        ),
+        mistake(
             f"{rule}_betas_fixed",
             "beta1 and beta2 are written as the usual numbers, 0.9 and 0.999, or one of them is, whatever is asked for",
             *({**with_beta1(0.9), **with_beta2(number)} for number in (0.999, 0.99)),
