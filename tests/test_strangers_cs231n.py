@@ -378,6 +378,76 @@ def test_a_schedule_of_its_own_is_noted(inspected):
     assert "the learning rate changes: it goes from 0.1 to 0.081" in checks["TwoLayerNet.train"]["text"]
 
 
+def test_a_range_over_half_of_the_images_ends_as_it_did_in_python_2(inspected):
+    text = """def relu_forward(x):
+    out = x * 1.0
+    for half in (0, 1):
+        for row in xrange(half * (len(x) / 2), len(x) / 2 if half == 0 else len(x)):
+            out[row] = x[row] * (x[row] > 0)
+    return out, x
+"""
+    checks, last = inspected("layers.py", "cs231n", text)
+    assert checks["ReLU"]["verdict"] == "all right"
+    assert last["faults"] == [
+        "line 4: this range ends at a float in Python 3; write // where / stands",
+        "line 4: xrange is Python 2; write range",
+    ]
+
+
+def test_an_integer_that_a_division_was_meant_to_give_is_said(inspected):
+    text = """def affine_forward(x, w, b):
+    return x.reshape(len(x), x.size / len(x)).dot(w) + b, (x, w, b)
+"""
+    checks, _ = inspected("layers.py", "cs231n", text)
+    assert checks["linear"]["verdict"] == "FAILED"
+    assert "where / was meant to give an integer, as it did in Python 2, write //" in checks["linear"]["first"]
+
+
+def test_layers_beside_a_network_may_be_python_2(inspected, tmp_path):
+    folder = STRANGERS / "cs231n"
+    layers = (folder / "layers.py").read_text().replace("from builtins import range\n", "")
+    layers = layers.replace("    N = x.shape[0]\n    loss", "    N = sum(1 for _ in xrange(len(x)))\n    loss")
+    assert "xrange" in layers
+    (tmp_path / "layer_utils.py").write_text((folder / "layer_utils.py").read_text())
+    (tmp_path / "fc_net.py").write_text((folder / "fc_net.py").read_text())
+    (tmp_path / "layers.py").write_text(layers)
+    checks, _ = inspected(tmp_path / "fc_net.py", "cs231n", only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["verdict"] == "all right"
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict"),
+    [(["config['learning_rate']", "'learning_rate'"], "all right"), (["config['learning_rate']"], "FAILED")],
+    ids=["throughout", "not as its default is set"],
+)
+def test_a_setting_may_have_a_name_of_its_own(inspected, names, verdict):
+    text = (STRANGERS / "cs231n" / "optim.py").read_text()
+    for name in names:
+        text = text.replace(name, name.replace("learning_rate", "lr"))
+    checks, last = inspected("student.py", "cs231n", text)
+    assert checks["sgd"]["verdict"] == checks["sgd_momentum"]["verdict"] == checks["rmsprop"]["verdict"] == verdict
+    assert ("sgd asks config for lr; the handout's name is learning_rate" in last["notes"]) == (verdict == "all right")
+
+
+@pytest.mark.parametrize(
+    ("probability", "at_test_time", "verdict"),
+    [
+        ("p", "x * p", "all right"),
+        ("p", "x / p", "WRONG"),
+        ("p", "x * 0.9", "WRONG"),
+        ("1 - p", "x * (1 - p)", "all right"),
+    ],
+)
+def test_dropout_may_be_scaled_at_test_time_instead(inspected, probability, at_test_time, verdict):
+    text = (STRANGERS / "cs231n" / "layers.py").read_text()
+    for old, new in [("< p) / p", f"< {probability})"), ("        out = x\n", f"        out = {at_test_time}\n")]:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    checks, _ = inspected("student.py", "cs231n", text, only="dropout")
+    assert checks["dropout"]["verdict"] == verdict
+    assert ("note: plain dropout" in checks["dropout"]["text"]) == (verdict == "all right")
+
+
 def test_an_update_rule_may_write_into_the_weights(inspected):
     text = (STRANGERS / "cs231n" / "optim.py").read_text()
     assert "w -= config['learning_rate'] * dw" in text

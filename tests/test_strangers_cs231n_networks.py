@@ -212,6 +212,72 @@ def test_a_network_whose_handout_has_a_half_is_missed_it_where_the_gradient_has_
     assert any("the penalty is reg sum(W^2)" in note for note in last["notes"]) == (said == "")
 
 
+BUILT = "        self.reg = reg\n        self.num_layers"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "assert not (self.use_dropout and normalization)",
+        "if self.use_dropout and normalization: raise ValueError('no')",
+    ],
+    ids=["assert", "raise"],
+)
+def test_a_network_may_refuse_batch_norm_with_dropout(inspected, refusal):
+    text = program("fc_net.py", (BUILT, f"        {refusal}\n{BUILT}"))
+    checks, _ = inspected("student.py", "cs231n", text)
+    refused = checks.pop("FullyConnectedNet with batch norm and dropout")
+    assert refused["verdict"] == "not run"
+    assert "is not offered" in refused["text"]
+    assert verdicts(checks) == {"all right"}
+
+
+def test_what_a_layer_refuses_is_the_networks_mistake(inspected):
+    """The handout's batchnorm_forward raises an error for a mode that nobody has set."""
+    text = program("fc_net.py", ("bn_param['mode'] = mode", "bn_param['mode'] = None"))
+    title = "FullyConnectedNet with batch norm and dropout"
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == "FAILED"
+
+
+COUNTED_FROM_0 = [
+    ("'W%d' % (i + 1)", "'W%d' % (i)"),
+    ("'b%d' % (i + 1)", "'b%d' % (i)"),
+    *((f"'{kind}%d' % {layer}]", f"'{kind}%d' % ({layer} - 1)]") for kind in "Wb" for layer in "iL"),
+]
+
+
+def test_layers_may_be_counted_from_0(inspected):
+    text = program("fc_net.py", *COUNTED_FROM_0)
+    checks, last = inspected("student.py", "cs231n", text)
+    assert verdicts(checks) == {"all right"}
+    assert any("FullyConnectedNet counts its layers from 0" in note for note in last["notes"])
+    one_missing = text.replace("grads['b%d' % (i - 1)] =", "grads['b%d' % (max(i, 2) - 1)] =")
+    checks, _ = inspected("student.py", "cs231n", one_missing, only="FullyConnectedNet")
+    assert "b1: its gradient is missing" in checks["FullyConnectedNet"]["text"]
+
+
+PLAIN_DROPOUT = """
+def dropout_forward(x, dropout_param):
+    if 'seed' in dropout_param:
+        np.random.seed(dropout_param['seed'])
+    if dropout_param['mode'] == 'test':
+        return x * SCALE, None
+    mask = np.random.rand(*x.shape) < dropout_param['p']
+    return x * mask, mask
+def dropout_backward(d, mask):
+    return d * mask
+"""
+
+
+@pytest.mark.parametrize("title", ["FullyConnectedNet with dropout", "FullyConnectedNet with batch norm and dropout"])
+@pytest.mark.parametrize(("scale", "verdict"), [("dropout_param['p']", "all right"), ("1", "WRONG")])
+def test_a_network_may_scale_at_test_time_what_dropout_has_left(inspected, title, scale, verdict):
+    text = program("fc_net.py") + PLAIN_DROPOUT.replace("SCALE", scale)
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == verdict
+
+
 def test_a_penalty_that_is_forgotten_is_no_number_of_its_own(inspected):
     text = program("neural_net.py", ("X.T.dot(dhidden) + 2 * reg * W1", "X.T.dot(dhidden)"))
     checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")

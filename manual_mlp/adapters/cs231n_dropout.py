@@ -18,16 +18,17 @@ from manual_mlp.adapters.cs231n_instances import (
     INPUTS,
     cost_and_gradients,
     filled,
+    not_refused,
     problem,
     their_key,
 )
-from manual_mlp.adapters.cs231n_modes import scores_of, test_mode
+from manual_mlp.adapters.cs231n_modes import relu, scores_of, test_mode
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, copied
 from manual_mlp.adapters.program import Program
 from manual_mlp.diagnosis import diagnose
-from manual_mlp.diagnosis.dropout import in_meaning_of_p
+from manual_mlp.diagnosis.dropout import as_plain_dropout, in_meaning_of_p
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
@@ -55,6 +56,8 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
             f"{name}.loss", "scores", program.guard.call(f"{name}.loss", net.loss, x), (len(x), CLASSES)
         )
 
+    if batch_norm:
+        not_refused(program, f"{name} with batch norm and dropout", lambda: answer(parameters))
     unseeded = {key: value for key, value in settings.items() if key not in ("seed", "reg")}
     cost, gradient = answer(parameters)
     check_differences(program, name, cost, answer(parameters)[0])
@@ -72,15 +75,22 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
         findings += wrong
     if batch_norm:
         at_test = in_their_words(test_mode(program, name, unseeded, parameters, x, y))
-        return Report(name, [*findings, *at_test.findings], [*agreeing, *at_test.agreeing])
+        return as_plain_dropout(Report(name, [*findings, *at_test.findings], [*agreeing, *at_test.agreeing]))
     scores = at_test_time(settings)
     if np.allclose(scores, scores_of(parameters, x), rtol=1e-8) or agree(scores, lambda: at_test_time(plain), 1e-8):
         agreeing.append("test mode: scores")
+    elif any(np.allclose(scores, scores_of(parameters, x, scaled_relu(share)), rtol=1e-8) for share in (P, 1 - P)):
+        sentence = "units are scaled at test time; that is done in training, by the inverse of the probability to keep"
+        findings.append(Finding("test mode: scores", sentence, "dropout_scaled_at_test_time"))
     else:
         findings.append(
             Finding("test mode: scores", "units are dropped, or scaled, at test time too", "dropout_at_test_time")
         )
-    return Report(name, findings, agreeing)
+    return as_plain_dropout(Report(name, findings, agreeing))
+
+
+def scaled_relu(factor: float) -> Callable[[Array], Array]:
+    return lambda x: factor * relu(x)
 
 
 def agree(value: Any, without: Callable[[], Any], tolerance: float) -> bool:

@@ -16,6 +16,7 @@ from manual_mlp.adapters.cs231n_instances import (
     HIDDEN,
     cost_and_gradients,
     filled,
+    not_refused,
     problem,
     takes_widths,
 )
@@ -99,6 +100,8 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     parameters, x, y = problem(hidden, batch_norm)
     accepts = inspect.signature(loss_of(program, name)).parameters
     settings = {**BASICS, "hidden": hidden, "batch_norm": batch_norm}
+    if batch_norm:
+        not_refused(program, f"{name} with batch norm", lambda: filled(program, name, settings, parameters))
 
     def loss_with(factor: float) -> Callable[..., Any]:
         def loss(values: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:

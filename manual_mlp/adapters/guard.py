@@ -4,6 +4,7 @@ import contextlib
 import copy
 import dataclasses
 import io
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,10 +26,11 @@ class Failed(Exception):
     shape, missing, uncallable.
     """
 
-    def __init__(self, function: str, kind: str, sentence: str, error: str = "") -> None:
+    def __init__(self, function: str, kind: str, sentence: str, error: str = "", refused: str = "") -> None:
         super().__init__(f"{function} {sentence}")
         self.function, self.kind, self.sentence = function, kind, sentence
         self.error = error  # the name of the exception behind it
+        self.refused = refused  # the function of the file whose own assert or raise it is
 
 
 class Guard:
@@ -95,10 +97,12 @@ class Guard:
     def explained(self, name: str, error: BaseException) -> Failed:
         if isinstance(error, Failed):
             return error
-        where = ""
+        where, refused = "", ""
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
             if source := self.sources.get(frame.filename):
-                where = f"line {frame.lineno}: `{source.line(frame.lineno or 0)}`: "
+                line = source.line(frame.lineno or 0)
+                where = f"line {frame.lineno}: `{line}`: "
+                refused = frame.name if re.search(r"\b(assert|raise)\b", line) else ""
                 break
         if isinstance(error, NotImplementedError):
             return Failed(name, "unfilled", "is not filled in yet")
@@ -118,7 +122,9 @@ class Guard:
             sentence = f"{where}it ends the whole program (exit)"
         elif isinstance(error, RecursionError):
             sentence = f"{where}it calls itself without end"
-        return Failed(name, "raises", f"raises an error: {sentence}", type(error).__name__)
+        elif isinstance(error, TypeError) and "'float' object cannot be interpreted as an integer" in str(error):
+            sentence += "; where / was meant to give an integer, as it did in Python 2, write //"
+        return Failed(name, "raises", f"raises an error: {sentence}", type(error).__name__, refused)
 
     def array(self, name: str, place: str, value: Any, shape: tuple[int, ...] | None) -> NDArray[Any]:
         """The value as numbers of that shape; one that only has too many or missing axes of length 1, or is one flat
