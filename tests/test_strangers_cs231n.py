@@ -448,6 +448,87 @@ def test_dropout_may_be_scaled_at_test_time_instead(inspected, probability, at_t
     assert ("note: plain dropout" in checks["dropout"]["text"]) == (verdict == "all right")
 
 
+SVM = """import numpy as np
+def svm_loss(x, y):
+    rows, N = np.arange(len(x)), len(x)
+    margins = np.maximum(0, x - x[rows, y][:, None] + 1)
+    margins[rows, y] = 0
+    loss = margins.sum() / N
+    dx = 1.0 * (margins > 0)
+    dx[rows, y] = -dx.sum(axis=1)
+    return loss, dx / N
+"""
+NO_GRADIENT, MINUS_1 = "    dx[rows, y] = -dx.sum(axis=1)\n", "    dx[rows, y] = -1\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "", ""),
+        ("    margins[rows, y] = 0\n    loss", "    loss", "svm loss: the right class's own margin of 1 is counted"),
+        ("margins.sum() / N", "margins.sum()", "svm loss: it is summed over the images"),
+        ("[:, None] + 1", "[:, None]", "svm loss: the margin of 1 is missing"),
+        ("dx / N", "dx", "svm dx: it is not divided by the batch size"),
+        (NO_GRADIENT, "", "svm dx: the right class gets no gradient"),
+        (NO_GRADIENT, MINUS_1, "svm dx: the right class gets -1"),
+        ("loss, dx / N", "loss, x.T.dot(dx) / N", "svm dx: it is that of a linear classifier's weights"),
+        ("loss, dx / N", "loss, dx / N * 3", "svm dx: wrong, and none of the known mistakes explains the numbers"),
+        ("loss, dx / N", "loss, dx[0] / N", "svm dx: svm_loss returns svm dx with shape (4,)"),
+    ],
+)
+def test_the_svm_loss_is_looked_at(inspected, old, new, said):
+    assert old in SVM
+    checks, last = inspected("layers.py", "cs231n", SVM.replace(old, new) if old else SVM, only="svm")
+    assert checks["svm"]["verdict"] == ("WRONG" if said else "all right")
+    assert checks["svm"]["first"].startswith(said)
+    assert last["aspects"] == []
+
+
+LAYER_NORM = """import numpy as np
+def layernorm_forward(x, gamma, beta, ln_param):
+    mean, var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
+    std = np.sqrt(var + ln_param.get('eps', 1e-5))
+    x_hat = (x - mean) / std
+    return gamma * x_hat + beta, (x_hat, gamma, std, x)
+def layernorm_backward(dout, cache):
+    x_hat, gamma, std, x = cache
+    dgamma, dbeta = (dout * x_hat).sum(axis=0), dout.sum(axis=0)
+    g = dout * gamma
+    D = g.shape[1]
+    dx = (g - g.mean(axis=1, keepdims=True) - x_hat * (g * x_hat).mean(axis=1, keepdims=True)) / std
+    return dx, dgamma, dbeta
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict", "said"),
+    [
+        ("", "", "all right", ""),
+        ("axis=1", "axis=0", "WRONG", "layer norm forward: out: it is normalized over the images"),
+        ("g = dout * gamma", "g = dout", "WRONG", "layer norm backward: dx: gamma is missing"),
+        ("(dout * x_hat)", "(dout * x)", "WRONG", "layer norm backward: dgamma: it is taken with the input x"),
+        ("dout.sum(axis=0)", "-dout.sum(axis=0)", "WRONG", "layer norm backward: dbeta: wrong, and none of the known"),
+        ("x_hat, gamma, std, x = cache", "x_hat, gamma, std = cache", "WRONG", "layer norm backward: "),
+        (LAYER_NORM[LAYER_NORM.index("    x_hat, gamma, std, x") :], "    dx = None\n    return dx\n", "half done", ""),
+    ],
+    ids=["right", "over the batch", "no gamma", "x", "sign", "raises", "half done"],
+)
+def test_layer_normalization_alone_is_looked_at(inspected, old, new, verdict, said):
+    assert old in LAYER_NORM
+    text = LAYER_NORM.replace(old, new) if old else LAYER_NORM
+    checks, last = inspected("layers.py", "cs231n", text, only="layer norm")
+    assert checks["layer norm"]["verdict"] == verdict
+    assert checks["layer norm"]["first"].startswith(said)
+    assert last["aspects"] == []
+
+
+def test_a_layer_norm_that_nobody_has_begun_is_not_called_wrong(inspected):
+    text = "def layernorm_forward(x, gamma, beta, ln_param):\n    out, cache = None, None\n    return out, cache\n"
+    text += "def layernorm_backward(dout, cache):\n    dx = dgamma = dbeta = None\n    return dx, dgamma, dbeta\n"
+    checks, _ = inspected("layers.py", "cs231n", text)
+    assert {title: check["verdict"] for title, check in checks.items()} == {"layer norm": "not filled in"}
+
+
 def test_an_update_rule_may_write_into_the_weights(inspected):
     text = (STRANGERS / "cs231n" / "optim.py").read_text()
     assert "w -= config['learning_rate'] * dw" in text

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters import cs231n_layer_norm_passes, cs231n_svm
 from manual_mlp.adapters.cs231n_classifier import classifiers
 from manual_mlp.adapters.cs231n_networks import function_networks, is_network, networks
 from manual_mlp.adapters.cs231n_sandwiches import sandwiches
@@ -25,7 +26,7 @@ from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
 WHY_UNSEEN = "nothing here to compare them with"
-NOT_OURS = ("svm_loss", "conv", "max_pool", "spatial", "layernorm", "groupnorm", "rnn", "lstm", "temporal", "im2col")
+NOT_OURS = ("conv", "max_pool", "spatial", "groupnorm", "rnn", "lstm", "temporal", "im2col")
 
 
 def known_helpers(module: str) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def inspections(program: Program) -> list[Inspection]:
         "ReLU": ("relu_forward", "relu_backward"),
         "batch norm": ("batchnorm_forward", "batchnorm_backward"),
         "batch norm, simplified": ("batchnorm_forward", "batchnorm_backward_alt"),
+        "layer norm": cs231n_layer_norm_passes.NAMES,
         "dropout": ("dropout_forward", "dropout_backward"),
         "softmax": ("softmax_loss",),
     }
@@ -48,6 +50,7 @@ def inspections(program: Program) -> list[Inspection]:
         "ReLU": relu,
         "batch norm": batch_norm,
         "batch norm, simplified": simplified_batch_norm,
+        "layer norm": cs231n_layer_norm_passes.layer_norm,
         "dropout": dropout,
         "softmax": softmax,
     }
@@ -56,6 +59,8 @@ def inspections(program: Program) -> list[Inspection]:
         there = [name for name in names if program.has(name)]
         if there and not (title == "batch norm, simplified" and len(there) < 2):
             found.append(inspection(program, title, names, operations[title]))
+    if program.has(cs231n_svm.NAME):
+        found.append(Inspection("svm", [program.name_of(cs231n_svm.NAME)], partial(cs231n_svm.svm, program)))
     found += [*sandwiches(program), *classifiers(program)]
     for name in ("sgd", "sgd_momentum", "rmsprop", "adam"):
         if program.has(name):
