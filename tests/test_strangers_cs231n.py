@@ -458,6 +458,38 @@ def svm_loss(x, y):
     dx[rows, y] = -dx.sum(axis=1)
     return loss, dx / N
 """
+UNDEFINED = """
+import numpy as np
+from layer_utils import affine_bn_relu_forward
+class TwoLayerNet:
+    def __init__(self, input_dim=6, hidden_dim=7, num_classes=4, weight_scale=1e-3, reg=0.0):
+        self.reg, sizes = reg, (input_dim, hidden_dim, num_classes)
+        self.params = {}
+        for layer in (1, 2):
+            self.params['W%d' % layer] = weight_scale * np.random.randn(sizes[layer - 1], sizes[layer])
+            self.params['b%d' % layer] = np.zeros(sizes[layer])
+    def loss(self, X, y=None):
+        hidden, cache = MISSING(X, self.params['W1'], self.params['b1'])
+        return hidden
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("affine_relu_forward", "affine_relu_forward is not defined; layer_utils.py has it: import it from there"),
+        ("x", "x is not defined; X is"),
+        ("made_below", "made_below is not defined; only the script part of the file, which is not run, may make it"),
+        ("nowhere", "nowhere is not defined"),
+    ],
+)
+def test_what_an_undefined_name_was_meant_for_is_said(inspected, tmp_path, missing, said):
+    (tmp_path / "layer_utils.py").write_text((STRANGERS / "cs231n" / "layer_utils.py").read_text())
+    text = UNDEFINED.replace("MISSING", missing) + "if __name__ == '__main__':\n    made_below = print()\n"
+    checks, _ = inspected("fc_net.py", "cs231n", text)
+    assert checks["TwoLayerNet"]["first"].endswith(said)
+
+
 NO_GRADIENT, MINUS_1 = "    dx[rows, y] = -dx.sum(axis=1)\n", "    dx[rows, y] = -1\n"
 
 
