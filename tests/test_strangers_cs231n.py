@@ -561,6 +561,47 @@ def test_a_layer_norm_that_nobody_has_begun_is_not_called_wrong(inspected):
     assert {title: check["verdict"] for title, check in checks.items()} == {"layer norm": "not filled in"}
 
 
+@pytest.mark.parametrize(
+    ("file", "title", "old", "new"),
+    [
+        ("neural_net.py", "TwoLayerNet", "np.log(probs[range(N), y])", "np.log(probs[range(N), y] + {})"),
+        ("layers.py", "softmax", "log_probs[np.arange(N), y])", "np.log(probs[np.arange(N), y] + {}))"),
+        ("softmax.py", "softmax_loss_vectorized", None, None),
+    ],
+    ids=["network", "layer", "classifier"],
+)
+@pytest.mark.parametrize(("number", "verdict"), [("1e-9", "all right"), ("1e-3", "WRONG")])
+def test_a_small_number_inside_the_logarithm_is_a_remark(inspected, file, title, old, new, number, verdict):
+    text = (STRANGERS / "cs231n" / file).read_text()
+    if old is None:
+        old, new = "np.log(", f"np.log({number} + "
+    assert old in text
+    checks, _ = inspected("student.py", "cs231n", text.replace(old, new.format(number)), only=title)
+    assert checks[title]["verdict"] == verdict
+    assert "a small number is added inside the logarithm" in checks[title]["text"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "verdict"),
+    [
+        ("np.random.randn({0}, {1}) * np.sqrt(2 / {0})", "all right"),
+        ("np.random.randn({0}, {1}) / np.sqrt({0})", "all right"),
+        ("std * np.random.randn({0}, {1}) * np.sqrt(2 / {0})", "all right"),
+        ("np.random.randn({0}, {1}) * np.sqrt(2) / {0}", "WRONG"),
+    ],
+    ids=["He", "Xavier", "both", "no root"],
+)
+def test_weights_may_start_by_their_width(inspected, drawn, verdict):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    for sizes in (("input_size", "hidden_size"), ("hidden_size", "output_size")):
+        old = "std * np.random.randn({}, {})".format(*sizes)
+        assert text.count(old) == 1
+        text = text.replace(old, drawn.format(*sizes))
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["verdict"] == verdict
+    assert ("W1, W2 start as He or Xavier have it" in checks["TwoLayerNet"]["text"]) == (verdict == "all right")
+
+
 def test_an_update_rule_may_write_into_the_weights(inspected):
     text = (STRANGERS / "cs231n" / "optim.py").read_text()
     assert "w -= config['learning_rate'] * dw" in text

@@ -15,10 +15,12 @@ from manual_mlp.adapters.cs231n_textbook import (
     TEXTBOOK,
     affine_forward,
     relu_forward,
+    softmax_loss,
 )
 from manual_mlp.adapters.cs231n_updates import update
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, Shared
+from manual_mlp.adapters.log_guards import as_remark, has_guard
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose_operation
 from manual_mlp.diagnosis.dropout import shared_draw
@@ -305,4 +307,10 @@ def softmax(program: Program, names: Sequence[str]) -> Report:
     def backward(cache: Any) -> Any:
         return cache
 
-    return diagnose_operation("softmax_cross_entropy", forward=forward, backward=backward)
+    report = diagnose_operation("softmax_cross_entropy", forward=forward, backward=backward)
+    if not has_guard(report):
+        return report
+    rng = np.random.default_rng(2)
+    logits, y = rng.normal(size=(9, 5)), rng.integers(0, 5, 9)
+    usual = softmax_loss(logits, y)[0]
+    return as_remark(report, abs(program.guard.scalar(theirs, "loss", forward(logits, y)[0]) - usual) / usual)

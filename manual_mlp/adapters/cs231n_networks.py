@@ -24,10 +24,12 @@ from manual_mlp.adapters.cs231n_layer_norm import knows_layer_norm, network_with
 from manual_mlp.adapters.cs231n_modes import initialization, test_mode
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_predictions import predictions
+from manual_mlp.adapters.cs231n_textbook import loss_of_training
 from manual_mlp.adapters.cs231n_training import descends, training
 from manual_mlp.adapters.cs231n_unfinished import beginning, scores_alone
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.log_guards import as_remark, has_guard
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.report import Finding, Report
@@ -125,6 +127,7 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
         lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1), half=in_constructor
     )
     report = with_rows_that_are_taken(program, name, deep, report)
+    report = with_guard_as_remark(report, answer_with(factor), parameters, x, y)
     if factor == 1 and in_constructor:
         program.guard.note(f"{name}: the penalty is reg sum(W^2); the handout has 0.5 reg sum(W^2)")
     if report.ok:
@@ -145,6 +148,15 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     if not report.ok and (beside := sorted({source.path.name for source in program.finder.sources.values()})):
         program.guard.note(f"{name} uses {' and '.join(beside)} beside it: look at these first")
     return in_their_words(report, factor)
+
+
+def with_guard_as_remark(
+    report: Report, answer: Callable[..., Any], parameters: Mapping[str, Array], x: Array, y: Any
+) -> Report:
+    if not has_guard(report):
+        return report
+    usual = loss_of_training(parameters, x, y)
+    return as_remark(report, abs(answer(parameters, x, y, 0.0)[0] - usual) / usual)
 
 
 def with_rows_that_are_taken(program: Program, name: str, deep: bool, report: Report) -> Report:
@@ -197,6 +209,7 @@ def rare_batches(
     except Failed as failed:
         return Report(name, [Finding("cost and gradients", f"{case}: {failed}", "raises")])
     report = with_rows_that_are_taken(program, name, deep, report)
+    report = with_guard_as_remark(report, answer, parameters, x, labels)
     if not report.ok:
         return Report(name, [replace(f, sentence=f"{case}: {f.sentence}") for f in report.findings[:1]])
     if "reg" not in inspect.signature(loss_of(program, name)).parameters:
