@@ -602,6 +602,21 @@ def test_weights_may_start_by_their_width(inspected, drawn, verdict):
     assert ("W1, W2 start as He or Xavier have it" in checks["TwoLayerNet"]["text"]) == (verdict == "all right")
 
 
+def test_a_gradient_may_be_called_after_what_it_belongs_to(inspected):
+    text = (STRANGERS / "cs231n" / "layers.py").read_text()
+    answer = "    return dx, dw, db\n"
+    assert text.count(answer) == 1
+    checks, _ = inspected("layers.py", "cs231n", text.replace(answer, "    return {'x': dx, 'w': dw, 'b': db}\n"))
+    assert checks["linear"]["verdict"] == "all right"
+
+
+def test_nothing_is_noted_of_running_averages_that_could_not_be_asked_for(inspected):
+    text = "def batchnorm_forward(x, gamma, beta, bn_param):\n    return missing, None\n"
+    checks, _ = inspected("layers.py", "cs231n", text)
+    assert checks["batch norm"]["verdict"] == "FAILED"
+    assert "note:" not in checks["batch norm"]["text"]
+
+
 def test_an_update_rule_may_write_into_the_weights(inspected):
     text = (STRANGERS / "cs231n" / "optim.py").read_text()
     assert "w -= config['learning_rate'] * dw" in text

@@ -115,7 +115,8 @@ def out_at_test_time(program: Program, title: str, value: Any) -> Any:
 
 def gradients(program: Program, name: str, value: Any, names: Sequence[str]) -> list[Any]:
     if isinstance(value, Mapping):
-        value = [value.get(key, value.get(key.lower())) for key in names]
+        without_d = {str(key).lower().removeprefix("d"): gradient for key, gradient in value.items()}
+        value = [without_d.get(key.removeprefix("d")) for key in names]
     return program.guard.several(name, value, names)
 
 
