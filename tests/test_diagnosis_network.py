@@ -51,6 +51,7 @@ FORWARD = [
         'l2 * np.sum(params[f"linear{i}.weight"] ** 2)',
         'l2 * np.linalg.norm(params[f"linear{i}.weight"])',
     ),
+    ("penalty_subtracted", "return loss + reg", "return loss - reg"),
     ("penalty_twice_in_cost", "return loss + reg", "return loss + 2 * reg"),
 ]
 BACKWARD = [
@@ -533,7 +534,7 @@ def test_one_number_is_not_called_proportional():
     ("old", "new", "words"),
     [
         ("g @ X[i - 1].T", "1.7 * (g @ X[i - 1].T)", "it is 1.7 times what it should be"),
-        ("np.sum(g, axis=1)\n        if", "-np.sum(g, axis=1)\n        if", "it has the wrong sign"),
+        ("g @ X[i - 1].T + 2 * l2 * W", "-(g @ X[i - 1].T + 2 * l2 * W)", "it has the wrong sign"),
         ("np.sum(g, axis=1)\n        if", "-n * np.sum(g, axis=1)\n        if", "it is -n times what it should be"),
         ("np.sum(g, axis=1)\n        if", "3 * n * np.sum(g, axis=1)\n        if", "it is 3 n times what it"),
         (" + 2 * l2 * W", " + 0.7 * l2 * W**3", "only when l2 > 0"),

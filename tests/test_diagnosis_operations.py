@@ -350,6 +350,7 @@ MISTAKES = [
         "log_probs[np.arange(n), y]",
         "np.log(np.exp(log_probs[np.arange(n), y]) + 1e-15)",
     ),
+    ("softmax_cross_entropy", "forward: loss", "softmax_not_normalized", "shifted - log_z", "shifted"),
     ("softmax_cross_entropy", "forward: loss", "loss_summed", "y]) / n\n", "y])\n"),
     ("softmax_cross_entropy", "forward: loss", "loss_fixed_batch_size", "y]) / n\n", "y]) / 100\n"),
     (

@@ -98,6 +98,9 @@ MISTAKES = [
     ),
     ("adam", 2, "adam_exponent_fixed", f"vb = {V_HAT}", f"vb = {V_HAT.replace(T, '1')}"),
     ("adam", 1, "adam_exponent_fixed", f"mb = {M_HAT}", f"mb = {M_HAT.replace(T, '2')}"),
+    ("adam", 1, "adam_correction_multiplied", f"mb = {M_HAT}", f"mb = {M_HAT.replace('/', '*')}"),
+    ("adam", 1, "adam_v_not_computed", f"config['v'] = {V}", "pass"),
+    ("rmsprop", 1, "rmsprop_cache_not_computed", CACHE, "pass"),
     ("adam", 1, "adam_eps_inside_root", *(root.format("vb") for root in ROOTS)),
     ("adam", 1, "adam_root_missing", "np.sqrt(vb)", "vb"),
     (

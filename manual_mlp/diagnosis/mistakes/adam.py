@@ -80,6 +80,16 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             *with_exponent(2),
         ),
         mistake(
+            f"{rule}_correction_multiplied",
+            "m or v is multiplied by 1 - beta^t instead of divided by it",
+            {
+                "m_hat": lambda v: v.mean * (1 - v.beta1**v.count),
+                "v_hat": lambda v: v.mean_square * (1 - v.beta2**v.count),
+            },
+            {"m_hat": lambda v: v.mean * (1 - v.beta1**v.count)},
+            {"v_hat": lambda v: v.mean_square * (1 - v.beta2**v.count)},
+        ),
+        mistake(
             f"{rule}_corrected_by_a_product",
             "the bias correction has beta times t where beta to the power of t belongs",
             {
@@ -157,6 +167,11 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             f"{rule}_not_squared",
             "the gradient is not squared in v",
             {"mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.seen},
+        ),
+        mistake(
+            f"{rule}_v_not_computed",
+            "v stays at 0: the squared gradient is never averaged, and m is divided by eps alone",
+            {"mean_square": lambda v: v.v},
         ),
         mistake(
             f"{rule}_square_of_mean",

@@ -110,6 +110,12 @@ L2_PENALTY = [
         {"penalty": lambda v: v.l2 * (v.W**2).mean()},
     ),
     penalty(
+        "penalty_subtracted",
+        "the penalty is subtracted from the loss instead of added",
+        {"penalty": lambda v: -v.l2 * (v.W**2).sum(), "on_W": lambda v: -2 * v.l2 * v.W},
+        {"penalty": lambda v: -v.l2 * (v.W**2).sum()},
+    ),
+    penalty(
         "penalty_sign",
         "the gradient of the penalty has the wrong sign",
         {"on_W": lambda v: -2 * v.l2 * v.W},
