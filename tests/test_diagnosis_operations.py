@@ -657,6 +657,12 @@ def test_a_planted_mistake_is_found_and_named(operation, place, name, old, new, 
     assert ("first wrong place" in str(report)) != extreme
 
 
+def test_a_wrong_sign_without_a_name_is_described():
+    report = diagnose_operation("relu", **functions_of("relu", with_mistake("dout * (x > 0)", "-dout * (x > 0)")))
+    assert [(f.place, f.mistake) for f in report.findings] == [("relu backward: dx", None)]
+    assert "it has the wrong sign" in report.findings[0].sentence
+
+
 WITH_CONSTANTS = [  # another eps or momentum is a convention; it is a mistake only where these are said to be known
     ("test mode: out", "test_eps_missing", "np.sqrt(running_var + 1e-5)", "np.sqrt(running_var)"),
     (
