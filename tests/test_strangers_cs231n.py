@@ -617,6 +617,24 @@ def test_nothing_is_noted_of_running_averages_that_could_not_be_asked_for(inspec
     assert "note:" not in checks["batch norm"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "title"),
+    [
+        ("db = dout.sum(axis=0)", "linear and ReLU"),
+        ("dx = dout.dot(w.T).reshape(x.shape)", "linear, batch norm and ReLU"),
+        ("dgamma = (dout * xhat).sum(0)", "linear, batch norm and ReLU"),
+    ],
+)
+def test_a_sandwich_is_not_accused_of_what_is_wrong_with_its_layers(inspected, tmp_path, wrong, title):
+    layers = (STRANGERS / "cs231n" / "layers.py").read_text()
+    assert wrong in layers
+    (tmp_path / "layers.py").write_text(layers.replace(wrong, f"{wrong} * 3"))
+    (tmp_path / "layer_utils.py").write_text((STRANGERS / "cs231n" / "layer_utils.py").read_text())
+    checks, _ = inspected(tmp_path / "layer_utils.py", "cs231n", only=title)
+    assert checks[title]["verdict"] == "all right"
+    assert "these are not right: look at them first" in checks[title]["text"]
+
+
 def test_an_update_rule_may_write_into_the_weights(inspected):
     text = (STRANGERS / "cs231n" / "optim.py").read_text()
     assert "w -= config['learning_rate'] * dw" in text
