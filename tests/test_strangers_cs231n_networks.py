@@ -278,6 +278,15 @@ def test_a_network_may_scale_at_test_time_what_dropout_has_left(inspected, title
     assert checks[title]["verdict"] == verdict
 
 
+def test_a_loss_that_is_wrong_with_dropout_is_said_once(inspected):
+    """The gradient is right, and so it is not the one of this loss."""
+    title = "FullyConnectedNet with dropout"
+    text = program("fc_net.py", ("range(1, L + 1)", "range(1, L)"))
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["first"] == "dropout: loss: the penalty is in the gradient but not in the cost"
+    assert "then:" not in checks[title]["text"]
+
+
 def test_a_penalty_that_is_forgotten_is_no_number_of_its_own(inspected):
     text = program("neural_net.py", ("X.T.dot(dhidden) + 2 * reg * W1", "X.T.dot(dhidden)"))
     checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")

@@ -33,6 +33,7 @@ from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
 P = 0.6  # what the networks are told, whether it is the probability to keep or to drop
+OF_COST = "dropout: loss"
 STEPS = ((1e-6, 1e-5), (1e-3, 2e-3))  # of differences, and what they may be off: in float64, and in float32
 
 
@@ -66,12 +67,12 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
         if not drops_somewhere(program, name):
             raise program.guard.failed(f"{name} with dropout", "unfilled", "is not filled in yet: it calls no dropout")
         sentence = "the loss is the same as without dropout: nothing is dropped, or what is left is not passed on"
-        findings.append(Finding("dropout: loss", sentence, "dropout_never_applied"))
+        findings.append(Finding(OF_COST, sentence, "dropout_never_applied"))
     findings += dropped_images(x, lambda images: float(answer(parameters, images=images)[0]))
     wrong, agreeing = own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0])
     named = [] if findings else judged_by_masks(program, name, unseeded, parameters, x, y, wrong=bool(wrong))
     findings += named
-    if not any(finding.place.startswith("gradient") for finding in named):
+    if not any(finding.place.startswith(("gradient", OF_COST)) for finding in named):
         findings += wrong
     if batch_norm:
         at_test = in_their_words(test_mode(program, name, unseeded, parameters, x, y))
@@ -193,9 +194,7 @@ def judged_by_masks(
         )
         if all(f.mistake and (wrong or "dropout" in f.mistake) and f.place != "masks" for f in report.findings):
             findings = in_their_words(in_meaning_of_p(report, keeps), factor).findings
-            return [
-                replace(f, place="dropout: loss" if f.place == "cost" else f"gradient of {f.place}") for f in findings
-            ]
+            return [replace(f, place=OF_COST if f.place == "cost" else f"gradient of {f.place}") for f in findings]
     return []
 
 
