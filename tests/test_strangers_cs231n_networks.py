@@ -354,6 +354,14 @@ def test_running_averages_may_be_kept_in_another_order(inspected):
     assert checks[title]["verdict"] == "all right"
 
 
+@pytest.mark.parametrize("used", ["i", "i - 1"], ids=["the first is not used", "the last is not used"])
+def test_a_bn_param_too_many_is_no_mistake(inspected, used):
+    one_more = ("for i in range(self.num_layers - 1)]", "for i in range(self.num_layers)]")
+    text = program("fc_net.py", one_more, ("self.bn_params[i - 1]", f"self.bn_params[{used}]"))
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert verdicts(checks) == {"all right"}
+
+
 NO_MODE = "            self.dropout_param['mode'] = mode\n"
 DROPS = "            pass\n"
 EITHER = NO_MODE + "        elif self.normalization == 'batchnorm':"

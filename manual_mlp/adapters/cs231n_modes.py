@@ -46,14 +46,13 @@ def test_mode(
         rng = np.random.default_rng(9)
         for _ in range(3):
             program.guard.call(f"{name}.loss", net.loss, x + rng.normal(size=x.shape), y)
-        running = bn_params(net)
-        if not all("running_mean" in param for param in running[: len(settings["hidden"])]) or not running:
+        running = [dict(param) for param in bn_params(net) if "running_mean" in param]  # some make one too many
+        if len(running) < len(settings["hidden"]):
             place = "test mode: running averages"
             sentence = (
                 "net.bn_params holds no running_mean after three training batches: they are not kept for test mode"
             )
             return Report(name, [Finding(place, sentence, "bn_running_never_advance")])
-        running = [dict(param) for param in running]
         kept = [param[key] for param in running for key in ("running_mean", "running_var") if key in param]
         if not all(np.isfinite(values).all() for values in kept):
             sentence = "after three training batches net.bn_params holds NaN or infinity"
