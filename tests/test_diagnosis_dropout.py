@@ -234,7 +234,7 @@ TEST_MODES = [
     (None, "x = x * 1", "x = x * 1"),
     ("dropout_at_test_time", "x = x * 1", "x = x * (rng.random(x.shape) >= P) / (1 - P)"),
     ("dropout_scaled_at_test_time", "x = x * 1", "x = x * (1 - P)"),
-    ("dropout_scaled_at_test_time", "x = x * 1", "x = x / (1 - P)"),
+    ("dropout_divided_at_test_time", "x = x * 1", "x = x / (1 - P)"),
 ]
 
 

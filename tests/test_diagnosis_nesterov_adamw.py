@@ -152,6 +152,9 @@ MISTAKES = [
     ("adamw", "adamw", 1, "adamw_t_from_0", 'config["t"] += 1\n', 't = config["t"]\n'),
     ("adamw", "adamw", 2, "adamw_t_not_advanced", 'config["t"] += 1\n', 'config["t"] = 1\n'),
     ("adamw", "adamw", 1, "adamw_not_corrected", M_CORRECTION, ""),
+    ("adamw", "adamw", 1, "adamw_exponent_fixed", 'beta1 ** config["t"]', "beta1**2"),
+    ("adamw", "adamw", 1, "adamw_weights_exchanged", "(1 - beta1) * dw", "beta1 * dw", "= beta1 *", "= (1 - beta1) *"),
+    ("adamw", "adamw", 1, "adamw_correction_multiplied", M_CORRECTION, M_CORRECTION.replace("/", "*")),
     ("adamw", "adamw", 2, "adamw_corrected_by_a_product", "beta1 ** config", "beta1 * config"),
     ("adamw", "adamw", 1, "adamw_root_missing", "np.sqrt(v_hat)", "v_hat"),
     ("adamw", "adamw", 2, "adamw_betas_exchanged", "def adamw", "@exchanged\ndef adamw"),
@@ -163,7 +166,8 @@ MISTAKES = [
     ("adamw", "adamw", 2, "adamw_forgets", "    step = m_hat", '    config.pop("m")\n    step = m_hat'),
     ("adamw", "adamw", 1, "adamw_ascends", "w - eta * step", "w + eta * step"),
 ]
-IN_DOUBLE = [  # in single precision eps is rounded away
+IN_DOUBLE = [  # in single precision eps is rounded away, or all but a step divided by it
+    ("adamw", "adamw", 1, "adamw_v_not_computed", "(1 - beta2) * dw**2", "(1 - beta2) * 0"),
     (
         "adamw",
         "adamw",

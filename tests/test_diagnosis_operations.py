@@ -42,6 +42,9 @@ MISTAKES = [
         "db = np.sum(dout, axis=0)",
         "db = np.sum(np.ones(dout.shape), axis=0)",
     ),
+    ("linear", "backward: db", "bias_gradient_sign", "db = np.sum(dout, axis=0)", "db = -np.sum(dout, axis=0)"),
+    ("linear", "backward: dW", "weight_gradient_sign", "np.dot(dout.T, x)", "np.dot(-dout.T, x)"),
+    ("linear", "backward: dx", "input_gradient_sign", "np.dot(dout, W)", "np.dot(-dout, W)"),
     ("linear", "backward: dW", "weight_gradient_averaged", "np.dot(dout.T, x)", "np.dot(dout.T, x) / len(x)"),
     ("linear", "backward: dW", "weight_gradient_transposed", "np.dot(dout.T, x)", "np.dot(x.T, dout)"),
     ("linear", "backward: dx", "linear_upstream_ignored", "np.dot(dout, W)", "np.dot(np.ones(dout.shape), W)"),
@@ -131,6 +134,20 @@ MISTAKES = [
         "out = gamma * (xhat + beta)\n    return out, (x",
     ),
     ("batch_norm", "forward: out", "bn_skipped", "out = gamma * xhat + beta\n", "out = x.copy()\n"),
+    (
+        "batch_norm",
+        "backward: dgamma",
+        "bn_parameter_gradient_sign",
+        "np.sum(dout * xhat, axis=0)",
+        "-np.sum(dout * xhat, axis=0)",
+    ),
+    (
+        "batch_norm",
+        "backward: dbeta",
+        "bn_parameter_gradient_sign",
+        "dbeta = np.sum(dout, axis=0)",
+        "dbeta = -np.sum(dout, axis=0)",
+    ),
     ("batch_norm", "backward: dgamma", "bn_dgamma_missing", "np.sum(dout * xhat, axis=0)", "np.zeros(len(gamma))"),
     (
         "batch_norm",
@@ -180,6 +197,20 @@ MISTAKES = [
         "np.sum(log_probs)",
     ),
     ("batch_norm", "backward: dx", "bn_inv_std_missing_in_dx", "dxmu1 = dxhat / std", "dxmu1 = dxhat"),
+    ("batch_norm", "test mode: out", "test_sign", "return gamma * xhat + beta", "return gamma * xhat - beta"),
+    ("batch_norm", "test mode: out", "test_sign", "return gamma * xhat + beta", "return beta - gamma * xhat"),
+    ("batch_norm", "test mode: out", "test_sign", "(x - running_mean) / np", "(x + running_mean) / np"),
+    *(
+        (
+            "batch_norm",
+            f"running averages: running_{average}",
+            name,
+            f"running_{average} = 0.9 * running_{average} + 0.1 *",
+            f"running_{average} = 0.9 * running_{average} {weight}",
+        )
+        for average in ("mean", "var")
+        for name, weight in (("running_batch_subtracted", "- 0.1 *"), ("running_batch_without_weight", "+"))
+    ),
     ("batch_norm", "test mode: out", "test_gamma_forgotten", "return gamma * xhat + beta", "return xhat + beta"),
     (
         "batch_norm",
@@ -319,6 +350,7 @@ MISTAKES = [
         "log_probs[np.arange(n), y]",
         "np.log(np.exp(log_probs[np.arange(n), y]) + 1e-15)",
     ),
+    ("softmax_cross_entropy", "forward: loss", "softmax_not_normalized", "shifted - log_z", "shifted"),
     ("softmax_cross_entropy", "forward: loss", "loss_summed", "y]) / n\n", "y])\n"),
     ("softmax_cross_entropy", "forward: loss", "loss_fixed_batch_size", "y]) / n\n", "y]) / 100\n"),
     (
@@ -632,6 +664,12 @@ def test_a_planted_mistake_is_found_and_named(operation, place, name, old, new, 
     assert report.verdict == ("all right, with a remark" if extreme else "something is wrong")
     assert ("note: right at usual inputs, but" in str(report)) == extreme
     assert ("first wrong place" in str(report)) != extreme
+
+
+def test_a_wrong_sign_without_a_name_is_described():
+    report = diagnose_operation("relu", **functions_of("relu", with_mistake("dout * (x > 0)", "-dout * (x > 0)")))
+    assert [(f.place, f.mistake) for f in report.findings] == [("relu backward: dx", None)]
+    assert "it has the wrong sign" in report.findings[0].sentence
 
 
 WITH_CONSTANTS = [  # another eps or momentum is a convention; it is a mistake only where these are said to be known

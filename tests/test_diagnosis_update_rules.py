@@ -16,6 +16,7 @@ M = "config['beta1'] * config['m'] + (1 - config['beta1']) * dx"
 V = "config['beta2'] * config['v'] + (1 - config['beta2']) * dx ** 2"
 M_HAT = "config['m'] / (1 - config['beta1'] ** config['t'])"
 V_HAT = "config['v'] / (1 - config['beta2'] ** config['t'])"
+T = "config['t']"
 M_PILED_UP, V_PILED_UP = "config['beta1'] * config['m'] + dx", "config['beta2'] * config['v'] + dx ** 2"
 REST = f"config['m'] = {M}\n    config['v'] = {V}\n    mb = {M_HAT}\n    vb = {V_HAT}"
 REST_OF_NEITHER = "mb = config['m'] = {}\n    vb = config['v'] = {}"
@@ -88,6 +89,18 @@ MISTAKES = [
     ("adam", 1, "adam_not_corrected", f"mb = {M_HAT}", "mb = config['m']"),
     ("adam", 1, "adam_not_corrected", f"vb = {V_HAT}", "vb = config['v']"),
     ("adam", 2, "adam_corrected_by_a_product", f"mb = {M_HAT}", f"mb = {M_HAT.replace('**', '*')}"),
+    (
+        "adam",
+        2,
+        "adam_exponent_fixed",
+        f"mb = {M_HAT}\n    vb = {V_HAT}",
+        f"mb = {M_HAT}\n    vb = {V_HAT}".replace(" ** config['t']", ""),
+    ),
+    ("adam", 2, "adam_exponent_fixed", f"vb = {V_HAT}", f"vb = {V_HAT.replace(T, '1')}"),
+    ("adam", 1, "adam_exponent_fixed", f"mb = {M_HAT}", f"mb = {M_HAT.replace(T, '2')}"),
+    ("adam", 1, "adam_correction_multiplied", f"mb = {M_HAT}", f"mb = {M_HAT.replace('/', '*')}"),
+    ("adam", 1, "adam_v_not_computed", f"config['v'] = {V}", "pass"),
+    ("rmsprop", 1, "rmsprop_cache_not_computed", CACHE, "pass"),
     ("adam", 1, "adam_eps_inside_root", *(root.format("vb") for root in ROOTS)),
     ("adam", 1, "adam_root_missing", "np.sqrt(vb)", "vb"),
     (
@@ -98,6 +111,8 @@ MISTAKES = [
         f"@exchanged\n{ADAM_HEAD}",
     ),
     ("adam", 1, "adam_betas_exchanged", f"vb = {V_HAT}", f"vb = {V_HAT.replace('beta2', 'beta1')}"),
+    ("adam", 1, "adam_weights_exchanged", M, "(1 - config['beta1']) * config['m'] + config['beta1'] * dx"),
+    ("adam", 1, "adam_weights_exchanged", V, "(1 - config['beta2']) * config['v'] + config['beta2'] * dx ** 2"),
     *(
         ("adam", 2, "adam_betas_fixed", ADAM_HEAD, f"{ADAM_HEAD}    config = {{**config, {fixed}}}\n")
         for fixed in ("'beta1': 0.9, 'beta2': 0.999", "'beta1': 0.9", "'beta2': 0.999", "'beta2': 0.99")
@@ -156,6 +171,29 @@ def test_eps_inside_the_root_hides_no_mistake_and_comes_after_it():
     report = diagnose_update_rule("rmsprop", rule)
     assert [f.mistake for f in report.findings] == ["rmsprop_forgets", "rmsprop_eps_inside_root"]
     assert not report.ok
+
+
+STORED, LOCAL = "config['t'] += 1\n", "t = config['t'] + 1\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "exchanges"),
+    [
+        ("adam_t_not_advanced", [(STORED, LOCAL), ("** config['t']", "** t")]),
+        ("adam_exponent_fixed", [(" ** config['t']", "")]),
+        (NEITHER, [(M, M_PILED_UP), (V, V_PILED_UP), (M_HAT, "config['m']"), (V_HAT, "config['v']")]),
+    ],
+    ids=["not advanced", "no exponent", "piled up"],
+)
+def test_mistakes_with_the_same_numbers_are_told_apart_by_the_state_that_is_kept(name, exchanges):
+    text = SOURCE
+    for old, new in exchanges:
+        assert old in text
+        text = text.replace(old, new)
+    namespace = {}
+    exec(compile(text, "<optim with a mistake>", "exec"), namespace)
+    (finding,) = diagnose_update_rule("adam", namespace["adam"]).findings
+    assert (finding.mistake, finding.equals) == (name, ())
 
 
 def by_torch(make):

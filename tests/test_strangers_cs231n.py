@@ -259,8 +259,15 @@ def test_training_may_rely_on_the_shapes_of_its_own_gradients(inspected):
     text = text.replace("self.params[p] -=", "self.params[p].reshape(-1)[:] -=")
     text = text.replace("grads[p].reshape(-1)", "grads[p].reshape(grads[p].shape[0] * grads[p].shape[1])")
     checks, _ = inspected("student.py", "cs231n", text)
+    assert {check["verdict"] for check in checks.values()} == {"all right"}
+    assert "the gradients of b1, b2 have shape (1, D)" in checks["TwoLayerNet"]["text"]
+
+
+def test_gradients_of_one_row_that_training_cannot_take_are_said(inspected):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text().replace("sum(axis=0)", "sum(axis=0, keepdims=True)")
+    checks, _ = inspected("student.py", "cs231n", text)
     assert "b2: its shape is (1, 4)" in checks["TwoLayerNet"]["first"]
-    assert checks["TwoLayerNet.train"]["verdict"] == "all right"
+    assert checks["TwoLayerNet.train"]["verdict"] == "FAILED"
 
 
 def test_a_learning_rate_that_decays_at_other_times_is_noted(inspected):
@@ -369,6 +376,263 @@ def test_a_schedule_of_its_own_is_noted(inspected):
     checks, _ = inspected("student.py", "cs231n", text)
     assert checks["TwoLayerNet.train"]["verdict"] == "all right"
     assert "the learning rate changes: it goes from 0.1 to 0.081" in checks["TwoLayerNet.train"]["text"]
+
+
+def test_a_range_over_half_of_the_images_ends_as_it_did_in_python_2(inspected):
+    text = """def relu_forward(x):
+    out = x * 1.0
+    for half in (0, 1):
+        for row in xrange(half * (len(x) / 2), len(x) / 2 if half == 0 else len(x)):
+            out[row] = x[row] * (x[row] > 0)
+    return out, x
+"""
+    checks, last = inspected("layers.py", "cs231n", text)
+    assert checks["ReLU"]["verdict"] == "all right"
+    assert last["faults"] == [
+        "line 4: this range ends at a float in Python 3; write // where / stands",
+        "line 4: xrange is Python 2; write range",
+    ]
+
+
+def test_an_integer_that_a_division_was_meant_to_give_is_said(inspected):
+    text = """def affine_forward(x, w, b):
+    return x.reshape(len(x), x.size / len(x)).dot(w) + b, (x, w, b)
+"""
+    checks, _ = inspected("layers.py", "cs231n", text)
+    assert checks["linear"]["verdict"] == "FAILED"
+    assert "where / was meant to give an integer, as it did in Python 2, write //" in checks["linear"]["first"]
+
+
+def test_layers_beside_a_network_may_be_python_2(inspected, tmp_path):
+    folder = STRANGERS / "cs231n"
+    layers = (folder / "layers.py").read_text().replace("from builtins import range\n", "")
+    layers = layers.replace("    N = x.shape[0]\n    loss", "    N = sum(1 for _ in xrange(len(x)))\n    loss")
+    assert "xrange" in layers
+    (tmp_path / "layer_utils.py").write_text((folder / "layer_utils.py").read_text())
+    (tmp_path / "fc_net.py").write_text((folder / "fc_net.py").read_text())
+    (tmp_path / "layers.py").write_text(layers)
+    checks, _ = inspected(tmp_path / "fc_net.py", "cs231n", only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["verdict"] == "all right"
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict"),
+    [(["config['learning_rate']", "'learning_rate'"], "all right"), (["config['learning_rate']"], "FAILED")],
+    ids=["throughout", "not as its default is set"],
+)
+def test_a_setting_may_have_a_name_of_its_own(inspected, names, verdict):
+    text = (STRANGERS / "cs231n" / "optim.py").read_text()
+    for name in names:
+        text = text.replace(name, name.replace("learning_rate", "lr"))
+    checks, last = inspected("student.py", "cs231n", text)
+    assert checks["sgd"]["verdict"] == checks["sgd_momentum"]["verdict"] == checks["rmsprop"]["verdict"] == verdict
+    assert ("sgd asks config for lr; the handout's name is learning_rate" in last["notes"]) == (verdict == "all right")
+
+
+@pytest.mark.parametrize(
+    ("probability", "at_test_time", "verdict"),
+    [
+        ("p", "x * p", "all right"),
+        ("p", "x / p", "WRONG"),
+        ("p", "x * 0.9", "WRONG"),
+        ("1 - p", "x * (1 - p)", "all right"),
+    ],
+)
+def test_dropout_may_be_scaled_at_test_time_instead(inspected, probability, at_test_time, verdict):
+    text = (STRANGERS / "cs231n" / "layers.py").read_text()
+    for old, new in [("< p) / p", f"< {probability})"), ("        out = x\n", f"        out = {at_test_time}\n")]:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    checks, _ = inspected("student.py", "cs231n", text, only="dropout")
+    assert checks["dropout"]["verdict"] == verdict
+    assert ("note: plain dropout" in checks["dropout"]["text"]) == (verdict == "all right")
+
+
+SVM = """import numpy as np
+def svm_loss(x, y):
+    rows, N = np.arange(len(x)), len(x)
+    margins = np.maximum(0, x - x[rows, y][:, None] + 1)
+    margins[rows, y] = 0
+    loss = margins.sum() / N
+    dx = 1.0 * (margins > 0)
+    dx[rows, y] = -dx.sum(axis=1)
+    return loss, dx / N
+"""
+UNDEFINED = """
+import numpy as np
+from layer_utils import affine_bn_relu_forward
+class TwoLayerNet:
+    def __init__(self, input_dim=6, hidden_dim=7, num_classes=4, weight_scale=1e-3, reg=0.0):
+        self.reg, sizes = reg, (input_dim, hidden_dim, num_classes)
+        self.params = {}
+        for layer in (1, 2):
+            self.params['W%d' % layer] = weight_scale * np.random.randn(sizes[layer - 1], sizes[layer])
+            self.params['b%d' % layer] = np.zeros(sizes[layer])
+    def loss(self, X, y=None):
+        hidden, cache = MISSING(X, self.params['W1'], self.params['b1'])
+        return hidden
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("affine_relu_forward", "affine_relu_forward is not defined; layer_utils.py has it: import it from there"),
+        ("x", "x is not defined; X is"),
+        ("made_below", "made_below is not defined; only the script part of the file, which is not run, may make it"),
+        ("nowhere", "nowhere is not defined"),
+    ],
+)
+def test_what_an_undefined_name_was_meant_for_is_said(inspected, tmp_path, missing, said):
+    (tmp_path / "layer_utils.py").write_text((STRANGERS / "cs231n" / "layer_utils.py").read_text())
+    text = UNDEFINED.replace("MISSING", missing) + "if __name__ == '__main__':\n    made_below = print()\n"
+    checks, _ = inspected("fc_net.py", "cs231n", text)
+    assert checks["TwoLayerNet"]["first"].endswith(said)
+
+
+NO_GRADIENT, MINUS_1 = "    dx[rows, y] = -dx.sum(axis=1)\n", "    dx[rows, y] = -1\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "", ""),
+        ("    margins[rows, y] = 0\n    loss", "    loss", "svm loss: the right class's own margin of 1 is counted"),
+        ("margins.sum() / N", "margins.sum()", "svm loss: it is summed over the images"),
+        ("[:, None] + 1", "[:, None]", "svm loss: the margin of 1 is missing"),
+        ("dx / N", "dx", "svm dx: it is not divided by the batch size"),
+        (NO_GRADIENT, "", "svm dx: the right class gets no gradient"),
+        (NO_GRADIENT, MINUS_1, "svm dx: the right class gets -1"),
+        ("loss, dx / N", "loss, x.T.dot(dx) / N", "svm dx: it is that of a linear classifier's weights"),
+        ("loss, dx / N", "loss, dx / N * 3", "svm dx: wrong, and none of the known mistakes explains the numbers"),
+        ("loss, dx / N", "loss, dx[0] / N", "svm dx: svm_loss returns svm dx with shape (4,)"),
+    ],
+)
+def test_the_svm_loss_is_looked_at(inspected, old, new, said):
+    assert old in SVM
+    checks, last = inspected("layers.py", "cs231n", SVM.replace(old, new) if old else SVM, only="svm")
+    assert checks["svm"]["verdict"] == ("WRONG" if said else "all right")
+    assert checks["svm"]["first"].startswith(said)
+    assert last["aspects"] == []
+
+
+LAYER_NORM = """import numpy as np
+def layernorm_forward(x, gamma, beta, ln_param):
+    mean, var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
+    std = np.sqrt(var + ln_param.get('eps', 1e-5))
+    x_hat = (x - mean) / std
+    return gamma * x_hat + beta, (x_hat, gamma, std, x)
+def layernorm_backward(dout, cache):
+    x_hat, gamma, std, x = cache
+    dgamma, dbeta = (dout * x_hat).sum(axis=0), dout.sum(axis=0)
+    g = dout * gamma
+    D = g.shape[1]
+    dx = (g - g.mean(axis=1, keepdims=True) - x_hat * (g * x_hat).mean(axis=1, keepdims=True)) / std
+    return dx, dgamma, dbeta
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict", "said"),
+    [
+        ("", "", "all right", ""),
+        ("axis=1", "axis=0", "WRONG", "layer norm forward: out: it is normalized over the images"),
+        ("g = dout * gamma", "g = dout", "WRONG", "layer norm backward: dx: gamma is missing"),
+        ("(dout * x_hat)", "(dout * x)", "WRONG", "layer norm backward: dgamma: it is taken with the input x"),
+        ("dout.sum(axis=0)", "-dout.sum(axis=0)", "WRONG", "layer norm backward: dbeta: wrong, and none of the known"),
+        ("x_hat, gamma, std, x = cache", "x_hat, gamma, std = cache", "WRONG", "layer norm backward: "),
+        (LAYER_NORM[LAYER_NORM.index("    x_hat, gamma, std, x") :], "    dx = None\n    return dx\n", "half done", ""),
+    ],
+    ids=["right", "over the batch", "no gamma", "x", "sign", "raises", "half done"],
+)
+def test_layer_normalization_alone_is_looked_at(inspected, old, new, verdict, said):
+    assert old in LAYER_NORM
+    text = LAYER_NORM.replace(old, new) if old else LAYER_NORM
+    checks, last = inspected("layers.py", "cs231n", text, only="layer norm")
+    assert checks["layer norm"]["verdict"] == verdict
+    assert checks["layer norm"]["first"].startswith(said)
+    assert last["aspects"] == []
+
+
+def test_a_layer_norm_that_nobody_has_begun_is_not_called_wrong(inspected):
+    text = "def layernorm_forward(x, gamma, beta, ln_param):\n    out, cache = None, None\n    return out, cache\n"
+    text += "def layernorm_backward(dout, cache):\n    dx = dgamma = dbeta = None\n    return dx, dgamma, dbeta\n"
+    checks, _ = inspected("layers.py", "cs231n", text)
+    assert {title: check["verdict"] for title, check in checks.items()} == {"layer norm": "not filled in"}
+
+
+@pytest.mark.parametrize(
+    ("file", "title", "old", "new"),
+    [
+        ("neural_net.py", "TwoLayerNet", "np.log(probs[range(N), y])", "np.log(probs[range(N), y] + {})"),
+        ("layers.py", "softmax", "log_probs[np.arange(N), y])", "np.log(probs[np.arange(N), y] + {}))"),
+        ("softmax.py", "softmax_loss_vectorized", None, None),
+    ],
+    ids=["network", "layer", "classifier"],
+)
+@pytest.mark.parametrize(("number", "verdict"), [("1e-9", "all right"), ("1e-3", "WRONG")])
+def test_a_small_number_inside_the_logarithm_is_a_remark(inspected, file, title, old, new, number, verdict):
+    text = (STRANGERS / "cs231n" / file).read_text()
+    if old is None:
+        old, new = "np.log(", f"np.log({number} + "
+    assert old in text
+    checks, _ = inspected("student.py", "cs231n", text.replace(old, new.format(number)), only=title)
+    assert checks[title]["verdict"] == verdict
+    assert "a small number is added inside the logarithm" in checks[title]["text"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "verdict"),
+    [
+        ("np.random.randn({0}, {1}) * np.sqrt(2 / {0})", "all right"),
+        ("np.random.randn({0}, {1}) / np.sqrt({0})", "all right"),
+        ("std * np.random.randn({0}, {1}) * np.sqrt(2 / {0})", "all right"),
+        ("np.random.randn({0}, {1}) * np.sqrt(2) / {0}", "WRONG"),
+    ],
+    ids=["He", "Xavier", "both", "no root"],
+)
+def test_weights_may_start_by_their_width(inspected, drawn, verdict):
+    text = (STRANGERS / "cs231n" / "neural_net.py").read_text()
+    for sizes in (("input_size", "hidden_size"), ("hidden_size", "output_size")):
+        old = "std * np.random.randn({}, {})".format(*sizes)
+        assert text.count(old) == 1
+        text = text.replace(old, drawn.format(*sizes))
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["verdict"] == verdict
+    assert ("W1, W2 start as He or Xavier have it" in checks["TwoLayerNet"]["text"]) == (verdict == "all right")
+
+
+def test_a_gradient_may_be_called_after_what_it_belongs_to(inspected):
+    text = (STRANGERS / "cs231n" / "layers.py").read_text()
+    answer = "    return dx, dw, db\n"
+    assert text.count(answer) == 1
+    checks, _ = inspected("layers.py", "cs231n", text.replace(answer, "    return {'x': dx, 'w': dw, 'b': db}\n"))
+    assert checks["linear"]["verdict"] == "all right"
+
+
+def test_nothing_is_noted_of_running_averages_that_could_not_be_asked_for(inspected):
+    text = "def batchnorm_forward(x, gamma, beta, bn_param):\n    return missing, None\n"
+    checks, _ = inspected("layers.py", "cs231n", text)
+    assert checks["batch norm"]["verdict"] == "FAILED"
+    assert "note:" not in checks["batch norm"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "title"),
+    [
+        ("db = dout.sum(axis=0)", "linear and ReLU"),
+        ("dx = dout.dot(w.T).reshape(x.shape)", "linear, batch norm and ReLU"),
+        ("dgamma = (dout * xhat).sum(0)", "linear, batch norm and ReLU"),
+    ],
+)
+def test_a_sandwich_is_not_accused_of_what_is_wrong_with_its_layers(inspected, tmp_path, wrong, title):
+    layers = (STRANGERS / "cs231n" / "layers.py").read_text()
+    assert wrong in layers
+    (tmp_path / "layers.py").write_text(layers.replace(wrong, f"{wrong} * 3"))
+    (tmp_path / "layer_utils.py").write_text((STRANGERS / "cs231n" / "layer_utils.py").read_text())
+    checks, _ = inspected(tmp_path / "layer_utils.py", "cs231n", only=title)
+    assert checks[title]["verdict"] == "all right"
+    assert "these are not right: look at them first" in checks[title]["text"]
 
 
 def test_an_update_rule_may_write_into_the_weights(inspected):

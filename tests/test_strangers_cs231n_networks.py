@@ -194,6 +194,105 @@ def test_of_two_conventions_of_the_penalty_the_one_that_leaves_fewer_mistakes_is
     assert "layer 2 alone" in checks["TwoLayerNet"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            [("0.5 * self.reg * (", "self.reg * (")],
+            "cost: the penalty in the cost is twice what its gradient belongs to",
+        ),
+        ([("0.5 * self.reg * (", "self.reg * ("), ("+= self.reg * W", "+= 2 * self.reg * W")], ""),
+    ],
+    ids=["in the cost", "in both"],
+)
+def test_a_network_whose_handout_has_a_half_is_missed_it_where_the_gradient_has_it(inspected, lines, said):
+    checks, last = inspected("student.py", "cs231n", program("fc_net.py", *lines), only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["first"].startswith(said)
+    assert (checks["TwoLayerNet"]["verdict"] == "all right") == (said == "")
+    assert any("the penalty is reg sum(W^2)" in note for note in last["notes"]) == (said == "")
+
+
+BUILT = "        self.reg = reg\n        self.num_layers"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "assert not (self.use_dropout and normalization)",
+        "if self.use_dropout and normalization: raise ValueError('no')",
+    ],
+    ids=["assert", "raise"],
+)
+def test_a_network_may_refuse_batch_norm_with_dropout(inspected, refusal):
+    text = program("fc_net.py", (BUILT, f"        {refusal}\n{BUILT}"))
+    checks, _ = inspected("student.py", "cs231n", text)
+    refused = checks.pop("FullyConnectedNet with batch norm and dropout")
+    assert refused["verdict"] == "not run"
+    assert "is not offered" in refused["text"]
+    assert verdicts(checks) == {"all right"}
+
+
+def test_what_a_layer_refuses_is_the_networks_mistake(inspected):
+    """The handout's batchnorm_forward raises an error for a mode that nobody has set."""
+    text = program("fc_net.py", ("bn_param['mode'] = mode", "bn_param['mode'] = None"))
+    title = "FullyConnectedNet with batch norm and dropout"
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == "FAILED"
+
+
+COUNTED_FROM_0 = [
+    ("'W%d' % (i + 1)", "'W%d' % (i)"),
+    ("'b%d' % (i + 1)", "'b%d' % (i)"),
+    *((f"'{kind}%d' % {layer}]", f"'{kind}%d' % ({layer} - 1)]") for kind in "Wb" for layer in "iL"),
+]
+
+
+def test_layers_may_be_counted_from_0(inspected):
+    text = program("fc_net.py", *COUNTED_FROM_0)
+    checks, last = inspected("student.py", "cs231n", text)
+    assert verdicts(checks) == {"all right"}
+    assert any("FullyConnectedNet counts its layers from 0" in note for note in last["notes"])
+    one_missing = text.replace("grads['b%d' % (i - 1)] =", "grads['b%d' % (max(i, 2) - 1)] =")
+    checks, _ = inspected("student.py", "cs231n", one_missing, only="FullyConnectedNet")
+    assert "b1: its gradient is missing" in checks["FullyConnectedNet"]["text"]
+
+
+PLAIN_DROPOUT = """
+def dropout_forward(x, dropout_param):
+    if 'seed' in dropout_param:
+        np.random.seed(dropout_param['seed'])
+    if dropout_param['mode'] == 'test':
+        return x * SCALE, None
+    mask = np.random.rand(*x.shape) < dropout_param['p']
+    return x * mask, mask
+def dropout_backward(d, mask):
+    return d * mask
+"""
+
+
+@pytest.mark.parametrize("title", ["FullyConnectedNet with dropout", "FullyConnectedNet with batch norm and dropout"])
+@pytest.mark.parametrize(("scale", "verdict"), [("dropout_param['p']", "all right"), ("1", "WRONG")])
+def test_a_network_may_scale_at_test_time_what_dropout_has_left(inspected, title, scale, verdict):
+    text = program("fc_net.py") + PLAIN_DROPOUT.replace("SCALE", scale)
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["verdict"] == verdict
+
+
+def test_a_loss_that_is_wrong_with_dropout_is_said_once(inspected):
+    """The gradient is right, and so it is not the one of this loss."""
+    title = "FullyConnectedNet with dropout"
+    text = program("fc_net.py", ("range(1, L + 1)", "range(1, L)"))
+    checks, _ = inspected("student.py", "cs231n", text, only=title)
+    assert checks[title]["first"] == "dropout: loss: the penalty is in the gradient but not in the cost"
+    assert "then:" not in checks[title]["text"]
+
+
+def test_a_penalty_that_is_forgotten_is_no_number_of_its_own(inspected):
+    text = program("neural_net.py", ("X.T.dot(dhidden) + 2 * reg * W1", "X.T.dot(dhidden)"))
+    checks, _ = inspected("student.py", "cs231n", text, only="TwoLayerNet")
+    assert checks["TwoLayerNet"]["first"] == "W1: the penalty is in the cost but not in the gradient"
+
+
 DROP = "                h, cd = dropout_forward(h, self.dropout_param)\n"
 IF_DROP = "            if self.use_dropout:\n"
 DROP_BACK = "                dh = dropout_backward(dh, cd)\n"
@@ -253,6 +352,14 @@ def test_running_averages_may_be_kept_in_another_order(inspected):
     title = "FullyConnectedNet with batch norm"
     checks, _ = inspected("student.py", "cs231n", text, only=title)
     assert checks[title]["verdict"] == "all right"
+
+
+@pytest.mark.parametrize("used", ["i", "i - 1"], ids=["the first is not used", "the last is not used"])
+def test_a_bn_param_too_many_is_no_mistake(inspected, used):
+    one_more = ("for i in range(self.num_layers - 1)]", "for i in range(self.num_layers)]")
+    text = program("fc_net.py", one_more, ("self.bn_params[i - 1]", f"self.bn_params[{used}]"))
+    checks, _ = inspected("student.py", "cs231n", text)
+    assert verdicts(checks) == {"all right"}
 
 
 NO_MODE = "            self.dropout_param['mode'] = mode\n"

@@ -17,7 +17,7 @@ from manual_mlp.adapters.guard import Event, Failed, Guard, quiet
 from manual_mlp.adapters.process import COMPARED
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.adapters.source import execute, module_of, read_source
-from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder, Old
+from manual_mlp.adapters.stubs import PACKAGE, Finder, Old, names_of_python_2
 from manual_mlp.adapters.unfilled import HALF_DONE
 from manual_mlp.diagnosis.report import Report
 from manual_mlp.diagnosis.strangers import NOT_COMPUTED
@@ -101,7 +101,7 @@ def loaded(settings: Mapping[str, Any], send: Event) -> Iterator[Program]:
     old.install()
     try:
         module = module_of(source, f"{FOLDER}.{path.stem}", FOLDER)
-        module.__dict__.update({name: value for name, (value, _) in GONE_WITH_PYTHON_2.items()})
+        module.__dict__.update(names_of_python_2(), xrange=old.xrange)
         module.__dict__["np"] = np  # which many get from a star import
         sys.modules[module.__name__] = module
         np.random.seed(0)  # noqa: NPY002 - the file's own draws come out alike every time

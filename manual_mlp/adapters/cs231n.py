@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters import cs231n_layer_norm_passes, cs231n_svm
 from manual_mlp.adapters.cs231n_classifier import classifiers
 from manual_mlp.adapters.cs231n_networks import function_networks, is_network, networks
 from manual_mlp.adapters.cs231n_sandwiches import sandwiches
@@ -14,10 +15,12 @@ from manual_mlp.adapters.cs231n_textbook import (
     TEXTBOOK,
     affine_forward,
     relu_forward,
+    softmax_loss,
 )
 from manual_mlp.adapters.cs231n_updates import update
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, Shared
+from manual_mlp.adapters.log_guards import as_remark, has_guard
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose_operation
 from manual_mlp.diagnosis.dropout import shared_draw
@@ -25,7 +28,7 @@ from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
 WHY_UNSEEN = "nothing here to compare them with"
-NOT_OURS = ("svm_loss", "conv", "max_pool", "spatial", "layernorm", "groupnorm", "rnn", "lstm", "temporal", "im2col")
+NOT_OURS = ("conv", "max_pool", "spatial", "groupnorm", "rnn", "lstm", "temporal", "im2col")
 
 
 def known_helpers(module: str) -> dict[str, Any]:
@@ -40,6 +43,7 @@ def inspections(program: Program) -> list[Inspection]:
         "ReLU": ("relu_forward", "relu_backward"),
         "batch norm": ("batchnorm_forward", "batchnorm_backward"),
         "batch norm, simplified": ("batchnorm_forward", "batchnorm_backward_alt"),
+        "layer norm": cs231n_layer_norm_passes.NAMES,
         "dropout": ("dropout_forward", "dropout_backward"),
         "softmax": ("softmax_loss",),
     }
@@ -48,6 +52,7 @@ def inspections(program: Program) -> list[Inspection]:
         "ReLU": relu,
         "batch norm": batch_norm,
         "batch norm, simplified": simplified_batch_norm,
+        "layer norm": cs231n_layer_norm_passes.layer_norm,
         "dropout": dropout,
         "softmax": softmax,
     }
@@ -56,6 +61,8 @@ def inspections(program: Program) -> list[Inspection]:
         there = [name for name in names if program.has(name)]
         if there and not (title == "batch norm, simplified" and len(there) < 2):
             found.append(inspection(program, title, names, operations[title]))
+    if program.has(cs231n_svm.NAME):
+        found.append(Inspection("svm", [program.name_of(cs231n_svm.NAME)], partial(cs231n_svm.svm, program)))
     found += [*sandwiches(program), *classifiers(program)]
     for name in ("sgd", "sgd_momentum", "rmsprop", "adam"):
         if program.has(name):
@@ -108,7 +115,8 @@ def out_at_test_time(program: Program, title: str, value: Any) -> Any:
 
 def gradients(program: Program, name: str, value: Any, names: Sequence[str]) -> list[Any]:
     if isinstance(value, Mapping):
-        value = [value.get(key, value.get(key.lower())) for key in names]
+        without_d = {str(key).lower().removeprefix("d"): gradient for key, gradient in value.items()}
+        value = [without_d.get(key.removeprefix("d")) for key in names]
     return program.guard.several(name, value, names)
 
 
@@ -300,4 +308,10 @@ def softmax(program: Program, names: Sequence[str]) -> Report:
     def backward(cache: Any) -> Any:
         return cache
 
-    return diagnose_operation("softmax_cross_entropy", forward=forward, backward=backward)
+    report = diagnose_operation("softmax_cross_entropy", forward=forward, backward=backward)
+    if not has_guard(report):
+        return report
+    rng = np.random.default_rng(2)
+    logits, y = rng.normal(size=(9, 5)), rng.integers(0, 5, 9)
+    usual = softmax_loss(logits, y)[0]
+    return as_remark(report, abs(program.guard.scalar(theirs, "loss", forward(logits, y)[0]) - usual) / usual)

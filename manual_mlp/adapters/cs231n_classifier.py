@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
+from manual_mlp.adapters.cs231n_textbook import softmax_loss
 from manual_mlp.adapters.cs231n_words import in_their_words
+from manual_mlp.adapters.log_guards import as_remark, has_guard
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.report import Report
@@ -41,6 +43,10 @@ def with_penalty(program: Program, name: str, factor: int) -> Report:
         answer = program.call(name, W, np.hstack([x, np.ones((n, 1))]), y, factor * l2)
         cost, dW = loss_and_gradient(program, name, answer)
         report = diagnose((cost, {"linear1.weight": dW[:-1].T, "linear1.bias": dW[-1]}), parameters, x, y, l2)
+        if has_guard(report):
+            usual = softmax_loss(x @ W[:-1] / 10, y)[0]
+            theirs = program.call(name, W / 10, np.hstack([x, np.ones((n, 1))]), y, 0.0)
+            report = as_remark(report, abs(loss_and_gradient(program, name, theirs)[0] - usual) / usual)
         if not report.ok:
             break
     return in_their_words(as_they_call_it(report), factor)

@@ -18,20 +18,22 @@ from manual_mlp.adapters.cs231n_instances import (
     INPUTS,
     cost_and_gradients,
     filled,
+    not_refused,
     problem,
     their_key,
 )
-from manual_mlp.adapters.cs231n_modes import scores_of, test_mode
+from manual_mlp.adapters.cs231n_modes import relu, scores_of, test_mode
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, copied
 from manual_mlp.adapters.program import Program
 from manual_mlp.diagnosis import diagnose
-from manual_mlp.diagnosis.dropout import in_meaning_of_p
+from manual_mlp.diagnosis.dropout import as_plain_dropout, in_meaning_of_p
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
 P = 0.6  # what the networks are told, whether it is the probability to keep or to drop
+OF_COST = "dropout: loss"
 STEPS = ((1e-6, 1e-5), (1e-3, 2e-3))  # of differences, and what they may be off: in float64, and in float32
 
 
@@ -55,6 +57,8 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
             f"{name}.loss", "scores", program.guard.call(f"{name}.loss", net.loss, x), (len(x), CLASSES)
         )
 
+    if batch_norm:
+        not_refused(program, f"{name} with batch norm and dropout", lambda: answer(parameters))
     unseeded = {key: value for key, value in settings.items() if key not in ("seed", "reg")}
     cost, gradient = answer(parameters)
     check_differences(program, name, cost, answer(parameters)[0])
@@ -63,24 +67,31 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
         if not drops_somewhere(program, name):
             raise program.guard.failed(f"{name} with dropout", "unfilled", "is not filled in yet: it calls no dropout")
         sentence = "the loss is the same as without dropout: nothing is dropped, or what is left is not passed on"
-        findings.append(Finding("dropout: loss", sentence, "dropout_never_applied"))
+        findings.append(Finding(OF_COST, sentence, "dropout_never_applied"))
     findings += dropped_images(x, lambda images: float(answer(parameters, images=images)[0]))
     wrong, agreeing = own_gradient(program, name, parameters, gradient, lambda moved: answer(moved)[0])
     named = [] if findings else judged_by_masks(program, name, unseeded, parameters, x, y, wrong=bool(wrong))
     findings += named
-    if not any(finding.place.startswith("gradient") for finding in named):
+    if not any(finding.place.startswith(("gradient", OF_COST)) for finding in named):
         findings += wrong
     if batch_norm:
         at_test = in_their_words(test_mode(program, name, unseeded, parameters, x, y))
-        return Report(name, [*findings, *at_test.findings], [*agreeing, *at_test.agreeing])
+        return as_plain_dropout(Report(name, [*findings, *at_test.findings], [*agreeing, *at_test.agreeing]))
     scores = at_test_time(settings)
     if np.allclose(scores, scores_of(parameters, x), rtol=1e-8) or agree(scores, lambda: at_test_time(plain), 1e-8):
         agreeing.append("test mode: scores")
+    elif any(np.allclose(scores, scores_of(parameters, x, scaled_relu(share)), rtol=1e-8) for share in (P, 1 - P)):
+        sentence = "units are scaled at test time; that is done in training, by the inverse of the probability to keep"
+        findings.append(Finding("test mode: scores", sentence, "dropout_scaled_at_test_time"))
     else:
         findings.append(
             Finding("test mode: scores", "units are dropped, or scaled, at test time too", "dropout_at_test_time")
         )
-    return Report(name, findings, agreeing)
+    return as_plain_dropout(Report(name, findings, agreeing))
+
+
+def scaled_relu(factor: float) -> Callable[[Array], Array]:
+    return lambda x: factor * relu(x)
 
 
 def agree(value: Any, without: Callable[[], Any], tolerance: float) -> bool:
@@ -179,13 +190,11 @@ def judged_by_masks(
         keeps = bool(np.mean([mask.mean() for masks in seen for mask in masks]) > 0.5)
         rate = 1 - P if keeps else P
         factor, report = of_either_penalty(
-            lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1, dropout=rate)
+            lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1, dropout=rate), half=True
         )
         if all(f.mistake and (wrong or "dropout" in f.mistake) and f.place != "masks" for f in report.findings):
             findings = in_their_words(in_meaning_of_p(report, keeps), factor).findings
-            return [
-                replace(f, place="dropout: loss" if f.place == "cost" else f"gradient of {f.place}") for f in findings
-            ]
+            return [replace(f, place=OF_COST if f.place == "cost" else f"gradient of {f.place}") for f in findings]
     return []
 
 

@@ -3,11 +3,12 @@
 import ast
 import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Program
 from manual_mlp.layers import Array
 
@@ -60,6 +61,16 @@ def built(program: Program, name: str, values: Mapping[str, Any]) -> Any:
     return net
 
 
+def not_refused(program: Program, title: str, asked: Callable[[], Any]) -> None:
+    """Fails as what cannot be asked, and accuses nobody, where the network's own assert or raise excludes it."""
+    try:
+        asked()
+    except Failed as failed:
+        if failed.refused in ("__init__", "loss"):
+            raise program.guard.failed(title, "uncallable", f"is not offered: {failed}") from None
+        raise
+
+
 def filled(program: Program, name: str, values: Mapping[str, Any], parameters: Mapping[str, Array]) -> Any:
     """An instance that holds these parameters."""
     net = built(program, name, values)
@@ -110,9 +121,15 @@ def is_bn_param(value: Any) -> bool:
     return isinstance(value, dict) and "p" not in value and bool({"mode", "running_mean"} & set(value))
 
 
-def key_in(values: Mapping[str, Any], ours: str) -> str:
-    """Their name of our parameter, as it stands there: some write w1 for W1."""
+def key_in(values: Mapping[str, Any], ours: str, counted: Mapping[str, Any] | None = None) -> str:
+    """Their name of our parameter, as it stands there: some write w1 for W1, some count from W0.
+
+    counted   where it is seen from which number they count, if not in the values
+    """
     theirs = their_key(ours)
+    kind = theirs.rstrip("0123456789")
+    if f"{kind}0".lower() in {str(key).lower() for key in (values if counted is None else counted)}:
+        theirs = f"{kind}{int(theirs[len(kind) :]) - 1}"
     return theirs if theirs in values else next((k for k in values if str(k).lower() == theirs.lower()), theirs)
 
 
@@ -149,6 +166,8 @@ def put(program: Program, name: str, net: Any, parameters: Mapping[str, Array]) 
             )
         net.params[theirs] = value.reshape(shape)
         rows += [theirs] if len(shape) > value.ndim else []
+    if key_in(net.params, "linear1.weight") not in ("W1", "w1"):
+        program.guard.note(f"{name} counts its layers from 0; here they are counted from 1, as in the handout")
     if rows:
         handout = "the handout's have shape (D,), as the gradients that its layers give have"
         program.guard.note(f"{name} makes {rows[0]}, for one, with shape (1, D); {handout}")
@@ -194,7 +213,7 @@ def cost_and_gradients(program: Program, name: str, net: Any, result: Any, value
         raise program.guard.failed(f"{name}.loss", "unfilled", "is not filled in yet: it returns no gradients")
     mine = {}
     for ours in values:
-        if (value := theirs.get(key_in(theirs, ours))) is not None:
+        if (value := theirs.get(key_in(theirs, ours, net.params))) is not None:
             is_weight = ours.startswith("linear") and ours.endswith("weight")
             as_made = np.ndim(value) == 2 and np.shape(value) == np.shape(net.params[key_in(net.params, ours)])
             mine[ours] = np.asarray(value).T if is_weight else np.reshape(value, -1) if as_made else value

@@ -16,6 +16,7 @@ from manual_mlp.adapters.cs231n_instances import (
     HIDDEN,
     cost_and_gradients,
     filled,
+    not_refused,
     problem,
     takes_widths,
 )
@@ -23,10 +24,12 @@ from manual_mlp.adapters.cs231n_layer_norm import knows_layer_norm, network_with
 from manual_mlp.adapters.cs231n_modes import initialization, test_mode
 from manual_mlp.adapters.cs231n_penalty import of_either_penalty
 from manual_mlp.adapters.cs231n_predictions import predictions
-from manual_mlp.adapters.cs231n_training import training
+from manual_mlp.adapters.cs231n_textbook import loss_of_training
+from manual_mlp.adapters.cs231n_training import descends, training
 from manual_mlp.adapters.cs231n_unfinished import beginning, scores_alone
 from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.log_guards import as_remark, has_guard
 from manual_mlp.adapters.program import Inspection, Program
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.report import Finding, Report
@@ -99,6 +102,8 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     parameters, x, y = problem(hidden, batch_norm)
     accepts = inspect.signature(loss_of(program, name)).parameters
     settings = {**BASICS, "hidden": hidden, "batch_norm": batch_norm}
+    if batch_norm:
+        not_refused(program, f"{name} with batch norm", lambda: filled(program, name, settings, parameters))
 
     def loss_with(factor: float) -> Callable[..., Any]:
         def loss(values: Mapping[str, Array], x: Array, y: Any, l2: float) -> Any:
@@ -117,11 +122,16 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
 
     if (begun := beginning(program, name, settings, loss_with, parameters, x, y)) is not None:
         return begun
-    factor, report = of_either_penalty(lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1))
-    if factor == 1 and "reg" not in accepts:
+    in_constructor = "reg" not in accepts
+    factor, report = of_either_penalty(
+        lambda factor: diagnose(answer_with(factor), parameters, x, y, 0.1), half=in_constructor
+    )
+    report = with_rows_that_are_taken(program, name, deep, report)
+    report = with_guard_as_remark(report, answer_with(factor), parameters, x, y)
+    if factor == 1 and in_constructor:
         program.guard.note(f"{name}: the penalty is reg sum(W^2); the handout has 0.5 reg sum(W^2)")
     if report.ok:
-        report = with_more(report, rare_batches(program, name, answer_with(factor), parameters, x, y))
+        report = with_more(report, rare_batches(program, name, deep, answer_with(factor), parameters, x, y))
     if report.ok or all("cost" not in finding.place for finding in report.findings):
         report = with_more(report, test_mode(program, name, settings, parameters, x, y))
         report = with_more(report, initialization(program, name, settings))
@@ -138,6 +148,27 @@ def network(program: Program, name: str, deep: bool, batch_norm: bool) -> Report
     if not report.ok and (beside := sorted({source.path.name for source in program.finder.sources.values()})):
         program.guard.note(f"{name} uses {' and '.join(beside)} beside it: look at these first")
     return in_their_words(report, factor)
+
+
+def with_guard_as_remark(
+    report: Report, answer: Callable[..., Any], parameters: Mapping[str, Array], x: Array, y: Any
+) -> Report:
+    if not has_guard(report):
+        return report
+    usual = loss_of_training(parameters, x, y)
+    return as_remark(report, abs(answer(parameters, x, y, 0.0)[0] - usual) / usual)
+
+
+def with_rows_that_are_taken(program: Program, name: str, deep: bool, report: Report) -> Report:
+    """Gradients of shape (1, D) are no mistake of a network whose own .train takes them so."""
+    rows = [finding for finding in report.findings if finding.mistake == "wrong_shape"]
+    if not rows or not hasattr(program.classes()[name], "train") or not descends(program, name, deep):
+        return report
+    places = ", ".join(finding.place for finding in reversed(rows))
+    note = f"the gradients of {places} have shape (1, D), the parameters (D,); {name}.train takes them so"
+    kept = [finding for finding in report.findings if finding not in rows]
+    agreeing = [place for place in (finding.place for finding in rows) if place not in {f.place for f in kept}]
+    return replace(report, findings=kept, agreeing=[*report.agreeing, *agreeing], notes=[*report.notes, note])
 
 
 def started(program: Program, name: str, settings: Mapping[str, Any]) -> Report:
@@ -161,7 +192,13 @@ def unused(report: Report) -> Report:
 
 
 def rare_batches(
-    program: Program, name: str, answer: Callable[..., Any], parameters: Mapping[str, Array], x: Array, y: Any
+    program: Program,
+    name: str,
+    deep: bool,
+    answer: Callable[..., Any],
+    parameters: Mapping[str, Array],
+    x: Array,
+    y: Any,
 ) -> Report:
     """What is right for most batches must be right for one without the last class. (And for images that are no rows, in
     the second assignment.)
@@ -171,6 +208,8 @@ def rare_batches(
         report = diagnose(answer(parameters, x, labels, 0.1), parameters, x, labels, 0.1)
     except Failed as failed:
         return Report(name, [Finding("cost and gradients", f"{case}: {failed}", "raises")])
+    report = with_rows_that_are_taken(program, name, deep, report)
+    report = with_guard_as_remark(report, answer, parameters, x, labels)
     if not report.ok:
         return Report(name, [replace(f, sentence=f"{case}: {f.sentence}") for f in report.findings[:1]])
     if "reg" not in inspect.signature(loss_of(program, name)).parameters:

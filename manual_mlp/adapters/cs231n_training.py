@@ -12,6 +12,7 @@ import numpy as np
 
 from manual_mlp.adapters.cs231n_instances import BASICS, CLASSES, HIDDEN, INPUTS, filled, key_in, problem
 from manual_mlp.adapters.cs231n_words import in_their_words
+from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.unfilled import is_unfilled
 from manual_mlp.diagnosis import diagnose_update
@@ -85,6 +86,16 @@ def training(program: Program, name: str, deep: bool) -> Report:
         return replace(report, agreeing=agreeing)
     decayed = learning_rate_decay(trained(program, name, parameters, 3 * IMAGES // BATCH, decay=DECAY))
     return Report(theirs, decayed.findings, [*agreeing, *decayed.agreeing], notes=[*update.notes, *decayed.notes])
+
+
+def descends(program: Program, name: str, deep: bool) -> bool:
+    """Does it move every parameter as it should, with gradients of the shapes that its own loss gives them?"""
+    parameters, _, _ = problem(HIDDEN if deep else HIDDEN[:1], batch_norm=False)
+    try:
+        run = trained(program, name, parameters, UPDATES, decay=1.0)
+        return updates(program, f"{name}.train", run, parameters, decays=False).ok
+    except Failed:  # said where .train is looked at
+        return False
 
 
 def trained(program: Program, name: str, parameters: Mapping[str, Array], count: int, decay: float) -> Training:

@@ -1,5 +1,7 @@
 """CS231n's update rules (optim.py): sgd, momentum, rmsprop, adam, each for several steps with its own state."""
 
+import ast
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +11,15 @@ from manual_mlp.adapters.program import Program
 from manual_mlp.diagnosis import diagnose_update_rule
 from manual_mlp.diagnosis.report import Report
 from manual_mlp.layers import Array
+
+OTHER_NAMES = {
+    "learning_rate": ("lr", "eta", "alpha", "step_size"),
+    "momentum": ("mu",),
+    "decay_rate": ("decay", "rho"),
+    "beta1": ("beta_1", "b1"),
+    "beta2": ("beta_2", "b2"),
+    "epsilon": ("eps",),
+}
 
 
 def update(program: Program, name: str) -> Report:
@@ -31,11 +42,13 @@ def update(program: Program, name: str) -> Report:
 def steps(program: Program, name: str, given: tuple[str, ...]) -> Report:
     """given: what the first step's config leaves to the rule's own defaults."""
     theirs, first, unfinished = program.name_of(name), True, Unfinished(name)
+    renamed = their_names(program, theirs)
 
     def rule(w: Array, dw: Array, config: dict[str, Any]) -> Any:
         nonlocal first
         if first:
             config = {key: value for key, value in config.items() if key not in given}
+            config |= {renamed[key]: value for key, value in config.items() if key in renamed}
         first, before = False, copied(config)
         answer = program.call(name, Shared(w), dw, config)  # a rule may write into w
         if not isinstance(answer, tuple | list) or len(answer) != 2:
@@ -45,3 +58,16 @@ def steps(program: Program, name: str, given: tuple[str, ...]) -> Report:
         return unfinished.finished(w, dw, before, answer)
 
     return unfinished.said(diagnose_update_rule(name, rule))
+
+
+def their_names(program: Program, theirs: str) -> Mapping[str, str]:
+    """Settings that the rule never asks for by the handout's name, and by which name it does: config["lr"]."""
+    tree = program.defined.get(theirs)
+    words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)} if tree is not None else set()
+    found = {}
+    for setting, others in OTHER_NAMES.items():
+        used = [other for other in others if other in words]
+        if len(used) == 1 and setting not in words:
+            found[setting] = used[0]
+            program.guard.note(f"{theirs} asks config for {used[0]}; the handout's name is {setting}")
+    return found

@@ -15,6 +15,7 @@ from manual_mlp.adapters.dd2424_variations import variation_notes, variations
 from manual_mlp.adapters.gradients import leaves
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import held_parameters
+from manual_mlp.adapters.log_guards import as_remark
 from manual_mlp.adapters.parts import Network, Part, can_normalize, drops
 from manual_mlp.adapters.reading import (
     OUR_FAULT,
@@ -34,9 +35,6 @@ from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
-
-GUARDS = ("eps_in_log", "log_clipped")  # against a probability of 0
-UNNOTICED = 1e-6  # of the cost, where such a guard is small enough
 
 
 def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
@@ -88,8 +86,8 @@ def run(network: Network, batch_norm: bool, affine: bool = True) -> Report:
         guard.shapes.clear()
     _, right, _ = reference(as_computed(how, given))
     off = min((abs(value - right) for value in outcome.costs), default=0.0) / abs(right)
-    findings = [replace(f, remark=f.remark or (f.mistake in GUARDS and off < UNNOTICED)) for f in report.findings]
-    report = replace(report, findings=[*findings, *from_the_script(network, how, given)])
+    report = as_remark(report, off)
+    report = replace(report, findings=[*report.findings, *from_the_script(network, how, given)])
     if how.batch_norm and not how.affine:
         findings = [
             finding for finding in report.findings if finding.place in given.parameters or finding.place == "cost"

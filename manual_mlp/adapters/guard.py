@@ -1,13 +1,16 @@
 """Calling a stranger's function: on copies, in silence, with whatever goes wrong turned into a sentence."""
 
+import ast
 import contextlib
 import copy
 import dataclasses
+import difflib
 import io
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +28,11 @@ class Failed(Exception):
     shape, missing, uncallable.
     """
 
-    def __init__(self, function: str, kind: str, sentence: str, error: str = "") -> None:
+    def __init__(self, function: str, kind: str, sentence: str, error: str = "", refused: str = "") -> None:
         super().__init__(f"{function} {sentence}")
         self.function, self.kind, self.sentence = function, kind, sentence
         self.error = error  # the name of the exception behind it
+        self.refused = refused  # the function of the file whose own assert or raise it is
 
 
 class Guard:
@@ -92,17 +96,23 @@ class Guard:
         if text not in self.notes:
             self.notes.append(text)
 
-    def where(self, error: BaseException) -> str:
-        """The line of the file in which it was raised: "line 7: `s = W @ X`: "."""
-        for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+    def raised(self, error: BaseException) -> tuple[str, str]:
+        """In which function of the file, and at which line: "line 7: `s = W @ X`"."""
+        for frame, number in reversed([*traceback.walk_tb(error.__traceback__)]):
             if source := self.sources.get(frame.f_code.co_filename):
-                return f"line {line}: `{source.line(line)}`: "
-        return ""
+                return frame.f_code.co_name, f"line {number}: `{source.line(number)}`"
+        return "", ""
+
+    def where(self, error: BaseException) -> str:
+        _, line = self.raised(error)
+        return f"{line}: " if line else ""
 
     def explained(self, name: str, error: BaseException) -> Failed:
         if isinstance(error, Failed):
             return error
         where = self.where(error)
+        inside, line = self.raised(error)
+        refused = inside if re.search(r"\b(assert|raise)\b", line) else ""
         if isinstance(error, NotImplementedError):
             return Failed(name, "unfilled", "is not filled in yet")
         if isinstance(error, NotHere):
@@ -114,14 +124,28 @@ class Guard:
         elif isinstance(error, AttributeError) and "module 'numpy" in str(error):
             sentence = f"{where}np.{missing} is not in NumPy {np.__version__}; it was removed or never existed"
         elif isinstance(error, NameError) and missing:
-            sentence = (
-                f"{where}{missing} is not defined; only the script part of the file, which is not run, may make it"
-            )
+            sentence = f"{where}{missing} is not defined{self.meant(missing, innermost(error))}"
         elif isinstance(error, SystemExit):
             sentence = f"{where}it ends the whole program (exit)"
         elif isinstance(error, RecursionError):
             sentence = f"{where}it calls itself without end"
-        return Failed(name, "raises", f"raises an error: {sentence}", type(error).__name__)
+        elif isinstance(error, TypeError) and "'float' object cannot be interpreted as an integer" in str(error):
+            sentence += "; where / was meant to give an integer, as it did in Python 2, write //"
+        return Failed(name, "raises", f"raises an error: {sentence}", type(error).__name__, refused)
+
+    def meant(self, missing: str, known: Iterable[str]) -> str:
+        """What an undefined name may have been meant for: of a file beside, of the script, or one that is spelt so."""
+        alike = {name.lower(): name for name in known}
+        near = difflib.get_close_matches(missing.lower(), alike, n=1, cutoff=0.75)
+        for source in self.sources.values():
+            for node in source.tree.body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == missing:
+                    return f"; {source.path.name} has it: import it from there"
+        if near:
+            return f"; {alike[near[0]]} is"
+        trees = [source.tree for source in self.sources.values()]
+        made = {node.id for tree in trees for node in ast.walk(tree) if is_stored(node)}
+        return "; only the script part of the file, which is not run, may make it" if missing in made else ""
 
     def array(self, name: str, place: str, value: Any, shape: tuple[int, ...] | None) -> NDArray[Any]:
         """The value as numbers of that shape; one that only has too many or missing axes of length 1, or is one flat
@@ -173,6 +197,18 @@ class Guard:
         if array.ndim > 0:
             self.note(f"{name} returns {place} as an array of shape {array.shape}; one number was read out of it")
         return float(array.reshape(()))
+
+
+def innermost(error: BaseException) -> list[str]:
+    """The local names where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return list(trace.tb_frame.f_locals) if trace is not None else []
+
+
+def is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 class Shared:

@@ -57,8 +57,15 @@ REMOVED_FROM_NUMPY: dict[str, tuple[Any, str]] = {
     "msort": (lambda a: np.sort(a, axis=0), "np.sort(a, axis=0)"),
     "cast": ({}, "a.astype(...)"),
 }
+
+
+def xrange(*bounds: Any) -> range:
+    """Where it is built in, / of integers gives one, too; here it gave a float."""
+    return range(*(int(bound) if isinstance(bound, float) else bound for bound in bounds))
+
+
 GONE_WITH_PYTHON_2: dict[str, tuple[Any, str]] = {
-    "xrange": (range, "range"),
+    "xrange": (xrange, "range"),
     "unicode": (str, "str"),
     "long": (int, "int"),
     "raw_input": (input, "input"),
@@ -66,6 +73,10 @@ GONE_WITH_PYTHON_2: dict[str, tuple[Any, str]] = {
     "basestring": (str, "str"),
     "unichr": (chr, "chr"),
 }
+
+
+def names_of_python_2() -> dict[str, Any]:
+    return {name: value for name, (value, _) in GONE_WITH_PYTHON_2.items()}
 
 
 class StubModule(types.ModuleType):
@@ -177,6 +188,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__file__ = str(file)
         source = read_source(file)
         self.sources[module.__name__] = source
+        module.__dict__.update(names_of_python_2())
         self.execute(source, module.__dict__)
 
 
@@ -202,6 +214,11 @@ class Old:
         frame = sys._getframe(1)
         self.note(frame, f"np.{name} was removed from NumPy; write {instead}")
         return value
+
+    def xrange(self, *bounds: Any) -> range:
+        if any(isinstance(bound, float) for bound in bounds):
+            self.note(sys._getframe(1), "this range ends at a float in Python 3; write // where / stands")
+        return xrange(*bounds)
 
     def note(self, frame: types.FrameType, text: str) -> None:
         self.used[frame.f_code.co_filename, frame.f_lineno] = text

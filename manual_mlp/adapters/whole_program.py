@@ -23,7 +23,7 @@ import numpy as np
 from manual_mlp.adapters.guard import quiet
 from manual_mlp.adapters.source import Source, compiled, module_of
 from manual_mlp.adapters.stand_in_images import as_file, is_data_file, is_data_folder, is_stand_in, loadmat
-from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2, PACKAGE, Finder
+from manual_mlp.adapters.stubs import PACKAGE, Finder, names_of_python_2
 
 NAME = ".".join([PACKAGE] * 4 + ["script"])
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -75,7 +75,7 @@ def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap
 
     finder.execute = execute
     module = module_of(source, NAME, NAME.rpartition(".")[0])
-    module.__dict__.update({name: value for name, (value, _) in GONE_WITH_PYTHON_2.items()})
+    module.__dict__.update(names_of_python_2())
     module.__dict__["np"] = np
     with fresh_modules(finder, module), stand_ins(source), restrained(), quiet():
         np.random.seed(0)  # noqa: NPY002 - the file's own draws

@@ -80,6 +80,10 @@ def lines_at(planted: Iterable[Planted], layer: object = None) -> dict[str, Line
 Predict = Callable[[Sequence[Planted], int], Numbers]  # what the textbook with these mistakes gives for one problem
 
 
+def nothing_kept(planted: Sequence[Planted]) -> int:  # noqa: ARG001
+    return 0
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What the user's code gave for several problems, beside what the textbook predicts.
@@ -91,6 +95,8 @@ class Comparison:
     forward     the places of the forward pass
     alternative numbers that are right as well, with a tolerance of their own: the derivative of the user's own,
                 wrong, forward pass
+    state       how much of what the user's code keeps for later these mistakes explain, too: it decides between those
+                that give the same numbers
     """
 
     places: Sequence[str]
@@ -103,6 +109,7 @@ class Comparison:
     forward: frozenset[str] = frozenset()
     alternative: Sequence[Numbers] = ()
     alternative_tolerance: float = 1e-6
+    state: Callable[[Sequence[Planted]], int] = nothing_kept
 
     @property
     @np.errstate(all="ignore")

@@ -121,6 +121,20 @@ def read_masks(masks: Any, n: int, widths: Sequence[int], p: float) -> Dropped:
     return Dropped(p, kept)
 
 
+def as_plain_dropout(report: Report) -> Report:
+    """What is not scaled in training and scaled by 1 - p at test time instead, is right as well, and noted."""
+    if {finding.mistake for finding in report.findings} != {"dropout_not_scaled", "dropout_scaled_at_test_time"}:
+        return report
+    note = "plain dropout: scaled by the probability to keep at test time, instead of by its inverse in training (the "
+    note += "inverted dropout of CS231n's handout and of torch); both have the same mean"
+    return replace(
+        report,
+        findings=[],
+        agreeing=[*report.agreeing, *(finding.place for finding in report.findings)],
+        notes=[*report.notes, note],
+    )
+
+
 def called_with_keep(function: Callable[..., Any]) -> Callable[..., Any]:
     """For a function whose p is the probability to keep: the same, called with the probability to drop."""
     return lambda x, p, *rng: function(x, 1 - p, *rng)
@@ -141,6 +155,15 @@ def in_terms_of_keeping(finding: Finding) -> Finding:
         return text.replace("(1 - p)", "p").replace(">= p", "< p")
 
     return finding.reworded(translated)
+
+
+def scales_by(factor: float, test_forward: Callable[..., Any], x: Array, p: float) -> bool:
+    """Whether test mode multiplies every unit by it."""
+    try:
+        out, _ = numbers("", call("", test_forward, x, p), x.shape)
+    except Unusable:
+        return False
+    return out.shape == x.shape and bool(np.allclose(out, factor * x, rtol=1e-6, atol=0))
 
 
 def at_test_time(test_forward: Callable[..., Any], x: Array, p: float) -> Report:

@@ -78,7 +78,7 @@ def best_of(
     problem = most_telling(comparison, planted, place)
     right = [p for p in comparison.places[:first] if p not in skipped]
     rejected: dict[Mistake, float] = {}
-    fitting: list[tuple[int, float, Planted]] = []
+    fitting: list[tuple[int, Planted]] = []
     for candidate in candidates:
         if place in comparison.forward and not candidate.forward:
             continue
@@ -93,15 +93,19 @@ def best_of(
             residuals = comparison.residuals(trial)
             reach = comparison.first_wrong(residuals, skipped)
             if reach > first and not breaks(comparison, comparison.residuals(planted), reach):
-                fitting.append((reach, largest(comparison, residuals, reach, skipped), candidate))
+                fitting.append((reach, candidate))
                 continue
             off = max(residuals[place] for place in comparison.places[: reach + 1])
         rejected[candidate.mistake] = min(off, rejected.get(candidate.mistake, np.inf))
     if not fitting:
         return None
-    # of equals the simplest, then the first in the catalogue
-    reach, _, best = max(fitting, key=lambda fit: (fit[0], -len(fit[2].lines)))
-    equals = dict.fromkeys(c.mistake for other, _, c in fitting if other == reach and c.mistake is not best.mistake)
+    reach = max(reach for reach, _ in fitting)
+    furthest = [candidate for other, candidate in fitting if other == reach]
+    if len({candidate.mistake for candidate in furthest}) > 1:
+        explained = [comparison.state([*planted, candidate]) for candidate in furthest]
+        furthest = [c for c, much in zip(furthest, explained, strict=True) if much == max(explained)]
+    best = min(furthest, key=lambda candidate: len(candidate.lines))  # of equals the first in the catalogue
+    equals = dict.fromkeys(c.mistake for c in furthest if c.mistake is not best.mistake)
     near = NEAR * comparison.tolerance
     others = {mistake: off for mistake, off in rejected.items() if mistake is not best.mistake and off <= near}
     following = None if equals else min(others, key=lambda mistake: others[mistake], default=None)

@@ -8,7 +8,15 @@ import numpy as np
 
 from manual_mlp.checks import checked_bool, checked_integer, checked_number, checked_share
 from manual_mlp.diagnosis.comparison import Numbers
-from manual_mlp.diagnosis.dropout import at_test_time, called_with_keep, in_meaning_of_p, shared_draw, wrong_share
+from manual_mlp.diagnosis.dropout import (
+    as_plain_dropout,
+    at_test_time,
+    called_with_keep,
+    in_meaning_of_p,
+    scales_by,
+    shared_draw,
+    wrong_share,
+)
 from manual_mlp.diagnosis.epsilon import EPS, eps_note, settle
 from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.diagnosis.running_statistics import running_averages, test_mode
@@ -66,7 +74,7 @@ def diagnose_operation(
     if p_keeps:
         p = 1 - p
         forward, test_forward = (function and called_with_keep(function) for function in (forward, test_forward))
-    reports, in_training = [], eps
+    reports, in_training, plain = [], eps, False
     if forward is not None:
         report, in_training = passes(name, forward, backward, eps, p, seed)
         reports.append(report)
@@ -75,9 +83,10 @@ def diagnose_operation(
     elif test_forward is not None:
         images = problem("dropout", BATCHES[-1], np.random.default_rng(seed), p).x
         reports.append(at_test_time(test_forward, images, p))
+        plain = scales_by(1 - p, test_forward, images, p) and "dropout backward: dx" not in reports[0].agreeing
     if advance is not None:
         reports.append(running_averages(advance, momentum, seed))
-    report = joined(name, reports)
+    report = as_plain_dropout(joined(name, reports)) if plain else joined(name, reports)
     return in_meaning_of_p(report, p_keeps) if name == "dropout" else report
 
 

@@ -90,7 +90,7 @@ def running_averages(advance: Callable[..., Any], momentum: float | None, seed: 
         trial.v.momentum = momentum
     comparison = replace(comparison_of("running_average", trials, BATCH_NORM_EPS), places=list(lines), titles=lines)
     biased = Planted(BIASED_RUNNING_VARIANCE, BIASED_RUNNING_VARIANCE.variants[0])
-    if comparison.reach([]) and not comparison.reach([biased]) < 2:
+    if comparison.compared and comparison.reach([]) and not comparison.reach([biased]) < 2:
         notes.append("the running variance is the biased one, divided by N; torch's is divided by N - 1")
         unbiased = comparison.predict
         comparison = replace(comparison, predict=lambda planted, number: unbiased([*planted, biased], number))

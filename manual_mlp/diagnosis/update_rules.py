@@ -1,5 +1,6 @@
 """An update rule with its state beside the textbook: plain, momentum, Nesterov, RMSprop, Adam, AdamW."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -88,6 +89,7 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
     slopes = [slope_at(dw) if name == "nesterov_look_ahead" else dw for dw in gradients]
     broken: list[Finding] = []
     observed: dict[str, Array] = {}
+    kept: list[dict[str, Any]] = []
     single = False
     for step, (w, dw) in enumerate(zip(weights, slopes, strict=True), start=1):
         place = place_of(name, step)
@@ -101,27 +103,30 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
             if np.array_equal(after, w.astype(after.dtype)):
                 raise Unusable(place, "not_moved", "it returns w as it was given: nothing moves")
             observed[place], single = w - after, single or after.dtype == np.float32
+            kept.append({key: np.array(config[key]) for key in STATES[name] if is_number(config.get(key))})
         except Unusable as unusable:
             broken.append(unusable.finding)
             break
         broken += [reshaped] if reshaped is not None and not broken else []
 
-    def predict(
+    def follow(
         planted: Sequence[Planted], form: Mapping[str, Line], eps: float | None = None, start: float = 1.0
-    ) -> Numbers:
+    ) -> tuple[Numbers, list[dict[str, Any]]]:
+        """The textbook's steps, and the state after each."""
         lines = {**form, **lines_at(planted)}
         state = {key: np.zeros(SHAPE) if key != "t" else 0 for key in STATES[name]}
         state |= {"velocity": start * velocity} if "velocity" in state else {}
         settings = {THEIR_NAMES.get(key, key): value for key, value in SETTINGS[name].items() if key != "t"}
         settings |= {"eps": eps} if eps is not None else {}
-        steps = {}
+        steps, states = {}, []
         for step, (w, dw) in enumerate(zip(weights, slopes, strict=True), start=1):
             v = compute(name, "forward", Values(value=w, gradient=dw, **settings, **state), lines)
             steps[place_of(name, step)] = v.step
             state = {key: getattr(v, f"kept_{key}") for key in state}
-        return steps
+            states.append(state)
+        return steps, states
 
-    scales = {place: float(np.abs(step).max()) for place, step in predict((), {}).items()}
+    scales = {place: float(np.abs(step).max()) for place, step in follow((), {})[0].items()}
     titles = {place: place for place in scales}
     tolerance = SINGLE if single else DOUBLE
     given = SETTINGS[name].get("epsilon")
@@ -130,9 +135,12 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
     def measured(form: Mapping[str, Line], start: float = 1.0) -> tuple[float, Comparison]:
         def comparison_at(eps: float) -> Comparison:
             def predicted(planted: Sequence[Planted], _: int) -> Numbers:
-                return predict(planted, form, eps, start)
+                return follow(planted, form, eps, start)[0]
 
-            return Comparison(list(scales), [observed], [scales], predicted, tolerance, titles, [{}])
+            def explained(planted: Sequence[Planted]) -> int:
+                return changes_alike(kept, follow(planted, form, eps, start)[1])
+
+            return Comparison(list(scales), [observed], [scales], predicted, tolerance, titles, [{}], state=explained)
 
         return measured_eps(comparison_at, guesses)
 
@@ -158,6 +166,20 @@ def diagnose_update_rule(name: str, rule: Callable[..., Any]) -> Report:
 def difficulty(findings: Sequence[Finding]) -> tuple[bool, int]:
     """Of two ways to read a rule, that one is meant which leaves less to explain."""
     return any(finding.mistake is None for finding in findings), len(findings)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number | np.ndarray) and np.asarray(value).dtype.kind in "fiu"
+
+
+def changes_alike(kept: Sequence[Mapping[str, Any]], states: Sequence[Mapping[str, Any]]) -> int:
+    """How many of the states change alike from step to step: t may begin at 0 or at 1."""
+    alike = 0
+    for (before, after), (start, end) in zip(itertools.pairwise(kept), itertools.pairwise(states), strict=False):
+        for key in before.keys() & after.keys():
+            if np.shape(before[key]) == np.shape(after[key]) == np.shape(end[key]):
+                alike += bool(np.allclose(after[key] - before[key], end[key] - start[key], rtol=1e-5))
+    return alike
 
 
 def right_until(comparison: Comparison) -> int:

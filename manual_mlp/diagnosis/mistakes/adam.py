@@ -39,6 +39,13 @@ def with_beta2(number: float) -> dict[str, Line]:
     }
 
 
+def with_exponent(number: int) -> list[dict[str, Line]]:
+    """The bias correction of both moments, or of one of them, as if this were step `number`."""
+    m_hat: dict[str, Line] = {"m_hat": lambda v: v.mean / (1 - v.beta1**number)}
+    v_hat: dict[str, Line] = {"v_hat": lambda v: v.mean_square / (1 - v.beta2**number)}
+    return [{**m_hat, **v_hat}, m_hat, v_hat]
+
+
 def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
     return [
         mistake(
@@ -65,6 +72,22 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             {"m_hat": lambda v: v.mean, "v_hat": lambda v: v.mean_square},
             {"m_hat": lambda v: v.mean},
             {"v_hat": lambda v: v.mean_square},
+        ),
+        mistake(
+            f"{rule}_exponent_fixed",
+            "the bias correction has no exponent, or a number, where t belongs: it is right in one step alone",
+            *with_exponent(1),
+            *with_exponent(2),
+        ),
+        mistake(
+            f"{rule}_correction_multiplied",
+            "m or v is multiplied by 1 - beta^t instead of divided by it",
+            {
+                "m_hat": lambda v: v.mean * (1 - v.beta1**v.count),
+                "v_hat": lambda v: v.mean_square * (1 - v.beta2**v.count),
+            },
+            {"m_hat": lambda v: v.mean * (1 - v.beta1**v.count)},
+            {"v_hat": lambda v: v.mean_square * (1 - v.beta2**v.count)},
         ),
         mistake(
             f"{rule}_corrected_by_a_product",
@@ -103,6 +126,16 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             {"v_hat": lambda v: v.mean_square / (1 - v.beta1**v.count)},
         ),
         mistake(
+            f"{rule}_weights_exchanged",
+            "old average and new value have each other's weight, in m or in v",
+            {"mean": lambda v: (1 - v.beta1) * v.m + v.beta1 * v.seen},
+            {"mean_square": lambda v: (1 - v.beta2) * v.v + v.beta2 * v.seen**2},
+            {
+                "mean": lambda v: (1 - v.beta1) * v.m + v.beta1 * v.seen,
+                "mean_square": lambda v: (1 - v.beta2) * v.v + v.beta2 * v.seen**2,
+            },
+        ),
+        mistake(
             f"{rule}_betas_fixed",
             "beta1 and beta2 are written as the usual numbers, 0.9 and 0.999, or one of them is, whatever is asked for",
             *({**with_beta1(0.9), **with_beta2(number)} for number in (0.999, 0.99)),
@@ -134,6 +167,11 @@ def of_the_moments(mistake: Callable[..., Mistake], rule: str) -> list[Mistake]:
             f"{rule}_not_squared",
             "the gradient is not squared in v",
             {"mean_square": lambda v: v.beta2 * v.v + (1 - v.beta2) * v.seen},
+        ),
+        mistake(
+            f"{rule}_v_not_computed",
+            "v stays at 0: the squared gradient is never averaged, and m is divided by eps alone",
+            {"mean_square": lambda v: v.v},
         ),
         mistake(
             f"{rule}_square_of_mean",

@@ -126,6 +126,14 @@ BATCH_NORM_PARAMETERS = [
         *over_all_features(),
     ),
     known(
+        "bn_parameter_gradient_sign",
+        "the gradient of gamma or of beta has the wrong sign",
+        "dgamma = Σₙ dout[n] x̂[n], dbeta = Σₙ dout[n]",
+        "batch-normalization",
+        *either_form(dgamma=lambda v: -(v.dout * v.x_hat).sum(axis=0)),
+        *either_form(dbeta=lambda v: -v.dout.sum(axis=0)),
+    ),
+    known(
         "bn_dgamma_missing",
         "gamma's gradient stays 0",
         "dgamma = Σₙ dout[n] x̂[n]",

@@ -116,7 +116,13 @@ DROPOUT_TEST = [
         "out = x",
         "dropout",
         {"dropout_test.out": lambda v: v.x * (1 - v.p)},
-        {"dropout_test.out": lambda v: v.x / (1 - v.p)},
         {"dropout_test.out": lambda v: v.x * v.p},
+    ),
+    known(
+        "dropout_divided_at_test_time",
+        "the units are divided by 1 - p at test time; that is done in training",
+        "out = x",
+        "dropout",
+        {"dropout_test.out": lambda v: v.x / (1 - v.p)},
     ),
 ]

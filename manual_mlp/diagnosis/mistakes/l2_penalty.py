@@ -57,8 +57,12 @@ L2_PENALTY = [
         "penalty_twice",
         "the penalty is counted twice",
         {"penalty": lambda v: 2 * v.l2 * (v.W**2).sum(), "on_W": lambda v: 4 * v.l2 * v.W},
-        {"penalty": lambda v: 2 * v.l2 * (v.W**2).sum()},
         {"on_W": lambda v: 4 * v.l2 * v.W},
+    ),
+    penalty(
+        "penalty_twice_in_cost",
+        "the penalty in the cost is twice what its gradient belongs to: it is counted twice, or lacks a factor 1/2",
+        {"penalty": lambda v: 2 * v.l2 * (v.W**2).sum()},
     ),
     penalty(
         "penalty_over_n",
@@ -104,6 +108,12 @@ L2_PENALTY = [
         "the squared weights are averaged instead of summed",
         {"penalty": lambda v: v.l2 * (v.W**2).mean(), "on_W": lambda v: 2 * v.l2 * v.W / v.W.size},
         {"penalty": lambda v: v.l2 * (v.W**2).mean()},
+    ),
+    penalty(
+        "penalty_subtracted",
+        "the penalty is subtracted from the loss instead of added",
+        {"penalty": lambda v: -v.l2 * (v.W**2).sum(), "on_W": lambda v: -2 * v.l2 * v.W},
+        {"penalty": lambda v: -v.l2 * (v.W**2).sum()},
     ),
     penalty(
         "penalty_sign",

@@ -88,6 +88,28 @@ LINEAR = [
         {"linear.db": lambda v: v.dout[0]},
     ),
     known(
+        "bias_gradient_sign",
+        "the bias gradient has the wrong sign",
+        "db = Σₙ dout[n]",
+        "linear",
+        {"linear.db": lambda v: -v.dout.sum(axis=0)},
+    ),
+    known(
+        "weight_gradient_sign",
+        "the weight gradient has the wrong sign",
+        "dW = doutᵀ x",
+        "linear",
+        {"linear.dW": lambda v: -v.dout.T @ v.x},
+    ),
+    known(
+        "input_gradient_sign",
+        "the gradient of the input has the wrong sign",
+        "dx = dout W",
+        "linear",
+        {"linear.dx": lambda v: -v.dout @ v.W},
+        made_in=ABOVE,
+    ),
+    known(
         "weight_gradient_averaged",
         "the weight gradient is divided by the batch size",
         "dW = doutᵀ x; 1/N is in the upstream gradient already",

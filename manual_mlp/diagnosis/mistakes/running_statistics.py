@@ -1,8 +1,20 @@
 """Mistakes of batch normalization's running averages and of its test mode."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.textbook import Line
+
+
+def of_either_average(average: Callable[[Any, Any, float], Any]) -> list[dict[str, Line]]:
+    """This average of the old running value and the new batch's, in both running averages or in one of them."""
+    mean: dict[str, Line] = {"running_average.new_mean": lambda v: average(v.running_mean, v.mean, v.momentum)}
+    var: dict[str, Line] = {"running_average.new_var": lambda v: average(v.running_var, v.var, v.momentum)}
+    return [{**mean, **var}, mean, var]
+
 
 BATCH_NORM_TEST = [
     known(
@@ -84,6 +96,15 @@ BATCH_NORM_TEST = [
         "out = gamma (x - running_mean) / √(running_var + eps) + beta",
         "batch-normalization",
         {"batch_norm_test.out": lambda v: v.gamma * v.x * v.inv_std + v.beta},
+    ),
+    known(
+        "test_sign",
+        "at test time a sign is wrong: of the running mean, which is subtracted, of gamma or of beta, which is added",
+        "out = gamma (x - running_mean) / √(running_var + eps) + beta",
+        "batch-normalization",
+        {"batch_norm_test.out": lambda v: v.gamma * (v.x + v.running_mean) * v.inv_std + v.beta},
+        {"batch_norm_test.out": lambda v: v.gamma * (v.x - v.running_mean) * v.inv_std - v.beta},
+        {"batch_norm_test.out": lambda v: v.gamma * (v.running_mean - v.x) * v.inv_std + v.beta},
     ),
     known(
         "test_eps_outside_root",
@@ -177,6 +198,20 @@ RUNNING_AVERAGE = [
             )
             for places in (weighed.keys(), {"running_average.new_mean"}, {"running_average.new_var"})
         ),
+    ),
+    known(
+        "running_batch_subtracted",
+        "the new batch is subtracted from the old average instead of added",
+        "running = (1 - momentum) running + momentum batch",
+        "batch-normalization",
+        *of_either_average(lambda old, new, momentum: (1 - momentum) * old - momentum * new),
+    ),
+    known(
+        "running_batch_without_weight",
+        "the new batch has no weight, so that the running averages grow: the two weights do not add up to 1",
+        "running = (1 - momentum) running + momentum batch",
+        "batch-normalization",
+        *of_either_average(lambda old, new, momentum: (1 - momentum) * old + new),
     ),
     known(
         "running_var_plus_eps",

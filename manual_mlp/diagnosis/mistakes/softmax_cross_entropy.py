@@ -32,6 +32,17 @@ SOFTMAX = [
         {"softmax_cross_entropy.losses": lambda v: cross_entropy(v.target, v.log_p) / np.log(2)},
     ),
     known(
+        "softmax_not_normalized",
+        "the exponentials are not divided by their sum: they are no probabilities",
+        "p = exp(shifted) / Σₖ exp(shifted)",
+        "softmax-cross-entropy",
+        {
+            "softmax_cross_entropy.p": lambda v: np.exp(v.shifted),
+            "softmax_cross_entropy.log_p": lambda v: v.shifted,
+        },
+        {"softmax_cross_entropy.log_p": lambda v: v.shifted},
+    ),
+    known(
         "eps_in_log",
         "a small number is added inside the logarithm, which hides a probability of 0 instead of avoiding it",
         "ln p = shifted - ln Σ exp(shifted), with the row's maximum subtracted",

@@ -162,6 +162,11 @@ UPDATE_RULES = [
             for first in (lambda _: 1.0, lambda v: v.gradient**2)
         ),
     ),
+    rmsprop(
+        "rmsprop_cache_not_computed",
+        "the cache stays at 0: the squared gradient is never averaged, and the gradient is divided by eps alone",
+        {"mean_square": lambda v: v.cache},
+    ),
     rmsprop("rmsprop_forgets", "the cache is not kept", {"kept_cache": lambda v: v.cache}),
     rmsprop(
         "rmsprop_eps_inside_root",
