@@ -23,8 +23,8 @@ MEANINGS = {
     "out",
     "W": "w ws weight weights",
     "b": "b bs bias biases",
-    "gamma": "gamma gammas gama gam gm scale scales",
-    "beta": "beta betas bet bt shift shifts",
+    "gamma": "gamma gammas gama gam gm",
+    "beta": "beta betas bet bt",
     "lambda": "lambda lambd lamda lmbda lam lmb lbda labda lda lambdas lamb lmd reg lambdareg reglambda regularization "
     "l2 regularizationterm regularizationfactor regterm regularizer regfactor lmda lambdaval regparam regstrength "
     "weightdecay lambdal2 l2reg regularisation regularizationparameter lambdaregularization rho regularizationstrength",
@@ -63,6 +63,12 @@ MEANINGS = {
     "rng": "rng generator randomstate",
 }
 ROLE_OF = {word: role for role, text in MEANINGS.items() for word in text.split()}
+KEPT_AS = {
+    "scale": "gamma",
+    "scales": "gamma",
+    "shift": "beta",
+    "shifts": "beta",
+}  # among parameters; elsewhere anything
 
 
 class Role(NamedTuple):
@@ -138,8 +144,9 @@ def gradient_role(name: str) -> Role | None:
     joined = "".join(letters)
     for prefix in ("", "grads", "grad", "delta", "del", "d", "nabla", "g"):
         rest = joined.removeprefix(prefix)
-        if joined.startswith(prefix) and ROLE_OF.get(rest) in ("W", "b", "gamma", "beta"):
-            return Role(ROLE_OF[rest], digits[-1] if digits else None)
+        kind = KEPT_AS.get(rest) or ROLE_OF.get(rest, "")
+        if joined.startswith(prefix) and kind in ("W", "b", "gamma", "beta"):
+            return Role(kind, digits[-1] if digits else None)
     return None
 
 

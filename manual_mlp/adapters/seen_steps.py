@@ -14,7 +14,7 @@ from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.roles import gradient_role, role_of
+from manual_mlp.adapters.roles import KEPT_AS, gradient_role, role_of
 from manual_mlp.adapters.stand_in_images import CLASSES, PIXELS, Numbers, labels, recognized
 from manual_mlp.adapters.watched import DEEPEST, LARGE, Step
 from manual_mlp.layers import Array
@@ -130,7 +130,7 @@ def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
 def is_parameter(leaf: Leaf) -> bool:
     """Not a gradient, and nothing that an update keeps beside the parameters."""
     names = names_in(leaf)
-    gradient = any(gradient_role(name) and not role_of(name) for name in names)
+    gradient = any(gradient_role(name) and not role_of(name) and name not in KEPT_AS for name in names)
     beside = KEPT_BESIDE & {word for name in names for word in words(name)}
     return not gradient and not beside and leaf.value.size <= LARGE
 
