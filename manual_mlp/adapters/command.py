@@ -4,8 +4,9 @@ The file's functions are found by their names, called on small random problems i
 with this package's, operation by operation.
 
 DD2424: what cannot be called alone - a network whose constructor loads the images, weights drawn in it, batches cut in
-the loop - is watched while the whole file runs, script and all, for 40 seconds of computing at most: on random images under the
-names of CIFAR-10's files, writing nothing, starting nothing, reaching no network. --no-script leaves that out.
+the loop - is watched while the whole file runs, script and all, for 40 seconds of computing at most: on random images
+under the names of CIFAR-10's files, writing nothing, starting nothing, reaching no network. --no-script leaves that
+out.
 
 CS231n: every function of layers.py, layer_utils.py, optim.py and softmax.py, the networks of neural_net.py and
 fc_net.py with batch normalization and dropout, .train and .predict. Where one of its files is not beside the others,
