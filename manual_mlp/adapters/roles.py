@@ -63,12 +63,6 @@ MEANINGS = {
     "rng": "rng generator randomstate",
 }
 ROLE_OF = {word: role for role, text in MEANINGS.items() for word in text.split()}
-KEPT_AS = {
-    "scale": "gamma",
-    "scales": "gamma",
-    "shift": "beta",
-    "shifts": "beta",
-}  # among parameters; elsewhere anything
 
 
 class Role(NamedTuple):
@@ -144,9 +138,8 @@ def gradient_role(name: str) -> Role | None:
     joined = "".join(letters)
     for prefix in ("", "grads", "grad", "delta", "del", "d", "nabla", "g"):
         rest = joined.removeprefix(prefix)
-        kind = KEPT_AS.get(rest) or ROLE_OF.get(rest, "")
-        if joined.startswith(prefix) and kind in ("W", "b", "gamma", "beta"):
-            return Role(kind, digits[-1] if digits else None)
+        if joined.startswith(prefix) and ROLE_OF.get(rest) in ("W", "b", "gamma", "beta"):
+            return Role(ROLE_OF[rest], digits[-1] if digits else None)
     return None
 
 

@@ -14,11 +14,12 @@ from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.roles import KEPT_AS, gradient_role, role_of
+from manual_mlp.adapters.roles import gradient_role, role_of
 from manual_mlp.adapters.stand_in_images import CLASSES, PIXELS, Numbers, labels, recognized
 from manual_mlp.adapters.watched import DEEPEST, LARGE, Step
 from manual_mlp.layers import Array
 
+SCALE_AND_SHIFT = {"scale": "gamma", "shift": "beta"}
 KEPT_BESIDE = {"momentum", "velocity", "cache", "best", "old", "prev", "previous", "init", "initial", "copy", "history"}
 
 
@@ -40,7 +41,7 @@ class Seen(NamedTuple):
 def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
     """Raises `absent` where images, labels or parameters are not all there; labels if they are asked for."""
     everything = {**step.globals, **step.arguments}
-    found = list(arrays_of(everything))
+    found = under_usual_names(list(arrays_of(everything)))
     x, x_columns = images_in(found, batch)
     y, y_columns = labels_in(found, len(batch)) if labelled else (labels()[batch], True)
     places = [leaf for leaf in found if is_parameter(leaf)]
@@ -71,6 +72,14 @@ def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
     single = any(leaf.value.dtype == np.float32 for leaf in found)
     asked = given._replace(parameters={name: parameters[name] for name in shapes}, l2=l2)
     return Seen(how, asked, says_l2, eps, single)
+
+
+def under_usual_names(found: Sequence[Leaf]) -> Sequence[Leaf]:
+    """Where a scale and a shift are kept, and no gamma, these are gamma and beta."""
+    names = {name for leaf in found for name in names_in(leaf)}
+    if not SCALE_AND_SHIFT.keys() <= names or any((role := role_of(name)) and role.kind == "gamma" for name in names):
+        return found
+    return [leaf._replace(path=tuple(SCALE_AND_SHIFT.get(str(step), step) for step in leaf.path)) for leaf in found]
 
 
 def gradients_seen(network: Network, step: Step, given: Seen) -> dict[str, Array]:
@@ -130,7 +139,7 @@ def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
 def is_parameter(leaf: Leaf) -> bool:
     """Not a gradient, and nothing that an update keeps beside the parameters."""
     names = names_in(leaf)
-    gradient = any(gradient_role(name) and not role_of(name) and name not in KEPT_AS for name in names)
+    gradient = any(gradient_role(name) and not role_of(name) for name in names)
     beside = KEPT_BESIDE & {word for name in names for word in words(name)}
     return not gradient and not beside and leaf.value.size <= LARGE
 
