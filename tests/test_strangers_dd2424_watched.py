@@ -411,3 +411,13 @@ def test_a_network_that_turns_out_to_normalize_is_judged_so(inspected, mistake):
     assert checks[title]["verdict"] in ("WRONG", "FAILED")
     assert checks[title]["first"].startswith(place)
     assert said in checks[title]["text"]
+
+
+def test_an_error_that_may_follow_from_an_earlier_one_is_not_said(inspected):
+    """1 / 0 stands for a line that would have made what the next one needs."""
+    run = "    net.run(n_batch=100, eta_min=1e-5, eta_max=1e-1, n_s=50, cycles=2)"
+    checks, _ = inspected(
+        "student.py", "dd2424", program({run: f"{run}\n    print(1 / 0)\n    net.cost(data.test, [])"})
+    )
+    assert checks["network"]["verdict"] == "all right"
+    assert "the whole program" not in checks

@@ -201,7 +201,7 @@ def agreed(reports: Sequence[Report], clips: bool) -> Report:
 
 def comes_through(program: Program) -> Report:
     """Whether the program calls its network with what it can be called with."""
-    for stop in whole_run(program).stops:
+    if (stop := whole_run(program).stop) is not None:
         sentence = f"stops in {stop.function}: {program.guard.where(stop.error)}{said(stop.error)}"
         raise Failed(WHOLE, "raises", sentence, type(stop.error).__name__)
     raise absent("an error")

@@ -109,7 +109,7 @@ class WholeRun(NamedTuple):
     """What was seen of a whole program."""
 
     trainings: list[Training]  # the longest first
-    stops: list[Stop]
+    stop: Stop | None = None  # the first error; those behind it may follow from it
 
 
 class Recorder:
@@ -311,10 +311,10 @@ def whole_run(program: Program) -> WholeRun:
     every = networks(program)
     gradients = [network.gradients for network in every if network.gradients is not None]
     if not gradients or not loads_images(program) or not can_be_limited():
-        return WholeRun([], [])
+        return WholeRun([])
     if WHOLE in program.guard.failing:
         program.guard.note(f"{WHOLE} {program.guard.failing[WHOLE]}")
-        return WholeRun([], [])
+        return WholeRun([])
     costs = {network.cost.name for network in every if network.cost is not None}
     numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - {part.name for part in gradients}
     recorder = Recorder(gradients, costs, numerical)
@@ -329,7 +329,7 @@ def whole_run(program: Program) -> WholeRun:
         del training.batches[len(training.rates) :]  # the stop may have come in between
     begun = [training for training in recorder.trainings.values() if training.batches]
     seen = sorted(begun, key=lambda training: -len(training.batches))
-    return WholeRun(seen, [recorder.failed[id(error)] for error in errors if id(error) in recorder.failed])
+    return WholeRun(seen, recorder.failed.get(id(errors[0])) if errors else None)
 
 
 def is_numerical(name: str) -> bool:
