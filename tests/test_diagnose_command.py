@@ -319,6 +319,16 @@ def test_files_beside_it_do_not_shadow_the_libraries(diagnose, file):
     assert run.returncode == 0, run.stdout
 
 
+def test_a_line_that_goes_on_with_a_percent_sign_is_no_magic(diagnose, file):
+    run = diagnose(
+        file(RELU.replace("def relu_forward(x):\n", "def relu_forward(x):\n    print('%d images'\n    % len(x))\n")),
+        "--convention",
+        "cs231n",
+    )
+    assert run.returncode == 0, run.stdout
+    assert "could not be read" not in run.stdout
+
+
 def test_a_notebook_is_read_cell_by_cell(diagnose, file):
     cells = [
         {"cell_type": "markdown", "source": ["# Layers"]},

@@ -19,6 +19,7 @@ from manual_mlp.adapters.swallow import Swallow
 
 HARMLESS = {"np", "numpy", "math", "range", "list", "dict", "tuple", "set", "len", "int", "float", "bool", "str", "sum"}
 HARMLESS |= {"zip", "enumerate", "min", "max", "abs", "round", "pow", "sqrt", "defaultdict", "namedtuple", "partial"}
+MAGIC = r"^(\s*)[%!].*"  # a notebook's %matplotlib, !ls; where it parses, a line goes on with it: % (a, b)
 READS_FILES = {"load", "loadtxt", "genfromtxt", "fromfile", "save", "savez", "savetxt", "memmap", "seterr"}
 
 PRINT = r"(^|[:;])(\s*)print(\s+[^(=\s].*|\s*$|\s*\(.*\)\s*%.*|\s*>>.*)"
@@ -51,7 +52,7 @@ class Source:
 def read_source(path: Path) -> Source:
     """Parses a file; a part that does not parse is named, left out, and the rest is parsed again."""
     text, faults = code_of(path)
-    lines = [re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in text.expandtabs(8).split("\n")]
+    lines = text.expandtabs(8).split("\n")
     source = Source(path, ast.Module([], []), list(lines), faults=faults)
     for _ in range(200):
         try:
@@ -119,11 +120,16 @@ def is_range(value: ast.expr) -> TypeGuard[ast.Call]:
 
 
 def leave_out(source: Source, lines: list[str], error: SyntaxError) -> None:
-    """Takes out the line that Python 2 alone understands, or else the whole definition that the error is in."""
+    """Takes out the line that a notebook or Python 2 alone understands, or else the whole definition that the error is
+    in.
+    """
     number = min(max(error.lineno or 1, 1), len(lines))
     if fill_empty_block(lines, error, number):
         return
     line = lines[number - 1]
+    if re.match(MAGIC, line):
+        lines[number - 1] = re.sub(MAGIC, r"\1pass", line)
+        return
     for pattern, advice in PYTHON_2:
         if re.search(pattern, line):
             source.faults.append((number, f"line {number}: `{line.strip()}` is Python 2; {advice}"))
