@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from manual_mlp.adapters.dd2424_listening import is_rate
 from manual_mlp.adapters.dd2424_schedule import KNOWN, STEP_SIZE
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.parts import Part, networks, parts_of
+from manual_mlp.adapters.parts import Network, Part, networks, parts_of
 from manual_mlp.adapters.program import Program, words
+from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.roles import Role, role_of
 from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
@@ -33,6 +34,7 @@ NUMERICAL_SECONDS = 3.0
 LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of images
 MEDIUM = 100_000  # in one that is looked at before it is copied again
 DEEPEST = 4
+SEEN = "what could not be called alone was watched while the whole program ran, on random images"
 FEWEST = 20  # images that are a set
 IMAGES = Role("X", None)
 NOT_ITS_OWN = (Failed, MemoryError, TimeoutError, OSError)  # errors of the machine, or of what is not run here
@@ -330,6 +332,14 @@ def whole_run(program: Program) -> WholeRun:
     begun = [training for training in recorder.trainings.values() if training.batches]
     seen = sorted(begun, key=lambda training: -len(training.batches))
     return WholeRun(seen, recorder.failed.get(id(errors[0])) if errors else None)
+
+
+def training_of(network: Network) -> Training:
+    for training in whole_run(network.program).trainings:
+        if network.gradients is not None and training.function.is_that_of(network.gradients):
+            network.program.guard.note(SEEN)
+            return training
+    raise absent("its training", "on unchanged images of CIFAR-10 was not seen")
 
 
 def is_numerical(name: str) -> bool:
