@@ -238,7 +238,7 @@ def test_the_order_of_the_images_is_noted_as_it_is(inspected, how):
 def test_sets_of_images_are_not_kept_beside_what_the_program_keeps():
     images, weights = np.zeros((3072, LARGE // 3000)), np.ones((2, 2))
     data = SimpleNamespace(train=images, weights=weights)
-    recorder = Recorder(set(), set(), set())
+    recorder = Recorder([], set(), set(), set(), {})
     copied = recorder.snapshot({"self": data, "X": images[:, :0], "W": weights})
     assert (copied["self"].train, copied["W"].tolist()) == (None, weights.tolist())
     assert copied["W"] is not weights
@@ -249,7 +249,7 @@ def test_a_cost_of_the_same_images_is_looked_at_once():
     def cost(X, lam):
         return lam * (len(X) == 30)
 
-    recorder = Recorder([], {"cost"}, set())
+    recorder = Recorder([], {"cost"}, {"cost"}, set(), {})
     recorded = recorder.wrap(cost)
     for first, order in ((0, 1), (0, -1), (50, 1)):
         assert recorded(stand_in_images.images(first, 30)[::order], first + order) == first + order
@@ -349,6 +349,36 @@ def test_what_the_course_does_not_ask_for_is_not_accused(inspected, what):
     assert not {title for title, check in checks.items() if check["verdict"] in ("WRONG", "FAILED")}
 
 
+STEP_INSIDE = {
+    "def backward_pass(self, X, Y)": "def backward_pass(self, X, Y, eta=0.01)",
+    "        return grad_W, grad_b": "        for i in range(len(self.Ws)):\n"
+    "            self.Ws[i] -= eta * grad_W[i]\n            self.bs[i] -= eta * grad_b[i]",
+    "grad_W, grad_b = self.backward_pass(": "self.backward_pass(",
+    "self.Ws[i] -= eta * grad_W[i]\n                    self.bs[i] -= eta * grad_b[i]": "pass",
+}
+TOLD = {
+    # what stands there instead, what is wrong first, what is said
+    "right": ({}, "", ""),
+    "no mask": ({"* (self.inputs[i] > 0)": "* 1"}, "linear2.bias", "not masked"),
+    "penalty halved": ({"+ 2 * self.lam": "+ self.lam"}, "linear1.weight", "factor 2"),
+    "never updated": ({"self.bs[i] -= eta * grad_b[i]": "pass"}, "linear1.bias", "never updated"),
+    "uphill": ({"self.bs[i] -= eta": "self.bs[i] += eta"}, "linear1.bias", "added"),
+}
+
+
+@pytest.mark.parametrize("mistake", TOLD)
+def test_gradients_that_stay_in_the_step_are_told_by_it(inspected, mistake):
+    lines, place, said = TOLD[mistake]
+    text = program(STEP_INSIDE)
+    for line, instead in lines.items():
+        assert line in text
+        text = text.replace(line, instead)
+    checks, _ = inspected("student.py", "dd2424", text)
+    assert {check["verdict"] for check in checks.values()} == {"WRONG" if said else "all right", "all right"}
+    assert checks["network"]["verdict"] == ("WRONG" if said else "all right")
+    assert not said or (checks["network"]["first"].startswith(place) and said in checks["network"]["text"])
+
+
 LACKING = {
     # what stands there instead, what is said
     "alpha for lambda": (OTHER_NAME, "its lambda is not among its numbers"),
@@ -356,15 +386,6 @@ LACKING = {
     "dropout": (
         {"def backward_pass(self, X, Y)": "def backward_pass(self, X, Y, dropout=0)"},
         "its dropout draws masks that are not seen",
-    ),
-    "the step inside": (
-        {
-            "def backward_pass(self, X, Y)": "def backward_pass(self, X, Y, eta=0.01)",
-            "        return grad_W, grad_b": "        for i in range(len(self.Ws)): self.Ws[i] -= eta * grad_W[i]",
-            "grad_W, grad_b = self.backward_pass(": "self.backward_pass(",
-            "self.Ws[i] -= eta * grad_W[i]\n                    self.bs[i] -= eta * grad_b[i]": "pass",
-        },
-        "its gradients stay in the function that makes the step",
     ),
     "an error": (
         {"        n = X.shape[1]\n": "        n = X.shape[1] + nowhere\n"},

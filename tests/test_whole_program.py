@@ -25,11 +25,13 @@ def run(tmp_path):
         heard = []
 
         def wrap(function):
+            if function.__name__ != "tell":
+                return function
             return lambda *values: heard.append(values) or function(*values)
 
         file = tmp_path / "student.py"
         file.write_text(f"def tell(*values): pass\n{text}")
-        run_whole(read_source(file), Finder(file, lambda _: {}), {"tell"}, wrap, seconds)
+        run_whole(read_source(file), Finder(file, lambda _: {}), wrap, seconds)
         return heard
 
     return running

@@ -89,6 +89,10 @@ def inspections(program: Program) -> list[Inspection]:
         without = partial(without_gamma, first, normalizing.title)
         watched = partial(or_watched, without, first, True, False)
         found.append(Inspection(title, [*names, normalizing.title], watched, read=True))
+    if not all_networks and loads_images(program):
+        all_networks = [Network(program, None, None, None)]
+        at_work = partial(or_watched, partial(no_network, program), all_networks[0], False, alone=True)
+        found.append(Inspection("network", [WHOLE], at_work))
     if loads_images(program):
         found.append(Inspection(WHOLE, [WHOLE], partial(comes_through, program)))
     owners: list[str] = []
@@ -107,6 +111,11 @@ def inspections(program: Program) -> list[Inspection]:
         if plays(name) in ("gradients", "cost", "forward", "schedule", "softmax"):
             found.append(Inspection(name, [name], partial(cannot_be_read, name, why)))
     return found
+
+
+def no_network(program: Program) -> Report:
+    """For a program whose network is in no function that is known here."""
+    raise Failed("the network", "missing", nothing_found(program))
 
 
 WHY_UNSEEN = "not in the file, or in no form that is known"

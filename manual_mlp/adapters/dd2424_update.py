@@ -150,8 +150,27 @@ def penalized_again(step: Step, given: Inputs, gradients: Mapping[str, Array]) -
     )
 
 
+def along(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> int:
+    """How many parameters were moved along their gradient."""
+    return sum(not np.isnan(rate) for rate in rates_along(step, given, gradients, l2))
+
+
 def measured_rate(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> float | None:
     """The factor of the gradient by which most parameters were moved, if at least half of them were moved along it."""
+    rates = shared_rates(step, given, gradients, l2)
+    moving = len(rates_along(step, given, gradients, l2))
+    return next((rate for rate, alike in rates.items() if 2 * alike >= moving), None)
+
+
+def shared_rates(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> dict[float, int]:
+    """The factors of the gradient by which several parameters were moved alike, and how many; the most first."""
+    rates = rates_along(step, given, gradients, l2)
+    alike = {rate: sum(abs(other / rate - 1) < step.rounded for other in rates) for rate in rates}
+    return {rate: alike[rate] for rate in sorted(alike, key=lambda rate: -alike[rate]) if alike[rate] > 1}
+
+
+def rates_along(step: Step, given: Inputs, gradients: Mapping[str, Array], l2: float) -> list[float]:
+    """By which factor of its gradient each parameter was moved; NaN if it was not moved along it."""
     rates = []
     for name, old in given.parameters.items():
         weight = name.startswith("linear") and name.endswith("weight")
@@ -162,9 +181,7 @@ def measured_rate(step: Step, given: Inputs, gradients: Mapping[str, Array], l2:
         rate = float(np.vdot(full, moved) / np.vdot(full, full))
         along = np.abs(moved - rate * full).max() <= step.rounded * np.abs(moved).max()
         rates.append(rate if along and rate else np.nan)
-    alike = [sum(abs(other / rate - 1) < step.rounded for other in rates) for rate in rates]
-    best = int(np.argmax(alike)) if alike else 0
-    return rates[best] if alike and 2 * alike[best] >= len(rates) and alike[best] > 1 else None
+    return rates
 
 
 def steps(network: Network, reading: Reading) -> Iterator[Step]:

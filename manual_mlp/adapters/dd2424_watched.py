@@ -7,22 +7,23 @@ are standardized where they are loaded, batches that are cut in the loop.
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from manual_mlp.adapters.dd2424_setup import judged_initialization
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
 from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.rest import with_rest
-from manual_mlp.adapters.seen_steps import gradients_seen, seen
+from manual_mlp.adapters.seen_steps import seen
 from manual_mlp.adapters.source import said
-from manual_mlp.adapters.watched import WHOLE, loads_images, training_of, whole_run
+from manual_mlp.adapters.told_by_steps import told_by_steps
+from manual_mlp.adapters.watched import WHOLE, Training, first_seen, loads_images, whole_run
 from manual_mlp.adapters.watched_batches import minibatches
 from manual_mlp.adapters.watched_costs import cost_seen, is_right, judged_cost
-from manual_mlp.adapters.watched_gradients import agreed, judged_gradients
+from manual_mlp.adapters.watched_gradients import computed_gradients
 from manual_mlp.adapters.watched_schedule import schedule
 from manual_mlp.adapters.watched_standardization import standardization
-from manual_mlp.adapters.watched_updates import rest_seen, takes_rate, update
+from manual_mlp.adapters.watched_updates import update
 from manual_mlp.diagnosis.report import Report
 
 NO_MISTAKE = (None, "raises", "unfilled", "wrong_type")  # the file's, perhaps, but of what it was given
@@ -53,13 +54,32 @@ def or_watched(
                 raise failed from None
             sentence = f"{failed.sentence}. {WHOLE.capitalize()} was watched, too, but {lacking}"
             raise Failed(failed.function, failed.kind, sentence, failed.error) from None
-    if report.ok or report.findings[0].mistake not in NO_MISTAKE:
-        return report
-    with contextlib.suppress(Failed):
-        watched, place = gradients(network, batch_norm, affine), report.findings[0].place
-        if watched.ok and (place in watched.agreeing or (place == "gradients" and watched.agreeing)):
-            return watched
-    return report
+    try:
+        watched = gradients(network, batch_norm, affine)
+    except Failed as lacking:
+        if report.ok or not loads_images(network.program) or is_told(report):
+            return report
+        sentence = f"{report.findings[0].place}: {report.findings[0].sentence}"
+        raise absent("it", f"was watched in the whole program, but {lacking}; called alone, {sentence}") from None
+    return watched if is_better(watched, report) else report
+
+
+def is_told(report: Report) -> bool:
+    """Is anything known of what was found wrong: its name, or what is right beside it?"""
+    return report.findings[0].mistake not in NO_MISTAKE or (bool(report.agreeing) and not report.findings[0].mistake)
+
+
+def is_better(watched: Report, alone: Report) -> bool:
+    """What was called alone may have been given something else than it is given at work. A penalty may not be seen at
+    work: with lambda 0.
+    """
+    if alone.ok:
+        return not watched.ok and (watched.findings[0].mistake is not None or bool(watched.agreeing))
+    first = alone.findings[0]
+    if first.mistake in NO_MISTAKE:
+        return True
+    seen_right = first.place in watched.agreeing or (first.place == "gradients" and bool(watched.agreeing))
+    return watched.ok and seen_right and not first.mistake.startswith("penalty")
 
 
 def seen_normalized(network: Network) -> Report | None:
@@ -71,53 +91,30 @@ def seen_normalized(network: Network) -> Report | None:
 
 
 def gradients(network: Network, batch_norm: bool, affine: bool = True) -> Report:
-    """The cost, and the gradients of a later step, whose parameters are no longer the first ones; if these are wrong,
-    those of an early one, too. Whether batches are normalized without gamma and beta only the numbers say: then at
+    """The cost and the gradients. Whether batches are normalized without gamma and beta only the numbers say: then at
     least one of them must be right.
     """
-    training = training_of(network)
-    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
-    if takes_rate(network):
-        raise absent("its gradients", "stay in the function that makes the step")
     if drops(network.program):
         raise absent("its dropout", "draws masks that are not seen")
-    if not numbers:
-        raise absent("its gradients", "were not computed: an error was raised")
+    return first_seen(partial(cost_and_gradients, batch_norm=batch_norm, affine=affine))(network)
+
+
+def cost_and_gradients(network: Network, training: Training, batch_norm: bool, affine: bool) -> Report:
     cost = cost_seen(network, training, batch_norm, affine)
-    reports: list[Report] = []
-    share = 1.0
-    for number in numbers:
-        step = training.steps[number]
-        question = seen(step, training.batches[number])
-        if question.how.batch_norm is not (batch_norm and affine):
-            raise absent("its training", f"was {'without' if batch_norm else 'with'} batch normalization")
-        own = gradients_seen(network, step, question)
-        question = question if affine or not batch_norm else question.normalized()
-        given = question.given
-        rest = rest_seen(network, training, given.l2)
-        found = with_rest(network, question.how, given, own, rest)
-        reports.append(judged_gradients(question, found))
-        of_penalty = any((finding.mistake or "").startswith("penalty") for finding in reports[-1].findings)
-        if of_penalty and not question.says_l2:
-            raise absent("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
-        if of_penalty and cost is not None and is_right(cost, 0.0):  # there is a decay in the step alone
-            raise absent("its penalty", "is neither in the cost nor in the gradients")
-        if reports[-1].ok:
-            break
-        half = question._replace(given=given._replace(l2=given.l2 / 2))
-        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(half, found)).ok:
-            reports[-1], share = report, 0.5
-            break
+    if training.computed:
+        judged = computed_gradients(network, training, cost, batch_norm, affine)
+    elif affine:
+        judged = told_by_steps(network, training, cost, batch_norm)
     else:
-        reports = [agreed(reports, "clip" in "".join(network.program.source.lines))]
-    report = reports[-1]
+        raise absent("its gradients", "are not returned")
+    report = judged.report
     if batch_norm and not affine and not report.agreeing:
         raise absent("the network")
     if cost is None:
         return report
-    if is_right(cost, share) or (rest.penalty and is_right(cost, 0.0)):  # a decay of the weights in the step alone
+    if is_right(cost, judged.share) or (judged.decays and is_right(cost, 0.0)):
         return replace(report, agreeing=["cost", *report.agreeing])
-    return replace(report, findings=[*judged_cost(cost, share), *report.findings])
+    return replace(report, findings=[*judged_cost(cost, judged.share), *report.findings])
 
 
 def comes_through(program: Program) -> Report:
@@ -128,9 +125,8 @@ def comes_through(program: Program) -> Report:
     raise absent("an error")
 
 
-def initialization(network: Network) -> Report:
+def initialization(_: Network, training: Training) -> Report:
     """The parameters at the first update."""
-    training = training_of(network)
     if 0 not in training.steps:
         raise absent("initialization")
     question = seen(training.steps[0], training.batches[0], labelled=False)
@@ -138,9 +134,9 @@ def initialization(network: Network) -> Report:
 
 
 WATCHED = {  # where nothing can be called alone; and looked at again where that was right
-    "update": update,
-    "minibatches": minibatches,
-    "initialization": initialization,
-    "standardization": standardization,
-    "schedule": schedule,
+    "update": first_seen(update),
+    "minibatches": first_seen(minibatches),
+    "initialization": first_seen(initialization),
+    "standardization": first_seen(standardization),
+    "schedule": first_seen(schedule),
 }

@@ -39,6 +39,14 @@ def absent(what: str, why: str = "is not there, or not in a form that is known")
     return Failed(what, "absent", why)
 
 
+class Undecided(Failed):
+    """It was seen, but is not to be judged: looking elsewhere would not help."""
+
+
+def undecided(what: str, why: str) -> Undecided:
+    return Undecided(what, "absent", why)
+
+
 def reading_of(network: Network, batch_norm: bool | None = None) -> Reading:
     """With batch normalization where there is such a reading (or as told)."""
     for mode in (True, False) if batch_norm is None else (batch_norm,):

@@ -197,6 +197,19 @@ def places_in(tree: ast.AST | None, name: str) -> frozenset[int | str]:
     return frozenset(found)
 
 
+def unpackings(trees: Sequence[ast.AST]) -> dict[str, list[str]]:
+    """W, b = params: the names of a variable's parts, where they are always the same ones."""
+    found: dict[str, list[str]] = {}
+    for tree in trees:
+        for node in nodes_of(tree):
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=parts)], value=ast.Name(id=whole)):
+                    names = [part.id if isinstance(part, ast.Name) else "" for part in parts]
+                    if found.setdefault(whole, names) != names:
+                        found[whole] = []
+    return found
+
+
 def unpacked_names(trees: Sequence[ast.AST], function: str, users: Collection[str] = ()) -> list[list[str]]:
     """Under which names its callers take what it returns: P, H = EvaluateClassifier(X, W, b) -> [P, H]. Only those of
     callers that also call one of the users, where there are such: others may take it under any name.

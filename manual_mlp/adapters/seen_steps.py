@@ -179,7 +179,7 @@ def form_of_biases(places: Sequence[Leaf]) -> str:
 
 def numbers_of(value: Any, kind: str, depth: int = 0) -> Iterator[tuple[str, float]]:
     """Those that are called so: lambda, lam, reg."""
-    for name, inner in inside(value) if depth <= 2 else ():
+    for name, inner in inside(value) if depth < DEEPEST else ():
         role = role_of(name) if isinstance(name, str) else None
         if isinstance(inner, abstract.Real) and not isinstance(inner, bool):
             if role is not None and role.kind == kind:

@@ -1,12 +1,13 @@
 """What is seen of a program's training while the whole program runs: its batches, and a few steps in full."""
 
+import contextlib
 import copy
 import functools
 import inspect
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,18 +19,22 @@ from manual_mlp.adapters.dd2424_schedule import KNOWN, STEP_SIZE
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, networks, parts_of
 from manual_mlp.adapters.program import Program, words
-from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.roles import Role, role_of
+from manual_mlp.adapters.reading import Undecided, absent
+from manual_mlp.adapters.roles import Role, role_of, unpackings
 from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.whole_program import Enough, Next, can_be_limited, run_whole
+from manual_mlp.diagnosis.report import Report
 
 SECONDS, GRACE = 40.0, 50.0  # of computing, for the whole program; until it is killed, if it goes on all the same
 WHOLE = "the whole program"
 KEPT = (0, 1, 2, 60, 61, 62)  # updates that are seen in full: at the first ones gamma is 1, and beta and b are 0
+SMALLER, AGAIN = "smaller", "again"  # so are the first batch that is smaller, the first with known images, and the next
+MOST_IN_BATCH = 2000  # images
 FEW, MOST = 400, 2500  # batches: two epochs and a cycle of the learning rate, but no more than that
 MOST_COSTS = 6
+MOST_TRIED = 4  # functions that are given the batches
 NUMERICAL_SECONDS = 3.0
 LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of images
 MEDIUM = 100_000  # in one that is looked at before it is copied again
@@ -43,7 +48,7 @@ NOT_ITS_OWN = (Failed, MemoryError, TimeoutError, OSError)  # errors of the mach
 class Step(NamedTuple):
     """One call of the gradient function in full."""
 
-    arguments: dict[str, Any]  # also those of the forward pass before it
+    arguments: dict[str, Any]  # also those of the forward pass before it; or all that its caller has
     globals: dict[str, Any]  # that it reads
     result: Any
     after: dict[str, Any]  # the arguments, where nothing but they can hold what was computed
@@ -85,9 +90,10 @@ class Asked(NamedTuple):
 
 @dataclass
 class Training:
-    """All calls of the gradient function from one place."""
+    """All calls of one function with a batch from one place."""
 
     function: Called
+    computed: bool  # by the function: the gradients
     batches: list[Numbers] = field(default_factory=list)  # the numbers of the images
     steps: dict[int, Step] = field(default_factory=dict)
     times: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FILES * PER_FILE, dtype=np.int64))
@@ -98,6 +104,25 @@ class Training:
     strange: bool = False  # it was given other images in between, changed ones perhaps
     sets: list[Known] = field(default_factory=list)  # images near the loop, as they were at its start
     rests: dict[float, Any] = field(default_factory=dict)  # by lambda, what the step still does to the gradients
+    firsts: dict[str, int] = field(default_factory=dict)  # the first batch that is smaller, or of known images
+
+    def changes(self) -> bool:
+        """Are its batches different ones?"""
+        return len({batch.tobytes() for batch in self.batches[:FEWEST]}) > 2
+
+    def is_seen(self, batch: Numbers) -> bool:
+        """Is there enough of it, when this batch comes?"""
+        number = len(self.batches)
+        return number >= MOST or (number >= self.needed and self.times[batch[0]] > 2)
+
+    def keeps(self, batch: Numbers) -> bool:
+        """Is the step of its latest batch to be seen in full?"""
+        number = len(self.batches) - 1
+        if len(batch) < len(self.batches[0]):
+            self.firsts.setdefault(SMALLER, number)
+        if self.times[batch].min() > 1:
+            self.firsts.setdefault(AGAIN, number)
+        return number in KEPT or number - 1 in self.firsts.values() or number in self.firsts.values()
 
 
 class Stop(NamedTuple):
@@ -110,28 +135,39 @@ class Stop(NamedTuple):
 class WholeRun(NamedTuple):
     """What was seen of a whole program."""
 
-    trainings: list[Training]  # the longest first
+    trainings: list[Training]  # by the gradient functions, the longest first
+    others: list[Training]  # by any function that is given a batch, the longest first
     stop: Stop | None = None  # the first error; those behind it may follow from it
 
 
 class Recorder:
-    """Wraps the functions of a network.
+    """Wraps the functions of a program.
 
-    gradients          the functions that compute them, of every network
-    costs              their names
+    gradients          those that compute gradients, of every network
+    names              of all that belong to a network
+    costs              of those that compute its cost
+    unpacked           the names of a tuple's parts: W, b = params
     numerical          the names of those that compute gradients by differences: for minutes, and nothing that is
                        looked at here. They return what the others returned last; if that is nothing yet, they are
                        stopped after a while, and with them the statement of the script
     """
 
-    def __init__(self, gradients: Sequence[Part], costs: set[str], numerical: set[str]) -> None:
+    def __init__(
+        self,
+        gradients: Sequence[Part],
+        names: set[str],
+        costs: set[str],
+        numerical: set[str],
+        unpacked: Mapping[str, Sequence[str]],
+    ) -> None:
         self.parts, self.gradients = gradients, {part.name for part in gradients}
-        self.costs, self.numerical = costs, numerical
+        self.names, self.costs, self.numerical, self.unpacked = names, costs, numerical, unpacked
         self.asked: list[Asked] = []
         self.returned: Any = None
         self.strange: set[tuple[types.CodeType, Called]] = set()
         self.patience = np.inf  # until when a numerical gradient may run
         self.trainings: dict[tuple[types.CodeType, Called], Training] = {}
+        self.others: dict[tuple[types.CodeType, Called], Training] = {}
         self.latest: tuple[Numbers, dict[str, Any]] | None = None  # a batch, and what the forward pass was given
         self.batch: Numbers | None = None  # the last that was recognized
         self.copies: dict[int, NDArray[Any]] = {}  # the latest of each array
@@ -145,7 +181,11 @@ class Recorder:
                 bound = dict(signature.bind(*arguments, **keywords).arguments)
             except TypeError:
                 return function(*arguments, **keywords)
-            batch = next((found[0] for v in bound.values() if (found := recognized(first_of(v))) is not None), None)
+            with contextlib.suppress(Exception):  # what is strange here is no error of the program
+                self.follow_any(function, bound, caller)
+            if function.__name__ not in self.names:
+                return function(*arguments, **keywords)
+            batch = next((found[0] for v in given_in(bound) if (found := recognized(v)) is not None), None)
             self.batch = batch if batch is not None else self.batch
             if batch is None and any(role_of(name) == IMAGES for name in bound):  # other images, or augmented ones
                 self.latest = None
@@ -178,7 +218,8 @@ class Recorder:
             try:
                 return observed(sys._getframe(1), *arguments, **keywords)
             except Exception as error:
-                if self.batch is not None and self.patience == np.inf and not isinstance(error, NOT_ITS_OWN):
+                of_network = function.__name__ in self.names and self.batch is not None
+                if of_network and self.patience == np.inf and not isinstance(error, NOT_ITS_OWN):
                     self.failed.setdefault(id(error), Stop(function.__qualname__, error))
                 raise
 
@@ -203,24 +244,46 @@ class Recorder:
         caller: types.FrameType,
     ) -> Any:
         """before   the arguments of the forward pass that was given the batch"""
-        asked = called(function, bound)
-        training = self.trainings.setdefault((caller.f_code, asked), Training(asked))
-        number = len(training.batches)
-        if number >= MOST or (number >= training.needed and training.times[batch[0]] > 2):
+        training = self.trainings.setdefault((caller.f_code, key := called(function, bound)), Training(key, True))
+        if training.is_seen(batch):
             trained = [called for _, called in self.trainings]
             raise Enough if all(any(one.is_that_of(part) for one in trained) for part in self.parts) else Next
+        if self.follow(training, batch, caller):
+            training.steps[len(training.batches) - 1], self.returned = self.in_full(function, {**before, **bound}, call)
+            return self.returned
+        return call()
+
+    def follow(self, training: Training, batch: Numbers, caller: types.FrameType) -> bool:
+        """One more batch. Is its step to be seen in full?"""
         training.times[batch] += 1
-        if number < 2:
+        if len(training.batches) < 2:
             training.sets = [known for array in sets_around(caller) if (known := recognized(array)) is not None]
             training.amounts = amounts_in(caller)
             cycles = [int(2 * value) + 2 for name, value in training.amounts.items() if is_step_size(name)]
             training.needed = max([FEW, *cycles])
         training.batches.append(batch)
         training.rates.append([float(v) for name, v in caller.f_locals.items() if is_rate(name) and is_number(v)])
-        if number in KEPT:
-            training.steps[number], self.returned = self.in_full(function, {**before, **bound}, call)
-            return self.returned
-        return call()
+        return training.keeps(batch)
+
+    def follow_any(self, function: Callable[..., Any], bound: Mapping[str, Any], caller: types.FrameType) -> None:
+        """With all that its caller has, as it is before the call. Where gradients are seen, these say when to stop."""
+        small = (value for value in given_in(bound) if np.size(value) <= MOST_IN_BATCH * PIXELS)
+        batch = next((found[0] for value in small if (found := recognized(value)) is not None), None)
+        if batch is None:
+            images = [bound[name] for name in bound if role_of(name) == IMAGES and isinstance(bound[name], np.ndarray)]
+            if any(0 < value.size <= MOST_IN_BATCH * PIXELS for value in images):  # changed ones, perhaps
+                self.strange.add((caller.f_code, called(function, bound)))
+            return
+        training = self.others.setdefault((caller.f_code, key := called(function, bound)), Training(key, False))
+        if training.is_seen(batch):
+            if self.trainings:
+                return
+            raise Next
+        if self.follow(training, batch, caller):
+            held = {name: value for name, value in caller.f_locals.items() if name != "self"}
+            everything = {**read_by(caller.f_code, caller.f_globals), **held, "owner": caller.f_locals.get("self")}
+            taken = self.snapshot(self.by_parts({**everything, **bound}), list(given_in(bound)))
+            training.steps[len(training.batches) - 1] = Step(taken, {}, None, {})
 
     def in_full(
         self, function: Callable[..., Any], bound: Mapping[str, Any], call: Callable[[], Any]
@@ -228,11 +291,20 @@ class Recorder:
         """What goes in, as it is before the call, and what comes out."""
         code = inspect.unwrap(function).__code__
         reads = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__ and role_of(n)}
-        itself = [first_of(value) for value in bound.values()]
-        arguments, taken = self.snapshot(bound, itself), self.snapshot(reads)
+        itself = list(given_in(bound))
+        arguments, taken = self.snapshot(self.by_parts(bound), itself), self.snapshot(reads)
         result = call()
         after = {} if next(arrays_in(result), None) is not None else self.snapshot(bound, itself)
         return Step(arguments, taken, self.snapshot(result, list(arrays_in(result))), after), result
+
+    def by_parts(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """With the parts of its tuples in front of them, by their names."""
+        parts: dict[str, Any] = {}
+        for name, value in variables.items():
+            names = self.unpacked.get(name, ())
+            if isinstance(value, tuple | list) and len(value) == len(names):
+                parts |= {part: one for part, one in zip(names, value, strict=True) if part not in variables}
+        return {**parts, **variables}
 
     def snapshot(self, value: Any, kept: Sequence[Any] = ()) -> Any:
         """A copy. Arrays as large as a whole set of images are left out of it, but for those to be kept: they are there
@@ -275,9 +347,22 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-def first_of(value: Any) -> Any:
-    """Of a list over the layers, what goes into the first."""
-    return value[0] if isinstance(value, list | tuple) and value else value
+def given_in(bound: Mapping[str, Any]) -> Iterator[Any]:
+    """Arrays among the arguments; of a list over the layers what goes into the first, of an object what it holds."""
+    for name, value in bound.items():
+        if isinstance(value, list | tuple) and len(value):
+            value = value[0]
+        if isinstance(value, np.ndarray):
+            yield value
+        elif name != "self":
+            held = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+            yield from (inner for inner in list(held.values()) if isinstance(inner, np.ndarray))
+
+
+def read_by(code: types.CodeType, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables among the globals of a function."""
+    read = {name: namespace[name] for name in code.co_names if name in namespace}
+    return {n: v for n, v in read.items() if not callable(v) and not isinstance(v, types.ModuleType)}
 
 
 def arrays_in(value: Any, depth: int = 0) -> Iterator[Any]:
@@ -312,34 +397,61 @@ def whole_run(program: Program) -> WholeRun:
     """Nothing where it has no script that loads CIFAR-10."""
     every = networks(program)
     gradients = [network.gradients for network in every if network.gradients is not None]
-    if not gradients or not loads_images(program) or not can_be_limited():
-        return WholeRun([])
+    if not loads_images(program) or not can_be_limited():
+        return WholeRun([], [])
     if WHOLE in program.guard.failing:
         program.guard.note(f"{WHOLE} {program.guard.failing[WHOLE]}")
-        return WholeRun([])
+        return WholeRun([], [])
     costs = {network.cost.name for network in every if network.cost is not None}
     numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - {part.name for part in gradients}
-    recorder = Recorder(gradients, costs, numerical)
+    names = {part.name for network in every for part in network.parts} | numerical
+    recorder = Recorder(gradients, names, costs, numerical, unpackings(program.trees))
     finder = Finder(program.source.path, program.finder.known)
     source = read_source(program.source.path)  # anew: where a default failed, it has been taken out
     program.guard.event({"calling": WHOLE, "seconds": SECONDS + GRACE})
-    names = {part.name for network in every for part in network.parts} | numerical
-    errors = run_whole(source, finder, names, recorder.wrap, SECONDS)
+    errors = run_whole(source, finder, recorder.wrap, SECONDS)
     program.guard.event({"returned": WHOLE})
-    for place, training in recorder.trainings.items():
+    for place, training in [*recorder.trainings.items(), *recorder.others.items()]:
         training.costs, training.strange = recorder.asked, place in recorder.strange
         del training.batches[len(training.rates) :]  # the stop may have come in between
-    begun = [training for training in recorder.trainings.values() if training.batches]
-    seen = sorted(begun, key=lambda training: -len(training.batches))
-    return WholeRun(seen, recorder.failed.get(id(errors[0])) if errors else None)
+
+    def longest_first(trainings: Iterable[Training]) -> list[Training]:
+        return sorted((one for one in trainings if one.batches), key=lambda one: -len(one.batches))
+
+    stop = recorder.failed.get(id(errors[0])) if errors else None
+    return WholeRun(longest_first(recorder.trainings.values()), longest_first(recorder.others.values()), stop)
 
 
-def training_of(network: Network) -> Training:
-    for training in whole_run(network.program).trainings:
-        if network.gradients is not None and training.function.is_that_of(network.gradients):
-            network.program.guard.note(SEEN)
-            return training
-    raise absent("its training", "on unchanged images of CIFAR-10 was not seen")
+def first_seen(judge: Callable[[Network, Training], Report]) -> Callable[[Network], Report]:
+    """By what was seen at its gradient function; what is not to be seen there, at any other function that is given a
+    batch.
+    """
+
+    def judged(network: Network) -> Report:
+        lacking: Failed | None = None
+        for training in trainings_of(network):
+            try:
+                return judge(network, training)
+            except Undecided:
+                raise
+            except Failed as failed:
+                lacking = lacking or failed
+        raise lacking or absent("its training", "on unchanged images of CIFAR-10 was not seen")
+
+    return judged
+
+
+def trainings_of(network: Network) -> list[Training]:
+    run = whole_run(network.program)
+    own = [t for t in run.trainings if network.gradients is not None and t.function.is_that_of(network.gradients)][:1]
+    every = networks(network.program)
+    is_first = not every or network.gradients == every[0].gradients
+    others = run.others if len(every) <= 1 or (is_first and not run.trainings) else []
+    others = [training for training in others if training.changes()]  # not the same images again and again
+    others = [training for training in others if 2 * len(training.batches) > len(others[0].batches)][:MOST_TRIED]
+    if own or others:
+        network.program.guard.note(SEEN)
+    return own + others
 
 
 def is_numerical(name: str) -> bool:

@@ -12,7 +12,7 @@ from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.seen_steps import arrays_of, seen
 from manual_mlp.adapters.stand_in_images import Known, Numbers, labels, recognized
-from manual_mlp.adapters.watched import Training, training_of
+from manual_mlp.adapters.watched import Training
 from manual_mlp.diagnosis import diagnose_minibatches
 from manual_mlp.diagnosis.minibatches import wrong_labels
 from manual_mlp.diagnosis.report import Finding, Report
@@ -21,12 +21,11 @@ from manual_mlp.layers import Array
 LEAST = 0.8  # of the images are taken in an epoch that loses some by mistake
 
 
-def minibatches(network: Network) -> Report:
+def minibatches(_: Network, training: Training) -> Report:
     """The first epochs: one begins where an image comes again."""
-    training = training_of(network)
     if training.strange:
         raise absent("minibatches")
-    rows, _ = training_set(training)
+    rows = training_set(training)[0]
     epochs = epochs_of(training.batches, len(rows))
     first = np.concatenate(epochs[0])
     if np.array_equal(first, rows[: len(first)]):  # the set itself may be shuffled, epoch by epoch

@@ -1,53 +1,57 @@
-"""The gradients that a program was seen to compute, beside the reference's."""
+"""The gradients that a program was seen to compute."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import NamedTuple
 
-from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.seen_steps import Seen
-from manual_mlp.diagnosis import diagnose
-from manual_mlp.diagnosis.precision import SINGLE
+from manual_mlp.adapters.parts import Network
+from manual_mlp.adapters.reading import absent, undecided
+from manual_mlp.adapters.rest import with_rest
+from manual_mlp.adapters.seen_gradients import agreed, clips, judged_gradients
+from manual_mlp.adapters.seen_steps import gradients_seen, seen
+from manual_mlp.adapters.watched import Training
+from manual_mlp.adapters.watched_costs import CostSeen, is_right
+from manual_mlp.adapters.watched_updates import rest_seen, takes_rate
 from manual_mlp.diagnosis.report import Report
-from manual_mlp.layers import Array
-
-SLIGHT = 1e-5  # of a gradient's largest entry; a mistake takes more off
 
 
-def judged_gradients(question: Seen, gradients: Mapping[str, Array]) -> Report:
-    """Where batches are normalized without gamma and beta, of the rest."""
-    answer: tuple[Any, Mapping[str, Array]] = (None, gradients)
-    asked = partial(diagnose, answer, *question.given[:4], tolerance=SINGLE if question.single else None)
-    first: Report | None = None
-    for eps in (None, *question.eps):  # batch normalization's, perhaps, where it is none of the usual ones
-        for relu_first in (False, True):
-            report = asked(relu_first=relu_first, eps=eps)
-            findings = [
-                f for f in report.findings if f.place != "cost" and (question.how.affine or f.place in gradients)
-            ]
-            report = replace(report, findings=findings)
-            if not any(finding.mistake == "bn_after_relu" for finding in report.findings):
-                break
-        if report.ok:
-            return report
-        first = first or report
-    assert first is not None
-    return first
+class Judged(NamedTuple):
+    """Gradients, and how they are penalized."""
+
+    report: Report
+    share: float = 1.0  # of the penalty that they have
+    decays: bool = False  # in the step, perhaps without a penalty in the cost
 
 
-def agreed(reports: Sequence[Report], clips: bool) -> Report:
-    """What the steps say alike. Where the last layer's gradients are not understood it may be another loss; those that
-    are clipped are not looked at any further, nor is what is next to nothing: another eps, perhaps.
+def computed_gradients(
+    network: Network, training: Training, cost: CostSeen | None, batch_norm: bool, affine: bool
+) -> Judged:
+    """Of a later step, whose parameters are no longer the first ones; if these are wrong, of an early one, too. If they
+    are right, those of a smaller batch as well.
     """
-    names = [{finding.mistake for finding in report.findings} for report in reports]
-    nameless = None in names[0]
-    if len(set(map(frozenset, names))) > 1:
-        raise absent("its gradients", "at an early step and at a later one are not wrong in the same way")
-    if nameless and all(finding.residual < SLIGHT for finding in reports[0].findings):
-        raise absent("its gradients", "are right but for next to nothing")
-    if nameless and clips:
-        raise absent("its gradients", "are clipped")
-    if nameless and not reports[0].agreeing:
-        raise absent("its gradients", "are those of no loss that is known here")
-    return reports[0]
+    numbers = [number for number in (60, 1, 0) if number in training.steps][:2]
+    if takes_rate(network):
+        raise absent("its gradients", "stay in the function that makes the step")
+    if not numbers:
+        raise absent("its gradients", "were not computed: an error was raised")
+    reports: list[Report] = []
+    for number in numbers:
+        step = training.steps[number]
+        question = seen(step, training.batches[number])
+        if question.how.batch_norm is not (batch_norm and affine):
+            raise absent("its training", f"was {'without' if batch_norm else 'with'} batch normalization")
+        own = gradients_seen(network, step, question)
+        question = question if affine or not batch_norm else question.normalized()
+        given = question.given
+        rest = rest_seen(network, training, given.l2)
+        found = with_rest(network, question.how, given, own, rest)
+        reports.append(judged_gradients(question, found))
+        of_penalty = any((finding.mistake or "").startswith("penalty") for finding in reports[-1].findings)
+        if of_penalty and not question.says_l2:
+            raise undecided("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
+        if of_penalty and cost is not None and is_right(cost, 0.0):  # there is a decay in the step alone
+            raise undecided("its penalty", "is neither in the cost nor in the gradients")
+        if reports[-1].ok:
+            return Judged(reports[-1], 1.0, rest.penalty)
+        half = question._replace(given=given._replace(l2=given.l2 / 2))
+        if (cost is None or is_right(cost, 0.5)) and (report := judged_gradients(half, found)).ok:
+            return Judged(report, 0.5, rest.penalty)
+    return Judged(agreed(reports, clips(network)), 1.0, rest.penalty)

@@ -11,7 +11,7 @@ from manual_mlp.adapters.dd2424_update import (
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.watched import Training, training_of
+from manual_mlp.adapters.watched import Training
 from manual_mlp.adapters.watched_updates import finished, moves, rest_seen
 from manual_mlp.diagnosis import diagnose_schedule
 from manual_mlp.diagnosis.report import Report
@@ -20,9 +20,8 @@ LETTERS = {STEP_SIZE: "n_s", ETA_MIN: "eta_min", ETA_MAX: "eta_max"}
 SAME_RATE = 1e-4  # of the rate; from one update to the next it changes by more
 
 
-def schedule(network: Network) -> Report:
+def schedule(network: Network, training: Training) -> Report:
     """What the loop calls its learning rate, update by update, where it has n_s, eta_min and eta_max."""
-    training = training_of(network)
     if training.strange:
         raise absent("schedule")
     amounts: dict[str, set[float]] = {}

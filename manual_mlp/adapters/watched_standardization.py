@@ -11,7 +11,7 @@ from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.seen_steps import arrays_of
 from manual_mlp.adapters.stand_in_images import FIRST_TEST, PER_FILE, WORDS, Known, Numbers, blocks, recognized
-from manual_mlp.adapters.watched import training_of
+from manual_mlp.adapters.watched import Training
 from manual_mlp.adapters.watched_batches import training_set
 from manual_mlp.diagnosis import diagnose_standardization
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
@@ -23,11 +23,10 @@ FORMULA = "(x - mean) / std, pixel by pixel, with the mean and std of the traini
 SOME, EVERY = slice(WORDS, WORDS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
 
 
-def standardization(network: Network) -> Report:
+def standardization(_: Network, training: Training) -> Report:
     """Training images as they come into the loop, and the other sets: those of which a cost is computed, or else, of
     those that lie near the loop, whichever are right.
     """
-    training = training_of(network)
     numbers, trained = training_set(training)
     raw = {"train": blocks()[numbers].astype(np.float64)}
     if any(np.allclose(trained, raw["train"] / scale) for scale in SCALES):

@@ -1,13 +1,17 @@
 """The steps that a program was seen to make: its parameters from one batch to the next."""
 
+import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from manual_mlp.adapters.arrangement import Inputs
 from manual_mlp.adapters.dd2424_training import OTHER_RULES
 from manual_mlp.adapters.dd2424_update import (
     COLLINEAR,
+    along,
     judged_at_its_own_rate,
     judged_step,
     measured_rate,
@@ -15,26 +19,30 @@ from manual_mlp.adapters.dd2424_update import (
     right_rate,
 )
 from manual_mlp.adapters.dd2424_update import Step as Moved
+from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
+from manual_mlp.adapters.seen_gradients import judged_gradients
 from manual_mlp.adapters.seen_steps import Seen, gradients_seen, seen
-from manual_mlp.adapters.watched import Training, training_of
-from manual_mlp.adapters.watched_gradients import judged_gradients
+from manual_mlp.adapters.watched import Training
+from manual_mlp.diagnosis.epsilon import EPS
+from manual_mlp.diagnosis.network import checked_batch
 from manual_mlp.diagnosis.precision import SINGLE
+from manual_mlp.diagnosis.reference import forward_pass, gradients_of
 from manual_mlp.diagnosis.report import Report
 from manual_mlp.diagnosis.update import is_descent
 from manual_mlp.layers import Array
 
 
 class Move(NamedTuple):
-    """From one step to the next, by the gradient that was seen there."""
+    """From one step to the next."""
 
     number: int
     before: Seen
     moved: Moved
-    gradients: Mapping[str, Array]
+    gradients: Mapping[str, Array]  # that were seen there; or else the reference's, of the loss alone
 
 
 def takes_rate(network: Network) -> bool:
@@ -44,21 +52,54 @@ def takes_rate(network: Network) -> bool:
 
 
 def moves(network: Network, training: Training) -> Iterator[Move]:
-    """An early and a later one. None where the parameters stay: there the update follows several calls."""
+    """An early and a later one; of momentum the first, at which it is still 0. None where the parameters stay: there
+    the update follows several calls.
+    """
     source = "\n".join(network.program.source.lines)
-    if takes_rate(network) or OTHER_RULES.search(source) or "momentum" in source.lower():
+    if OTHER_RULES.search(source) or (training.computed and takes_rate(network)):
         return
-    for number in [number for number in (1, 61) if {number, number + 1} <= set(training.steps)]:
-        before, after = (seen(training.steps[n], training.batches[n], labelled=False) for n in (number, number + 1))
+    numbers = (0,) if "momentum" in source.lower() else (1, 61)
+    for number in [number for number in numbers if {number, number + 1} <= set(training.steps)]:
+        before, after = (asked(training, n) for n in (number, number + 1))
         given, parameters = before.given, after.given.parameters
+        rates = [*training.rates[number + 1], *training.rates[number]]
+        moved = Moved(dict(parameters), rates, given, SINGLE if before.single else COLLINEAR)
+        if all(np.array_equal(parameters[name], value) for name, value in given.parameters.items()):
+            continue
+        if not training.computed:
+            yield with_reference(Move(number, before, moved, {}))
+            continue
         own = gradients_seen(network, training.steps[number], before)
-        sizes = {name: value.size for name, value in given.parameters.items()}
-        stays = all(np.array_equal(parameters[name], value) for name, value in given.parameters.items())
-        if not stays and {name: value.size for name, value in own.items()} == sizes:
+        if {name: value.size for name, value in own.items()} == {n: v.size for n, v in given.parameters.items()}:
             shaped = {name: own[name].reshape(value.shape) for name, value in given.parameters.items()}
-            rates = [*training.rates[number + 1], *training.rates[number]]
-            moved = Moved(dict(parameters), rates, given, SINGLE if before.single else COLLINEAR)
             yield Move(number, before, moved, shaped)
+
+
+def asked(training: Training, number: int) -> Seen:
+    """With the labels that it was given, if they are found."""
+    step, batch = training.steps[number], training.batches[number]
+    with contextlib.suppress(Failed):
+        return seen(step, batch)
+    return seen(step, batch, labelled=False)
+
+
+def with_reference(move: Move) -> Move:
+    """With the gradients that most parameters were moved along, whatever eps it has and wherever the ReLU stands."""
+    normalized = move.before.how.batch_norm
+    guesses = dict.fromkeys([*move.before.eps, *EPS] if normalized else EPS[:1])
+    best, most = move, -1
+    for eps, relu_first in itertools.product(guesses, (False, True) if normalized else (False,)):
+        given = move.before.given._replace(relu_first=relu_first)
+        gradients = loss_gradients(given, eps)
+        alike = along(move.moved, given, gradients, given.l2)
+        if alike > most:
+            most, best = alike, move._replace(before=move.before._replace(given=given, eps=(eps,)), gradients=gradients)
+    return best
+
+
+def loss_gradients(given: Inputs, eps: float) -> dict[str, Array]:
+    batch, names = checked_batch(given.parameters, given.x, given.y, 0.0, given.relu_first, (), given.label_smoothing)
+    return dict(gradients_of(forward_pass(batch, names, (), eps), names))
 
 
 def judged_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> Report | None:
@@ -84,6 +125,8 @@ def finished(network: Network, move: Move, rest: Rest) -> tuple[dict[str, Array]
 
 def rest_seen(network: Network, training: Training, l2: float) -> Rest:
     """What the step still does to the gradients. At a rate that has no name no other factor can be told from it."""
+    if not training.computed:
+        return Rest(penalty=True)
     if l2 not in training.rests:
         every = [rest for rest in (Rest(), *RESTS) if not rest.singly and (l2 or not rest.penalty)]
         tried = [*((rest, False) for rest in every), *((rest, True) for rest in every if not rest.mean)]
@@ -98,17 +141,16 @@ def rest_seen(network: Network, training: Training, l2: float) -> Rest:
     return found
 
 
-def update(network: Network) -> Report:
+def update(network: Network, training: Training) -> Report:
     """From one step to the next, by the gradient that was seen there."""
-    training = training_of(network)
     report: Report | None = None
     for move in moves(network, training):
         rest = rest_seen(network, training, move.before.given.l2)
         report = judged_move(network, move, rest, False) or judged_move(network, move, rest, True)
-        if report is None and judged_gradients(move.before, move.gradients).ok:
+        if report is None and training.computed and judged_gradients(move.before, move.gradients).ok:
             report = penalized_again(move.moved, move.before.given, move.gradients)
         if report is None or not report.ok:
             break
-    if report is None:
-        raise absent("update")
+    if report is None or (not training.computed and any("penalty" in (f.mistake or "") for f in report.findings)):
+        raise absent("update")  # the network's own report says it
     return report

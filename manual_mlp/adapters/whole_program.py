@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +51,18 @@ class Next(Enough):
     """Enough was seen of what this statement does; what comes behind it may train another network."""
 
 
-def run_whole(source: Source, finder: Finder, names: Collection[str], wrap: Wrap, seconds: float) -> list[Exception]:
+def run_whole(source: Source, finder: Finder, wrap: Wrap, seconds: float) -> list[Exception]:
     """Runs the file statement by statement, and what it imports of the files beside it. Returns the errors that ended a
     statement.
 
-    names, wrap   functions and methods of these names are wrapped where they are defined
-    seconds       of computing
+    wrap      its functions and methods are wrapped where they are defined
+    seconds   of computing
     """
     errors: list[Exception] = []
 
     def execute(source: Source, namespace: dict[str, Any]) -> None:
         namespace.update({WATCH: wrap, STOP: Enough})
-        for node in map(Watched(names).visit, statements(copy.deepcopy(source.tree))):
+        for node in map(Watched().visit, statements(copy.deepcopy(source.tree))):
             ast.fix_missing_locations(node)
             try:
                 exec(compiled(source, node), namespace)
@@ -94,17 +94,13 @@ def statements(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 class Watched(ast.NodeTransformer):
-    """Wraps the functions of these names, has the file believe that it is the program, and hands the stop on where
-    everything is caught.
+    """Wraps its functions, has the file believe that it is the program, and hands the stop on where everything is
+    caught.
     """
-
-    def __init__(self, names: Collection[str]) -> None:
-        self.names = names
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self.generic_visit(node)
-        if node.name in self.names:
-            node.decorator_list.append(ast.Name(WATCH, ast.Load()))
+        node.decorator_list.append(ast.Name(WATCH, ast.Load()))
         return node
 
     def visit_Try(self, node: ast.Try) -> ast.Try:

@@ -195,6 +195,9 @@ def comparison_of(
     for name, step in predict((), 0).items():
         longest, largest = float(np.abs(step).max()), float(np.abs(old[name]).max())
         scales[name] = max(longest, 4 * float(eps) * max(largest, longest) / TOLERANCE) or 1.0
+    for name in [name for name in old if name.startswith("bn") and name.endswith("weight")]:
+        layer = name.removeprefix("bn").removesuffix(".weight")  # its bias has no gradient, but what is rounded off
+        scales[f"linear{layer}.bias"] = max(scales[f"linear{layer}.{end}"] for end in ("bias", "weight"))
     observed = {name: old[name] - value.astype(np.float64) for name, value in new.items()}
     return Comparison(list(old), [observed], [scales], predict, TOLERANCE, {name: name for name in old}, [{"l2": l2}])
 

@@ -1,0 +1,66 @@
+"""Gradients that no function returns, from the steps that they make: (old - new) / eta."""
+
+from dataclasses import replace
+
+from manual_mlp.adapters.dd2424_update import (
+    shared_rates,
+)
+from manual_mlp.adapters.parts import Network
+from manual_mlp.adapters.reading import absent, undecided
+from manual_mlp.adapters.seen_gradients import agreed, clips
+from manual_mlp.adapters.watched import Training
+from manual_mlp.adapters.watched_costs import CostSeen, is_right
+from manual_mlp.adapters.watched_gradients import Judged
+from manual_mlp.adapters.watched_updates import Move, moves
+from manual_mlp.diagnosis import diagnose_update
+from manual_mlp.diagnosis.report import Report
+
+TOLD = "its gradients were told from its steps: (old - new) / eta"
+
+
+def told_by_steps(network: Network, training: Training, cost: CostSeen | None, batch_norm: bool) -> Judged:
+    """Of a later step, and if they are wrong, of an early one, too."""
+    reports: list[Report] = []
+    for move in reversed(list(moves(network, training))):
+        if move.before.how.batch_norm is not batch_norm:
+            raise absent("its training", f"was {'without' if batch_norm else 'with'} batch normalization")
+        if move.before.single:
+            raise absent("its gradients", "are not returned, and in single precision the steps do not tell them")
+        report = told_by_step(move, 1.0)
+        if not report.ok and (cost is None or is_right(cost, 0.5)) and (half := told_by_step(move, 0.5)).ok:
+            return Judged(half, 0.5, True)
+        if not report.ok and not move.before.says_l2:
+            raise undecided("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
+        of_penalty = any("penalty" in (finding.mistake or "") for finding in report.findings)
+        if of_penalty and cost is not None and is_right(cost, 0.0):  # there is a decay in the step alone
+            raise undecided("its penalty", "is not in the cost, and its steps have another one")
+        reports.append(report)
+        if report.ok:
+            break
+    if not reports:
+        raise absent("its gradients", "are not returned, and the steps that they make were not seen")
+    report = reports[-1] if reports[-1].ok else agreed(reports, clips(network))
+    return Judged(replace(report, notes=[*report.notes, TOLD]), 1.0, True)
+
+
+def told_by_step(move: Move, share: float) -> Report:
+    given, l2 = move.before.given, share * move.before.given.l2
+    shared = [abs(rate) for rate in shared_rates(move.moved, given, move.gradients, l2)][:1]
+    rates = shared or [rate for rate in move.moved.rates if rate > 0]
+    reports = [
+        diagnose_update(
+            given.parameters,
+            move.moved.after,
+            rate,
+            x=given.x,
+            y=given.y,
+            l2=l2,
+            relu_first=given.relu_first,
+            eps=move.before.eps[0],
+        )
+        for rate in dict.fromkeys(rates)
+    ]
+    understood = [report for report in reports if report.ok or shared or report.findings[0].mistake is not None]
+    if not understood:
+        raise absent("its gradients", "are not returned, and nothing tells the learning rate of its steps")
+    return understood[0]
