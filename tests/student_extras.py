@@ -1,5 +1,5 @@
-"""A network with skip connections, a smoothed target and batch normalization behind the ReLU, or in front of it, as a
-student writes it, right as it stands; the tests of the diagnosis plant mistakes.
+"""A network with skip connections, a smoothed target and batch normalization behind the ReLU, or in front of it, and a
+leaky ReLU, as a student writes it, right as it stands; the tests of the diagnosis plant mistakes.
 """
 
 import numpy as np
@@ -8,6 +8,7 @@ from student_layers import batch_norm_backward, batch_norm_forward
 SKIPS = ()
 SMOOTHING = 0.0
 RELU_FIRST = False
+RELU_SLOPE = 0.0
 P = 0.0
 rng = np.random.default_rng(5)
 
@@ -28,8 +29,8 @@ def cost_and_gradients(params, x, y, l2):
         a = h @ params[f"linear{i}.weight"].T + params[f"linear{i}.bias"]
         if bn and not RELU_FIRST:
             a, cache = batch_norm_forward(a, params[f"bn{i}.weight"], params[f"bn{i}.bias"])
-        r = np.maximum(a, 0)
-        signs.append(a > 0)
+        r = np.maximum(a, RELU_SLOPE * a)
+        signs.append(np.where(a > 0, 1, RELU_SLOPE))
         if bn and RELU_FIRST:
             r, cache = batch_norm_forward(r, params[f"bn{i}.weight"], params[f"bn{i}.bias"])
         caches.append(cache if bn else None)

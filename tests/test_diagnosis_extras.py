@@ -1,5 +1,5 @@
-"""Skip connections, a smoothed target and batch normalization behind the ReLU: what is right is called right, and
-mistakes planted into the source of a student's network are found and named.
+"""Skip connections, a smoothed target, a leaky ReLU and batch normalization behind the ReLU: what is right is called
+right, and mistakes planted into the source of a student's network are found and named.
 """
 
 import inspect
@@ -43,7 +43,10 @@ def first_difference(mistaken, right, parameters, x, y, l2):
 
 
 BEFORE_RELU = (
-    ("        r = np.maximum(a, 0)\n", "        a = a + h if skip else a\n        r = np.maximum(a, 0)\n"),
+    (
+        "        r = np.maximum(a, RELU_SLOPE * a)\n",
+        "        a = a + h if skip else a\n        r = np.maximum(a, RELU_SLOPE * a)\n",
+    ),
     ("h = f + h if skip else f", "h = f"),
     ("            around = g\n", ""),
     ("            g = g * signs[i - 1]\n", "            g = g * signs[i - 1]\n            around = g\n"),
@@ -119,6 +122,15 @@ ORDER = [
         ("if bn and not RELU_FIRST:\n                g,", "if bn:\n                g,"),
     ),
 ]
+LEAKY = [
+    ("relu_mask_not_leaky", ("np.where(a > 0, 1, RELU_SLOPE)", "a > 0")),
+    ("relu_not_masked", ("            g = g * signs[i - 1]\n", "")),
+    ("relu_mask_leaky", ("np.where(a > 0, 1, RELU_SLOPE)", "np.where(a > 0, 1, 0.1)")),
+    (
+        "relu_mask_from_layer_input",
+        ("np.where(a > 0, 1, RELU_SLOPE)", "np.where((h if skip else a) > 0, 1, RELU_SLOPE)"),
+    ),
+]
 IN_FORWARD_ORDER = (
     "bn_backward_in_forward_order",
     ("if bn and RELU_FIRST:\n                g,", "if bn:\n                g,"),
@@ -137,6 +149,8 @@ MISTAKES = [  # (batch norm, its settings, dropout's p, mistake)
     *((False, {"label_smoothing": 0.2}, 0.0, mistake) for mistake in SMOOTHING),
     *((True, {"relu_first": True}, 0.0, mistake) for mistake in ORDER),
     (True, {}, 0.0, IN_FORWARD_ORDER),
+    *((bn, {"relu_slope": 0.02}, 0.0, mistake) for mistake in LEAKY[:3] for bn in (False, True)),
+    (False, {"relu_slope": 0.02, "skips": True}, 0.0, LEAKY[3]),
     *((True, {"relu_first": True, "skips": True, "label_smoothing": 0.2}, 0.0, mistake) for mistake in USUAL),
 ]
 
@@ -158,6 +172,7 @@ def test_a_planted_mistake_is_found_and_named(bn, settings, p, mistake, sizes):
         "SKIPS": settings.get("skips", ()),
         "SMOOTHING": settings.get("label_smoothing", 0.0),
         "RELU_FIRST": settings.get("relu_first", False),
+        "RELU_SLOPE": settings.get("relu_slope", 0.0),
         "P": p,
     }
     report = diagnose(network(*replacements, **constants), *batch, dropout=p or None, **settings)
@@ -316,3 +331,23 @@ def test_numerical_gradients(told):
 def test_what_a_network_cannot_have_is_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         diagnose(network(), *case(WIDE, False), **settings)
+
+
+@pytest.mark.parametrize("bn", [False, True])
+def test_a_slope_of_several_is_measured(bn):
+    leaky = network(RELU_SLOPE=0.02)
+    report = diagnose(leaky, *case(WIDE, bn), relu_slope=(0.0, 0.01, 0.02))
+    assert report.ok
+    assert report.notes[-1] == "its ReLU is leaky, with slope 0.02"
+    assert (
+        diagnose(network(), *case(WIDE, bn), relu_slope=(0.0, 0.01, 0.02)).notes
+        == diagnose(network(), *case(WIDE, bn)).notes
+    )
+    (finding,) = diagnose(leaky, *case(WIDE, bn)).findings
+    assert finding.mistake == "relu_leaky"
+
+
+def test_slopes_are_checked():
+    for slope in (-0.1, 1.0, (), (0.0, 2.0)):
+        with pytest.raises(ValueError, match="relu_slope"):
+            diagnose(network(), *case(WIDE, False), relu_slope=slope)

@@ -248,3 +248,41 @@ def test_a_variable_called_keep_is_no_dropout(inspected):
     assert checks["network"]["verdict"] == "all right"
     assert "dropout" not in checks["network"]["text"]
     assert "dropout" not in last["aspects"]
+
+
+LEAKY = {  # in the forward pass, in the backward pass
+    "two_layers": ("np.maximum(0, s1)", "np.maximum({0} * s1, s1)", "G[h <= 0] = 0", "G[h <= 0] *= {0}"),
+    "always_normalized": (
+        'np.maximum(0, net["gamma"][0] * s_hat + net["beta"][0])',
+        '(lambda z: np.where(z > 0, z, {0} * z))(net["gamma"][0] * s_hat + net["beta"][0])',
+        "(h > 0)",
+        "np.where(h > 0, 1, {0})",
+    ),
+}
+
+
+def leaky(name, slope, forward=True, backward=True):
+    source, instead, source_back, instead_back = LEAKY[name]
+    lines = {source: instead.format(slope)} if forward else {}
+    return program(name, lines=lines | ({source_back: instead_back.format(slope)} if backward else {}))
+
+
+@pytest.mark.parametrize(("name", "slope"), [("two_layers", 0.02), ("always_normalized", 0.1), ("two_layers", 0.03)])
+def test_a_leaky_relu_is_a_choice(inspected, name, slope):
+    usual, _ = inspected(f"{name}.py", "dd2424")
+    checks, _ = inspected("student.py", "dd2424", leaky(name, slope))
+    assert {title: check["verdict"] for title, check in checks.items()} == dict.fromkeys(usual, "all right")
+    assert f"its ReLU is leaky, with slope {slope}" in next(
+        check["text"] for title, check in checks.items() if title.startswith("network")
+    )
+
+
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [(True, "linear1.bias: the mask is that of a plain ReLU"), (False, "linear1.bias: the mask is that of a leaky")],
+)
+def test_a_leaky_relu_in_one_pass_alone_is_named(inspected, forward, said):
+    text = leaky("two_layers", 0.02, forward=forward, backward=not forward)
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == "WRONG"
+    assert checks["network"]["first"].startswith(said)

@@ -63,6 +63,28 @@ def test_a_penalty_with_one_half_in_cost_and_gradient_is_no_mistake(inspected):
     assert checks["network"]["verdict"] == "all right"
 
 
+LEAKY = {
+    "self.inputs.append(np.maximum(0, W @ self.inputs[-1] + b))": (
+        "self.inputs.append((lambda s: np.maximum(s, 0.1 * s))(W @ self.inputs[-1] + b))"
+    )
+}
+BACK = {"* (self.inputs[i] > 0)": "* np.where(self.inputs[i] > 0, 1, 0.1)"}
+
+
+def test_a_leaky_relu_is_no_mistake(inspected):
+    checks, _ = inspected("student.py", "dd2424", program(LEAKY | BACK), only="network")
+    assert checks["network"]["verdict"] == "all right"
+    assert "its ReLU is leaky, with slope 0.1" in checks["network"]["text"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("lines", "said"), [(LEAKY, "of a plain ReLU"), (BACK, "of a leaky ReLU")])
+def test_a_leaky_relu_in_one_pass_alone_is_one(inspected, lines, said):
+    checks, _ = inspected("student.py", "dd2424", program(lines), only="network")
+    assert checks["network"]["verdict"] == "WRONG"
+    assert checks["network"]["first"].startswith("linear2.bias: the mask is that " + said)
+
+
 def test_without_the_script_nothing_is_watched():
     file = str(STRANGERS / "dd2424" / "whole_script.py")
     settings = {"file": file, "convention": "dd2424", "functions": {}, "arguments": {}, "script": False}

@@ -16,8 +16,9 @@ from manual_mlp.adapters.guesses import guessed_roles
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import Program, nodes_of
 from manual_mlp.adapters.roles import name_in, role_of
+from manual_mlp.blocks import layer_names
+from manual_mlp.diagnosis.reference import Batch, forward_pass, gradients_of
 from manual_mlp.layers import BATCH_NORM_EPS, Array
-from manual_mlp.network import MLP
 
 ETA = 0.125  # of a step, where gradient and update are one: dividing by it loses no digit
 SIZES = {1: (6, 4), 2: (6, 7, 4), 3: (6, 7, 5, 4)}  # inputs, hidden, classes; by depth
@@ -84,6 +85,7 @@ class Inputs(NamedTuple):
     l2: float
     relu_first: bool = False  # batch normalization stands behind the ReLU
     label_smoothing: float = 0.0
+    relu_slope: float = 0.0  # below 0, of a leaky ReLU
 
 
 def sizes_of(parameters: Mapping[str, Array]) -> list[int]:
@@ -234,23 +236,28 @@ def reference(given: Inputs) -> Reference:
     return answered(pickle.dumps(given))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def answered(question: bytes) -> Reference:
     given: Inputs = pickle.loads(question)
-    net = MLP(
-        sizes_of(given.parameters),
-        batch_norm="bn1.weight" in given.parameters,
-        relu_first="bn1.weight" in given.parameters and given.relu_first,
+    parameters = {name: np.asarray(value, dtype=np.float64) for name, value in given.parameters.items()}
+    batch = Batch(
+        parameters,
+        given.x,
+        given.y,
+        given.l2,
+        relu_first=given.relu_first,
         label_smoothing=given.label_smoothing,
-        rng=np.random.default_rng(0),
-        dtype=np.float64,
+        relu_slope=given.relu_slope,
     )
-    for name, value in given.parameters.items():
-        net.parameters[name] = value
-    logits, _ = net.forward_with_caches(given.x, training=True)
-    cost, gradients = net.cost_and_gradients(given.x, given.y, given.l2)
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True), cost, {name: np.array(g) for name, g in gradients.items()}
+    names = [layer_names(layer) for layer in range(1, len(sizes_of(parameters)))]
+    passed = forward_pass(batch, names, (), BATCH_NORM_EPS)
+    return passed.loss.p, float(passed.cost), dict(gradients_of(passed, names))
+
+
+def rectified(given: Inputs, s: Array) -> Array:
+    """By the network's ReLU, or leaky ReLU."""
+    out: Array = np.maximum(s, given.relu_slope * s)
+    return out
 
 
 def makes_matrices(program: Program) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Inputs
+from manual_mlp.adapters.arrangement import Inputs, rectified
 from manual_mlp.adapters.calls import prepared
 from manual_mlp.adapters.dd2424_listening import Call, listening, parameters_in
 from manual_mlp.adapters.dd2424_training import step_keywords, unexplained, with_amounts
@@ -130,7 +130,7 @@ def scores_of(call: Call, reading: Reading) -> Array:
     held = [found for place in call.places if (found := parameters_in(place, reading)) is not None]
     parameters = held[0] if held else reading.given.parameters
     scores = np.asarray(call.x @ parameters["linear1.weight"].T + parameters["linear1.bias"])
-    return np.maximum(scores, 0) if reading.given.relu_first else scores
+    return rectified(reading.given, scores) if reading.given.relu_first else scores
 
 
 def averages_in(network: Network, part: Part, result: Any) -> dict[str, Array]:

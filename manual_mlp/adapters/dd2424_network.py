@@ -31,6 +31,7 @@ from manual_mlp.adapters.reading import (
 from manual_mlp.adapters.rest import Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.script_globals import global_names
+from manual_mlp.adapters.slopes import slopes
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding, Report
@@ -168,6 +169,7 @@ def compared(
         asked.l2,
         relu_first=asked.relu_first,
         label_smoothing=asked.label_smoothing,
+        relu_slope=asked.relu_slope or slopes(network.program),
         tolerance=tolerance,
     )
 

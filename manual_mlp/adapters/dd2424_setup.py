@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed, environment, sizes_of
+from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed, environment, rectified, sizes_of
 from manual_mlp.adapters.calls import called_part, prepared
 from manual_mlp.adapters.constructors import constructor_arguments
 from manual_mlp.adapters.dd2424_test_mode import in_their_layout, keeps_flat, running_arguments
@@ -327,13 +327,13 @@ def batch_statistics(given: Inputs) -> dict[str, list[Array]]:
     """Means and variances in front of every batch normalization: as running averages, they change no class."""
     h, found = given.x, {"mean": [], "var": []}  # type: ignore[var-annotated]
     for layer in range(1, len(sizes_of(given.parameters)) - 1):
-        s = h @ given.parameters[f"linear{layer}.weight"].T + given.parameters[f"linear{layer}.bias"]
-        s = np.maximum(s, 0) if given.relu_first else s
+        s: Array = h @ given.parameters[f"linear{layer}.weight"].T + given.parameters[f"linear{layer}.bias"]
+        s = rectified(given, s) if given.relu_first else s
         found["mean"].append(s.mean(axis=0))
         found["var"].append(s.var(axis=0))
         normalized = (s - s.mean(axis=0)) / s.std(axis=0)
         h = given.parameters[f"bn{layer}.weight"] * normalized + given.parameters[f"bn{layer}.bias"]
-        h = h if given.relu_first else np.maximum(h, 0)
+        h = h if given.relu_first else rectified(given, h)
     return found
 
 

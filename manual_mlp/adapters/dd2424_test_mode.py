@@ -95,7 +95,9 @@ def test_mode(network: Network) -> Report:
     scores = np.asarray(found, dtype=np.float64)
     scores = scores if len(scores) == len(given.x) else scores.T
     parameters = as_computed(how, given).parameters
-    report = diagnose_test_mode(scores, parameters, buffers, given.x, relu_first=given.relu_first)
+    report = diagnose_test_mode(
+        scores, parameters, buffers, given.x, relu_first=given.relu_first, relu_slope=given.relu_slope
+    )
     unsure = sorted(name for title, name in network.unsure if title == part.title and name not in arguments)
     if unsure and not report.ok:  # a guess accuses nobody
         raise Failed(part.title, "missing", not_clear(unsure[0]))

@@ -1,4 +1,5 @@
-"""What a network has that the course's has not, told from its cost: batch norm behind the ReLU, label smoothing."""
+"""What a network has that the course's has not, told from its cost: batch norm behind the ReLU, a leaky
+ReLU, label smoothing."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +10,7 @@ from manual_mlp.adapters.calls import computed
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import Reading
+from manual_mlp.diagnosis.leaky_relu import slope_note
 
 NEAR = 1e-3  # of a share, for batch normalization's eps and one inside a logarithm are not measured yet
 
@@ -52,6 +54,8 @@ def variation_notes(given: Inputs) -> Iterator[str]:
     """What the numbers were compared with, in words."""
     if given.relu_first:
         yield "batch norm stands behind the ReLU here; judged so (the course's stands in front of it)"
+    if given.relu_slope:
+        yield slope_note(given.relu_slope)
     if given.label_smoothing:
         spread = f"a share of {given.label_smoothing:.4g} of each target is spread over all classes"
         yield f"the labels are smoothed here; judged so: {spread}"

@@ -11,6 +11,7 @@ from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, arrang
 from manual_mlp.adapters.calls import Outcome, computed
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, drops
+from manual_mlp.adapters.slopes import slopes
 from manual_mlp.adapters.told import not_clear
 from manual_mlp.layers import Array
 
@@ -56,13 +57,19 @@ def reading_of(network: Network, batch_norm: bool | None = None) -> Reading:
     raise absent("the network")
 
 
-def in_its_order(how: Arrangement, given: Inputs, outcome: Outcome) -> Inputs:
-    """With batch normalization behind the ReLU, if it is there that the network has our probabilities."""
-    if not how.batch_norm or outcome.P is None:
-        return given
-    usual, other = (as_computed(how, given._replace(relu_first=relu_first)) for relu_first in (False, True))
-    behind = not has_probabilities(outcome, usual) and has_probabilities(outcome, other)
-    return given._replace(relu_first=behind)
+def with_its_relu(network: Network, how: Arrangement, given: Inputs, outcome: Outcome) -> Inputs:
+    """With a leaky ReLU, or batch normalization behind the ReLU, if it is so that the network has our probabilities, or
+    where it tells none, our cost.
+    """
+    for slope in slopes(network.program) if how.depth > 1 and (outcome.P is not None or outcome.costs) else ():
+        for relu_first in (False, True) if how.batch_norm else (False,):
+            own = given._replace(relu_slope=slope, relu_first=relu_first)
+            asked = as_computed(how, own)
+            if has_probabilities(outcome, asked) or (
+                outcome.P is None and has_cost(outcome, reference(asked)[1], 1e-6)
+            ):
+                return own
+    return given
 
 
 def has_probabilities(outcome: Outcome, given: Inputs) -> bool:
@@ -70,8 +77,8 @@ def has_probabilities(outcome: Outcome, given: Inputs) -> bool:
     return outcome.P is not None and outcome.P.shape == p.shape and np.allclose(outcome.P, p, rtol=1e-3, atol=1e-4)
 
 
-def has_cost(outcome: Outcome, cost: float) -> bool:
-    return any(abs(value - cost) < 1e-3 * abs(cost) for value in outcome.costs)
+def has_cost(outcome: Outcome, cost: float, near: float = 1e-3) -> bool:
+    return any(abs(value - cost) < near * abs(cost) for value in outcome.costs)
 
 
 def agreement(outcome: Outcome, given: Inputs, network: Network) -> float:
@@ -124,7 +131,7 @@ def chosen_arrangement(network: Network, batch_norm: bool, affine: bool = True) 
                 continue  # no list of layers can be made of the file's classes
             outcome = Outcome(None, [], {})
             network.failures = {"gradients": failed, "cost": failed}
-        given = in_its_order(how, given, outcome)
+        given = with_its_relu(network, how, given, outcome)
         score = agreement(outcome, as_computed(how, given), network)
         could = not any(is_ours(failed) for failed in network.failures.values()) and bool(
             outcome.costs or outcome.gradients

@@ -56,6 +56,7 @@ def told_by_step(move: Move, share: float) -> Report:
             y=given.y,
             l2=l2,
             relu_first=given.relu_first,
+            relu_slope=given.relu_slope,
             eps=move.before.eps[0],
         )
         for rate in dict.fromkeys(rates)

@@ -17,6 +17,7 @@ from manual_mlp.adapters.seen_steps import seen
 from manual_mlp.adapters.stand_in_images import BLOCK, PIXELS, PLACES
 from manual_mlp.adapters.watched import Training
 from manual_mlp.diagnosis import diagnose
+from manual_mlp.diagnosis.mistakes.relu import SLOPES
 from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding
 
@@ -35,7 +36,8 @@ class CostSeen(NamedTuple):
 def cost_seen(network: Network, training: Training, batch_norm: bool, affine: bool) -> CostSeen | None:
     """A right one, if there is one. With batch normalization it is often that of test mode, which is another one."""
     found = list(costs_of(network, training, batch_norm, affine))
-    right = next((cost for cost in found if is_right(cost, 1.0)), None)
+    leaky = [cost._replace(given=cost.given._replace(relu_slope=slope)) for cost in found[:1] for slope in SLOPES[1:]]
+    right = next((cost for cost in [*found, *leaky] if is_right(cost, 1.0)), None)
     return right or next((cost for cost in found[:1] if not batch_norm or judged_cost(cost, 1.0)), None)
 
 
@@ -98,7 +100,13 @@ def judged_cost(cost: CostSeen, share: float) -> list[Finding]:
         ((nearest - penalty) / loss * loss_of_few + penalty, False),
     ):
         report = diagnose(
-            (value, gradients), few.parameters, few.x, few.y, few.l2, tolerance=SINGLE if cost.single else None
+            (value, gradients),
+            few.parameters,
+            few.x,
+            few.y,
+            few.l2,
+            relu_slope=few.relu_slope,
+            tolerance=SINGLE if cost.single else None,
         )
         if found := [f for f in report.findings if f.mistake and f.mistake.startswith("penalty") is of_penalty]:
             return found

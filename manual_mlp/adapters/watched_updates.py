@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from manual_mlp.adapters.seen_gradients import judged_gradients
 from manual_mlp.adapters.seen_steps import Seen, gradients_seen, seen
 from manual_mlp.adapters.watched import Training
 from manual_mlp.diagnosis.epsilon import EPS
+from manual_mlp.diagnosis.mistakes.relu import SLOPES
 from manual_mlp.diagnosis.network import checked_batch
 from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.reference import forward_pass, gradients_of
@@ -88,8 +90,8 @@ def with_reference(move: Move) -> Move:
     normalized = move.before.how.batch_norm
     guesses = dict.fromkeys([*move.before.eps, *EPS] if normalized else EPS[:1])
     best, most = move, -1
-    for eps, relu_first in itertools.product(guesses, (False, True) if normalized else (False,)):
-        given = move.before.given._replace(relu_first=relu_first)
+    for slope, eps, relu_first in itertools.product(SLOPES, guesses, (False, True) if normalized else (False,)):
+        given = move.before.given._replace(relu_first=relu_first, relu_slope=slope)
         gradients = loss_gradients(given, eps)
         alike = along(move.moved, given, gradients, given.l2)
         if alike > most:
@@ -99,6 +101,7 @@ def with_reference(move: Move) -> Move:
 
 def loss_gradients(given: Inputs, eps: float) -> dict[str, Array]:
     batch, names = checked_batch(given.parameters, given.x, given.y, 0.0, given.relu_first, (), given.label_smoothing)
+    batch = replace(batch, relu_slope=given.relu_slope)
     return dict(gradients_of(forward_pass(batch, names, (), eps), names))
 
 

@@ -8,6 +8,7 @@ from manual_mlp.diagnosis.mistakes.dropout import DROPOUT, DROPOUT_NETWORK
 from manual_mlp.diagnosis.mistakes.l2_penalty import PENALTY_OF_BATCH_NORM
 from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
 from manual_mlp.diagnosis.mistakes.mistake import ABOVE, HIDDEN, Mistake
+from manual_mlp.diagnosis.mistakes.relu import LEAKY_RELU
 from manual_mlp.diagnosis.mistakes.skip import SKIP
 from manual_mlp.diagnosis.reference import Batch
 
@@ -23,6 +24,8 @@ def possible(batches: Sequence[Batch]) -> list[Mistake]:
         mistakes += SKIP
     if batches[0].label_smoothing:
         mistakes += LABEL_SMOOTHING
+    if batches[0].relu_slope:
+        mistakes += LEAKY_RELU
     return mistakes
 
 

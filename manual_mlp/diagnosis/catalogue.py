@@ -13,7 +13,7 @@ from manual_mlp.diagnosis.mistakes.label_smoothing import LABEL_SMOOTHING
 from manual_mlp.diagnosis.mistakes.linear import LINEAR
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
 from manual_mlp.diagnosis.mistakes.numerical import NUMERICAL
-from manual_mlp.diagnosis.mistakes.relu import RELU
+from manual_mlp.diagnosis.mistakes.relu import LEAKY_RELU, RELU
 from manual_mlp.diagnosis.mistakes.running_statistics import BATCH_NORM_TEST, RUNNING_AVERAGE
 from manual_mlp.diagnosis.mistakes.schedule import SCHEDULE
 from manual_mlp.diagnosis.mistakes.skip import SKIP
@@ -43,6 +43,7 @@ CATALOGUE = [
     *DROPOUT_TEST,
     *SKIP,
     *LABEL_SMOOTHING,
+    *LEAKY_RELU,
     *UPDATE,
     *ADAMW_UPDATE,
     *UPDATE_RULES,

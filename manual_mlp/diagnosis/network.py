@@ -22,6 +22,7 @@ from manual_mlp.diagnosis.candidates import everywhere, possible
 from manual_mlp.diagnosis.comparison import Comparison, InOrder, Numbers, Planted
 from manual_mlp.diagnosis.dropout import checked_dropout, read_masks, shared_draw, wrong_share
 from manual_mlp.diagnosis.epsilon import EPS, TINY, eps_note, settle
+from manual_mlp.diagnosis.leaky_relu import measured_slope, slope_note
 from manual_mlp.diagnosis.mistakes.softmax_cross_entropy import RIGHT_AT_USUAL_SCORES
 from manual_mlp.diagnosis.own_penalty import with_own_l2
 from manual_mlp.diagnosis.precision import is_single, mixed, tolerance_for
@@ -47,6 +48,7 @@ def diagnose(
     relu_first: bool = False,
     skips: Sequence[int] = (),
     label_smoothing: float = 0.0,
+    relu_slope: float | Sequence[float] = 0.0,
     eps: float | None = None,
     tolerance: float | None = None,
 ) -> Report:
@@ -64,6 +66,7 @@ def diagnose(
                 every call, as for a gradient check, is a remark and no mistake.
     relu_first, skips, label_smoothing  as `MLP` has them: batch normalization stands behind the ReLU; the hidden layers
                 whose input is added to their output; the share of the target that is spread over all classes
+    relu_slope  what a leaky ReLU multiplies its negative inputs by; several: the one that the network has, measured
     eps         batch normalization's; None: whatever the network has, measured
     tolerance   of a parameter's largest gradient; None: 1e-9, and 2e-4 for float32
 
@@ -78,6 +81,7 @@ def diagnose(
     eps = None if eps is None else checked_number("eps", eps, minimum=0)
     tolerance = None if tolerance is None else checked_number("tolerance", tolerance, minimum=TINY)
     batch, names = checked_batch(parameters, x, y, l2, relu_first, skips, label_smoothing)
+    slopes = checked_slopes(relu_slope)
     parameters = batch.parameters
     drop = checked_dropout(dropout)
     if drop is not None and not callable(answer):
@@ -105,7 +109,7 @@ def diagnose(
         if p is None:
             return Report(subject(names, batch, drop), [*broken.values()], unjudged=list(titles_of(names, parameters)))
         batches = [replace(b, dropout=b.dropout and b.dropout._replace(p=p)) for b in batches]
-    findings, agreeing, unjudged, notes = settled(batches, observed, names, eps, tolerance)
+    findings, agreeing, unjudged, notes = settled(batches, observed, names, slopes, eps, tolerance)
     findings = [replace(finding, remark=finding.mistake in RIGHT_AT_USUAL_SCORES) for finding in findings]
     if unpenalized and not any(finding.mistake == "penalty_hard_coded" for finding in findings):
         notes.append("it has no penalty: l2 changes nothing, and is 0 here")
@@ -127,6 +131,14 @@ def judged_masks(batches: Sequence[Batch]) -> tuple[Finding, float | None] | Non
     if finding is None:
         return None
     return finding, {"dropout_never_applied": 0.0, "dropout_p_keeps": 1 - p}.get(finding.mistake or "")
+
+
+def checked_slopes(relu_slope: float | Sequence[float]) -> list[float]:
+    given = relu_slope if isinstance(relu_slope, Sequence) else [relu_slope]
+    slopes = [checked_fraction("relu_slope", slope) for slope in given]
+    if not slopes:
+        raise ValueError("relu_slope is empty; give a slope, or several of which one is the network's")
+    return slopes
 
 
 def sizes_of(names: Sequence[LayerNames], parameters: Mapping[str, Array]) -> tuple[int, ...]:
@@ -249,27 +261,30 @@ def settled(
     batches: Sequence[Batch],
     observed: Sequence[Numbers],
     names: Sequence[LayerNames],
+    slopes: Sequence[float],
     eps: float | None,
     tolerance: float | None,
 ) -> tuple[list[Finding], list[str], list[str], list[str]]:
-    """The explanation; where eps is not given, with the one that explains most."""
+    """The explanation; where eps is not given, or one of several slopes, with the one that explains most."""
     if tolerance is None:
         tolerance = tolerance_for(observed)
     normalized = names[0].gamma in batches[0].parameters
-    batches = with_own_l2(batches, observed, names)
-    candidates = everywhere(possible(batches), len(names), normalized, batches[0].skips)
     guesses = (eps,) if eps is not None else EPS if normalized else (BATCH_NORM_EPS,)
-    memories = [Memory() for _ in batches]
     draws = roundings(float(np.finfo(np.float32 if is_single(observed) else np.float64).eps))
+
+    def comparison_with(settings: Settings, eps: float) -> Comparison:
+        others = [replace(batch, **settings) for batch in batches]
+        return comparison_of(others, [Memory() for _ in batches], observed, names, tolerance, draws, eps)
+
+    slope = measured_slope(lambda slope, eps: comparison_with({"relu_slope": slope}, eps), slopes, guesses)
+    batches = with_own_l2([replace(batch, relu_slope=slope) for batch in batches], observed, names)
+    candidates = everywhere(possible(batches), len(names), normalized, batches[0].skips)
+    memories = [Memory() for _ in batches]
     comparison_at = cache(partial(comparison_of, batches, memories, observed, names, tolerance, draws))
     explanation = settle(comparison_at, candidates, guesses)
     notes = [eps_note(explanation.eps)] if eps is None and normalized and explanation.eps != BATCH_NORM_EPS else []
+    notes += [slope_note(slope)] if slope and len(slopes) > 1 else []
     if any(finding.mistake not in RIGHT_AT_USUAL_SCORES for finding in explanation.findings):
-
-        def comparison_with(settings: Settings, eps: float) -> Comparison:
-            others = [replace(batch, **settings) for batch in batches]
-            return comparison_of(others, [Memory() for _ in batches], observed, names, tolerance, draws, eps)
-
         cost = observed[0].get(f"cost{suffix(batches[0])}")
         known = None if cost is None or cost.ndim or len(observed[0]) == 1 else float(cost)  # gradients must confirm it
         notes += hint(batches[0], names, guesses, comparison_with, known)

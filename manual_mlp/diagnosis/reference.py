@@ -27,6 +27,7 @@ class Batch:
     relu_first: bool = False
     skips: tuple[int, ...] = ()
     label_smoothing: float = 0.0
+    relu_slope: float = 0.0  # below 0, of a leaky ReLU
     own_l2: float = np.nan  # that of a program which does not heed the l2 it is given
 
 
@@ -157,7 +158,7 @@ def layer_forward(
         elif operation == "skip":
             values = v.skip = compute("skip", "forward", Values(x=h, past=v.linear.x, **common), lines)
         else:
-            values = v.relu = compute("relu", "forward", Values(x=h, **common), lines)
+            values = v.relu = compute("relu", "forward", Values(x=h, slope=batch.relu_slope, **common), lines)
         h = values.out
     v.out = h
     return v

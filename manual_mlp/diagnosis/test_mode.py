@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from manual_mlp.blocks import layer_names
-from manual_mlp.checks import checked_images, checked_number, checked_skips
+from manual_mlp.checks import checked_fraction, checked_images, checked_number, checked_skips
 from manual_mlp.diagnosis.buffers import at_first, checked_buffers
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted
 from manual_mlp.diagnosis.dropout import Dropped, checked_dropout
@@ -38,6 +38,7 @@ def diagnose_test_mode(
     dropout: float | None = None,
     relu_first: bool = False,
     skips: Sequence[int] = (),
+    relu_slope: float = 0.0,
     eps: float | None = None,
 ) -> Report:
     """Are these the class scores of the network at test time, and if not, what is wrong?
@@ -46,6 +47,7 @@ def diagnose_test_mode(
     parameters, buffers  by our names: linear1.weight, ..., bn1.running_mean, bn1.running_var, ...
     dropout     the probability to drop, if the network drops units in training; a function is then asked twice
     relu_first, skips  as `MLP` has them
+    relu_slope  what a leaky ReLU multiplies its negative inputs by
     eps         batch normalization's; None: whatever the network has, measured
     """
     values, depth = checked_parameters(parameters)
@@ -66,6 +68,7 @@ def diagnose_test_mode(
         drop,
         checked_order(relu_first, values),
         checked_skips(skips, sizes_of(names, values)),
+        relu_slope=checked_fraction("relu_slope", relu_slope),
     )
     place, broken, again = "logits at test time", [], None
     if callable(answer):

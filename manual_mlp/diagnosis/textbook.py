@@ -27,6 +27,11 @@ def one_hot(y: Any, classes: int) -> Any:
     return np.eye(classes)[y]
 
 
+def relu_mask(v: Any, x: Any) -> Any:
+    """The derivative of v's ReLU, or leaky ReLU, at x."""
+    return np.where(x > 0, 1.0, v.slope)
+
+
 def cross_entropy(target: Any, log_p: Any) -> Any:
     """Row by row; a class that is no target counts nothing, however improbable it is."""
     return -np.multiply(target, log_p, where=target != 0, out=np.zeros(log_p.shape)).sum(axis=1)
@@ -55,10 +60,10 @@ OPERATIONS = {
             "dx": lambda v: v.dout @ v.W,
         },
     ),
-    # v: x (N, H), dout (N, H)
+    # v: x (N, H), slope below 0 (0 unless it is leaky), dout (N, H)
     "relu": Operation(
-        forward={"out": lambda v: np.maximum(v.x, 0)},
-        backward={"mask": lambda v: v.x > 0, "dx": lambda v: v.dout * v.mask},
+        forward={"out": lambda v: np.maximum(v.x, 0) + v.slope * np.minimum(v.x, 0)},
+        backward={"mask": lambda v: relu_mask(v, v.x), "dx": lambda v: v.dout * v.mask},
     ),
     # v: x (N, H), gamma (H,), beta (H,), eps, dout (N, H). The backward pass follows the graph node by node.
     "batch_norm": Operation(

@@ -49,6 +49,7 @@ def problem(name: str, n: int, rng: np.random.Generator, p: float) -> Values:
         case "relu":
             v.x = rng.uniform(0.1, 2, (n, d)) * rng.choice([-1, 1], (n, d))
             v.dout = rng.normal(size=(n, d))
+            v.slope = 0.0
         case "batch_norm" | "batch_norm_test" | "running_average":
             v.x = rng.normal(size=(n, d)) * np.geomspace(0.02, 2, d) + rng.normal(size=d)
             v.gamma = rng.uniform(0.5, 1.5, d) * rng.choice([-1, 1], d)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manual_mlp.checks import checked_number, checked_reals
+from manual_mlp.checks import checked_fraction, checked_number, checked_reals
 from manual_mlp.diagnosis.comparison import Comparison, Numbers, Planted, lines_at
 from manual_mlp.diagnosis.explain import explain
 from manual_mlp.diagnosis.mistakes.mistake import Mistake
@@ -38,6 +38,7 @@ def diagnose_update(
     relu_first: bool = False,
     skips: Sequence[int] = (),
     label_smoothing: float = 0.0,
+    relu_slope: float = 0.0,
     eps: float = BATCH_NORM_EPS,
 ) -> Report:
     """Is after = before - eta (gradients + 2 l2 W), and if not, what is wrong?
@@ -46,7 +47,7 @@ def diagnose_update(
     gradients      those of the loss; the penalty is the update's part. Give l2 = 0 where they contain it already.
     x, y           instead of gradients, where gradient and update are one function: the images and labels of the step.
                    What the step says about the gradient, (before - after) / eta, is then diagnosed as well.
-    relu_first, skips, label_smoothing, eps  what the network of x and y has, as in `diagnose`
+    relu_first, skips, label_smoothing, relu_slope, eps  what the network of x and y has, as in `diagnose`
     weight_decay   if given, the step is the first of AdamW, of the gradients as they are: with eps 1e-8
     """
     old, depth = checked_parameters(before)
@@ -63,6 +64,7 @@ def diagnose_update(
         if x is None or y is None:
             raise ValueError("gradients are missing; give them, or x and y of the step")
         batch, names = checked_batch(before, x, y, 0.0, relu_first, skips, label_smoothing)
+        batch = replace(batch, relu_slope=checked_fraction("relu_slope", relu_slope))
         gradients = dict(gradients_of(forward_pass(batch, names, (), eps), names))
     loss = checked_gradients(old, gradients)
     new, broken = after_step(old, after)
@@ -92,6 +94,7 @@ def diagnose_update(
             relu_first=relu_first,
             skips=skips,
             label_smoothing=label_smoothing,
+            relu_slope=relu_slope,
             eps=eps,
             tolerance=recovered_tolerance(comparison),
         )

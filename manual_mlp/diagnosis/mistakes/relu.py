@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.textbook import relu_mask
+
+SLOPES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)  # of leaky ReLUs, in the order in which they are met; 0: it is none
 
 
 def normalized_before(v: Any) -> bool:
@@ -29,7 +32,7 @@ RELU = [
         "relu",
         *(
             {"relu.out": lambda v, a=a: np.where(v.x > 0, v.x, a * v.x)} | mask
-            for a in (0.01, 0.1, 0.2)
+            for a in SLOPES[1:]
             for mask in ({"relu.mask": lambda v, a=a: np.where(v.x > 0, 1, a)}, {})
         ),
     ),
@@ -74,7 +77,7 @@ RELU = [
         "the mask is that of a leaky ReLU: a part of the gradient passes where the ReLU was shut",
         "dx = dout where x > 0, else 0",
         "relu",
-        *({"relu.mask": lambda v, a=a: np.where(v.x > 0, 1, a)} for a in (0.01, 0.1, 0.2)),
+        *({"relu.mask": lambda v, a=a: np.where(v.x > 0, 1, a)} for a in SLOPES[1:]),
     ),
     known(
         "relu_input_and_gradient_exchanged",
@@ -88,7 +91,7 @@ RELU = [
         "the mask is taken from the upstream gradient instead of from the ReLU's input",
         "dx = dout where x > 0, else 0",
         "relu",
-        {"relu.mask": lambda v: v.dout > 0},
+        {"relu.mask": lambda v: relu_mask(v, v.dout)},
         {"relu.mask": lambda v: (v.dout > 0) & (v.x > 0)},
     ),
     known(
@@ -125,8 +128,8 @@ RELU = [
         "the mask is taken from the linear layer's output, but the ReLU gets what batch normalization makes of it",
         "dx = dout where x > 0, else 0, x being the output of batch normalization",
         "relu",
-        {"relu.mask": lambda v: v.layer.linear.out > 0},
-        {"relu.mask": lambda v: (v.layer.batch_norm.x_hat if normalized_before(v) else v.x) > 0},
+        {"relu.mask": lambda v: relu_mask(v, v.layer.linear.out)},
+        {"relu.mask": lambda v: relu_mask(v, v.layer.batch_norm.x_hat if normalized_before(v) else v.x)},
         network=True,
     ),
     known(
@@ -134,8 +137,8 @@ RELU = [
         "the mask is taken from what batch normalization makes of the ReLU's output, not from the ReLU's input",
         "dx = dout where x > 0, else 0, x being the output of the linear layer",
         "behind-the-relu",
-        {"relu.mask": lambda v: v.layer.batch_norm.out > 0},
-        {"relu.mask": lambda v: (v.x if normalized_before(v) else v.layer.batch_norm.x_hat) > 0},
+        {"relu.mask": lambda v: relu_mask(v, v.layer.batch_norm.out)},
+        {"relu.mask": lambda v: relu_mask(v, v.x if normalized_before(v) else v.layer.batch_norm.x_hat)},
         network=True,
     ),
     known(
@@ -143,7 +146,18 @@ RELU = [
         "the mask is taken from the layer's input instead of from the ReLU's",
         "dx = dout where x > 0, else 0",
         "relu",
-        {"relu.mask": lambda v: v.layer.linear.x > 0},
+        {"relu.mask": lambda v: relu_mask(v, v.layer.linear.x)},
+        network=True,
+    ),
+]
+# where the ReLU is a leaky one
+LEAKY_RELU = [
+    known(
+        "relu_mask_not_leaky",
+        "the mask is that of a plain ReLU, but the forward pass has a leaky one: nothing passes where it is negative",
+        "dx = dout where x > 0, else slope dout",
+        "relu",
+        {"relu.mask": lambda v: v.x > 0},
         network=True,
     ),
 ]
