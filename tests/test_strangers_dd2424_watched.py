@@ -464,3 +464,74 @@ def test_an_error_that_may_follow_from_an_earlier_one_is_not_said(inspected):
     )
     assert checks["network"]["verdict"] == "all right"
     assert "the whole program" not in checks
+
+
+def test_a_loss_without_the_penalty_is_not_taken_for_the_cost(inspected):
+    lines = {
+        "def cost(self, X, Y):": "def cost(self, X, Y, penalized=False):",
+        "+ self.lam * sum(": "+ penalized * self.lam * sum(",
+    }
+    checks, _ = inspected("student.py", "dd2424", program(lines), only="network")
+    assert checks["network"]["verdict"] == "all right"
+
+
+def test_a_cost_that_no_known_mistake_explains_is_noted(inspected):
+    checks, _ = inspected("student.py", "dd2424", program({"+ self.lam *": "+ 7 + self.lam *"}), only="network")
+    assert "no known mistake explains it" in checks["network"]["text"]
+
+
+LAST_BATCH = {
+    "N // n_batch": "-(-N // n_batch)",
+    "self.train = pixels[:, :-600]": "self.train = pixels[:, 30:-600]",
+    "classes[:-600]": "classes[30:-600]",
+}
+FIXED = {"G @ self.inputs[i].T / n": "G @ self.inputs[i].T / 100", "G.mean(axis=1, ": "(G / 100).sum(axis=1, "}
+
+
+@pytest.mark.parametrize("lines", [{}, FIXED], ids=["its own size", "a fixed size"])
+def test_the_smaller_batch_at_the_end_of_an_epoch_is_looked_at(inspected, lines):
+    text = program(LAST_BATCH | lines)
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == ("WRONG" if lines else "all right")
+    assert not lines or "divided by a fixed batch size" in checks["network"]["text"]
+    assert not lines or "in the smaller batch of 70 images" in checks["network"]["text"]
+
+
+AVERAGED = {
+    "    def train(self": "    def average(self):\n"
+    "        if self.mu_av is None:\n"
+    "            self.mu_av, self.v_av = list(self.mu), list(self.v)\n"
+    "        for l in range(len(self.mu)):\n"
+    "            self.mu_av[l] = 0.9 * self.mu_av[l] + 0.1 * self.mu[l]\n"
+    "            self.v_av[l] = 0.9 * self.v_av[l] + 0.1 * self.v[l]\n\n"
+    "    def train(self",
+    "self.lamda = 0.004": "self.lamda = 0.004\n        self.mu_av = self.v_av = None",
+    "                l = t // (2 * n_s)": "                self.average()\n                l = t // (2 * n_s)",
+    "self.cost(self.Xv, self.Yv)": "self.cost(self.Xv, self.Yv, self.mu_av, self.v_av)",
+}
+OF_AVERAGES = {
+    # what stands there instead, what is said
+    "right": ({}, ""),
+    "the last batch": ({"0.9 * self.mu_av[l] + 0.1 *": "1.0 *"}, "are those of the last batch"),
+    "restarts": ({"0.9 * self.v_av[l] + ": ""}, "restart from 0"),
+    "weights exchanged": ({"0.9 * self.v_av[l] + 0.1": "0.1 * self.v_av[l] + 0.9"}, "each other's weight"),
+    "weights alike": ({"0.9 * self.v_av[l] + 0.1": "0.9 * self.v_av[l] + 0.9"}, "the same weight"),
+    "the batch without weight": ({"0.1 * self.mu[l]": "self.mu[l]"}, "the new batch has no weight"),
+    "never advanced": ({"self.average()\n": "self.average() if t == 0 else None\n"}, "do not move"),
+    "by evaluation": (
+        {"        P = self.forward(X, means, variances)\n": "        P = self.forward(X)\n        self.average()\n"},
+        "evaluation changes the running averages",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", OF_AVERAGES)
+def test_running_averages_are_judged_as_the_program_keeps_them(inspected, mistake):
+    lines, said = OF_AVERAGES[mistake]
+    text = dd2424_program("whole_script_normalized", AVERAGED)
+    for line, instead in lines.items():
+        assert line in text
+        text = text.replace(line, instead)
+    checks, _ = inspected("student.py", "dd2424", text, only="running averages")
+    assert checks["running averages"]["verdict"] == ("WRONG" if said else "all right")
+    assert said in checks["running averages"]["text"]

@@ -115,9 +115,11 @@ def inspections(program: Program) -> list[Inspection]:
 
 def no_network(program: Program) -> Report:
     """For a program whose network is in no function that is known here."""
-    raise Failed("the network", "missing", nothing_found(program))
+    names = ", ".join([part.title for part in parts_of(program)][:MOST_NAMED]) or "there is none"
+    raise Failed("the network", "missing", f"is in no function of {program.source.path.name} that is known ({names})")
 
 
+MOST_NAMED = 25
 WHY_UNSEEN = "not in the file, or in no form that is known"
 ASPECTS = (
     "network",
@@ -215,7 +217,7 @@ def softmax(program: Program, part: Part) -> Report:
 def nothing_found(program: Program) -> str:
     names = [part.title for part in parts_of(program)]
     broken = "".join(f"; {name}: {why}" for name, why in program.source.broken.items())
-    there = ", ".join(names[:25]) or "no function (a script alone cannot be called)"
+    there = ", ".join(names[:MOST_NAMED]) or "no function (a script alone cannot be called)"
     return (
         f"{program.source.path.name} defines {there}{broken}; "
         "looked for functions or methods such as ComputeGradients, ComputeCost and EvaluateClassifier. Name yours with "

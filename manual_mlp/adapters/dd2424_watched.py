@@ -18,6 +18,7 @@ from manual_mlp.adapters.seen_steps import seen
 from manual_mlp.adapters.source import said
 from manual_mlp.adapters.told_by_steps import told_by_steps
 from manual_mlp.adapters.watched import WHOLE, Training, first_seen, loads_images, whole_run
+from manual_mlp.adapters.watched_averages import running_averages
 from manual_mlp.adapters.watched_batches import minibatches
 from manual_mlp.adapters.watched_costs import cost_seen, is_right, judged_cost
 from manual_mlp.adapters.watched_gradients import computed_gradients
@@ -26,6 +27,7 @@ from manual_mlp.adapters.watched_standardization import standardization
 from manual_mlp.adapters.watched_updates import update
 from manual_mlp.diagnosis.report import Report
 
+COST_UNSEEN = "its cost was not seen, nor whether the gradients are those of that cost"
 NO_MISTAKE = (None, "raises", "unfilled", "wrong_type")  # the file's, perhaps, but of what it was given
 
 
@@ -60,12 +62,17 @@ def or_watched(
         if report.ok or not loads_images(network.program) or is_told(report):
             return report
         sentence = f"{report.findings[0].place}: {report.findings[0].sentence}"
-        raise absent("it", f"was watched in the whole program, but {lacking}; called alone, {sentence}") from None
+        said = f"was watched in the whole program, but {lacking}. Called alone it differs: {sentence}"
+        raise Failed("the network", "missing", said) from None
     return watched if is_better(watched, report) else report
 
 
 def is_told(report: Report) -> bool:
-    """Is anything known of what was found wrong: its name, or what is right beside it?"""
+    """Is anything known of what was found wrong: its name, or what is right beside it? Not where it was called without
+    its batch normalization, by a switch perhaps.
+    """
+    if report.findings[0].mistake == "bn_skipped" and any(f.mistake == "unfilled" for f in report.findings):
+        return False
     return report.findings[0].mistake not in NO_MISTAKE or (bool(report.agreeing) and not report.findings[0].mistake)
 
 
@@ -111,10 +118,12 @@ def cost_and_gradients(network: Network, training: Training, batch_norm: bool, a
     if batch_norm and not affine and not report.agreeing:
         raise absent("the network")
     if cost is None:
-        return report
+        return replace(report, notes=[*report.notes, COST_UNSEEN])
     if is_right(cost, judged.share) or (judged.decays and is_right(cost, 0.0)):
         return replace(report, agreeing=["cost", *report.agreeing])
-    return replace(report, findings=[*judged_cost(cost, judged.share), *report.findings])
+    slips = judged_cost(cost, judged.share)
+    notes = [] if slips else [f"its cost, {cost.nearest(judged.share)}; no known mistake explains it"]
+    return replace(report, findings=[*slips, *report.findings], notes=[*report.notes, *notes])
 
 
 def comes_through(program: Program) -> Report:
@@ -135,6 +144,7 @@ def initialization(_: Network, training: Training) -> Report:
 
 WATCHED = {  # where nothing can be called alone; and looked at again where that was right
     "update": first_seen(update),
+    "running averages": first_seen(running_averages),
     "minibatches": first_seen(minibatches),
     "initialization": first_seen(initialization),
     "standardization": first_seen(standardization),

@@ -348,7 +348,8 @@ def names_called(tree: ast.AST | None) -> set[str]:
 def can_normalize(network: Network) -> tuple[bool, bool]:
     """Has it batch normalization, and does it need it (gamma without a default)?"""
     part = network.gradients or network.cost
-    assert part is not None
+    if part is None:
+        return False, False
     gammas = [p for other in network.parts for p in other.parameters() if (r := role_of(p.name)) and r.kind == "gamma"]
     if is_normalized(part) and "gamma" not in part.kinds():
         return True, True

@@ -11,7 +11,7 @@ from manual_mlp.adapters.seen_gradients import agreed, clips
 from manual_mlp.adapters.watched import Training
 from manual_mlp.adapters.watched_costs import CostSeen, is_right
 from manual_mlp.adapters.watched_gradients import Judged
-from manual_mlp.adapters.watched_updates import Move, moves
+from manual_mlp.adapters.watched_updates import Move, may_have_another_rule, moves
 from manual_mlp.diagnosis import diagnose_update
 from manual_mlp.diagnosis.report import Report
 
@@ -29,6 +29,8 @@ def told_by_steps(network: Network, training: Training, cost: CostSeen | None, b
         report = told_by_step(move, 1.0)
         if not report.ok and (cost is None or is_right(cost, 0.5)) and (half := told_by_step(move, 0.5)).ok:
             return Judged(half, 0.5, True)
+        if not report.ok and may_have_another_rule(network):
+            raise undecided("its gradients", "are not returned, and its steps may follow another rule than descent")
         if not report.ok and not move.before.says_l2:
             raise undecided("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
         of_penalty = any("penalty" in (finding.mistake or "") for finding in report.findings)

@@ -20,7 +20,7 @@ from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, networks, parts_of
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import Undecided, absent
-from manual_mlp.adapters.roles import Role, role_of, unpackings
+from manual_mlp.adapters.roles import Role, role_of, running_role, unpackings
 from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
@@ -33,7 +33,7 @@ KEPT = (0, 1, 2, 60, 61, 62)  # updates that are seen in full: at the first ones
 SMALLER, AGAIN = "smaller", "again"  # so are the first batch that is smaller, the first with known images, and the next
 MOST_IN_BATCH = 2000  # images
 FEW, MOST = 400, 2500  # batches: two epochs and a cycle of the learning rate, but no more than that
-MOST_COSTS = 6
+MOST_COSTS, MOST_EVALUATIONS = 6, 20
 MOST_TRIED = 4  # functions that are given the batches
 NUMERICAL_SECONDS = 3.0
 LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of images
@@ -137,6 +137,7 @@ class WholeRun(NamedTuple):
 
     trainings: list[Training]  # by the gradient functions, the longest first
     others: list[Training]  # by any function that is given a batch, the longest first
+    advancing: list[Numbers]  # images that were evaluated, whereupon running averages were others
     stop: Stop | None = None  # the first error; those behind it may follow from it
 
 
@@ -163,6 +164,7 @@ class Recorder:
         self.parts, self.gradients = gradients, {part.name for part in gradients}
         self.names, self.costs, self.numerical, self.unpacked = names, costs, numerical, unpacked
         self.asked: list[Asked] = []
+        self.evaluations, self.advancing = 0, list[Numbers]()
         self.returned: Any = None
         self.strange: set[tuple[types.CodeType, Called]] = set()
         self.patience = np.inf  # until when a numerical gradient may run
@@ -194,6 +196,9 @@ class Recorder:
             if function.__name__ not in self.gradients | self.costs and self.latest is not None:
                 self.latest[1].update(bound)
             call = functools.partial(function, *arguments, **keywords)
+            if batch is not None and self.evaluations < MOST_EVALUATIONS and self.is_evaluated(batch):
+                self.evaluations += 1
+                call = functools.partial(self.evaluated, batch, call, bound, caller)
             if function.__name__ in self.numerical:
                 return self.by_differences(call)
             if time.monotonic() > self.patience:
@@ -224,6 +229,23 @@ class Recorder:
                 raise
 
         return watched
+
+    def is_evaluated(self, images: Numbers) -> bool:
+        """Are they more than a batch?"""
+        firsts = [len(one.batches[0]) for one in (*self.trainings.values(), *self.others.values()) if one.batches]
+        return len(images) > min(firsts, default=MOST_IN_BATCH)
+
+    def evaluated(
+        self, images: Numbers, call: Callable[[], Any], bound: Mapping[str, Any], caller: types.FrameType
+    ) -> Any:
+        """Notes whether running averages are others behind the call than they were in front of it."""
+        held = {**read_by(caller.f_code, caller.f_globals), **caller.f_locals, "its": dict(bound)}
+        before = self.snapshot(running_in(held))
+        result = call()
+        after = running_in(held)
+        if any(name in after and not is_same(value, after[name]) for name, value in before.items()):
+            self.advancing.append(images)
+        return result
 
     def by_differences(self, call: Callable[[], Any]) -> Any:
         if self.returned is not None:
@@ -365,6 +387,22 @@ def read_by(code: types.CodeType, namespace: Mapping[str, Any]) -> dict[str, Any
     return {n: v for n, v in read.items() if not callable(v) and not isinstance(v, types.ModuleType)}
 
 
+def running_in(value: Any, path: str = "", depth: int = 0) -> dict[str, NDArray[Any]]:
+    """Arrays that are called running averages, by where they lie."""
+    if isinstance(value, np.ndarray):
+        called = any(running_role(name) for name in path.split("/"))
+        return {path: value} if called and value.size <= LARGE else {}
+    if depth > DEEPEST or isinstance(value, type | types.ModuleType | types.FunctionType):
+        return {}
+    if isinstance(value, list | tuple):
+        value = dict(enumerate(value[:100]))
+    inner = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+    found: dict[str, NDArray[Any]] = {}
+    for name, one in list(inner.items()):
+        found |= running_in(one, f"{path}/{name}", depth + 1)
+    return found
+
+
 def arrays_in(value: Any, depth: int = 0) -> Iterator[Any]:
     if isinstance(value, np.ndarray):
         yield value
@@ -398,10 +436,10 @@ def whole_run(program: Program) -> WholeRun:
     every = networks(program)
     gradients = [network.gradients for network in every if network.gradients is not None]
     if not loads_images(program) or not can_be_limited():
-        return WholeRun([], [])
+        return WholeRun([], [], [])
     if WHOLE in program.guard.failing:
         program.guard.note(f"{WHOLE} {program.guard.failing[WHOLE]}")
-        return WholeRun([], [])
+        return WholeRun([], [], [])
     costs = {network.cost.name for network in every if network.cost is not None}
     numerical = {part.name for part in parts_of(program) if is_numerical(part.name)} - {part.name for part in gradients}
     names = {part.name for network in every for part in network.parts} | numerical
@@ -419,7 +457,8 @@ def whole_run(program: Program) -> WholeRun:
         return sorted((one for one in trainings if one.batches), key=lambda one: -len(one.batches))
 
     stop = recorder.failed.get(id(errors[0])) if errors else None
-    return WholeRun(longest_first(recorder.trainings.values()), longest_first(recorder.others.values()), stop)
+    seen = (longest_first(recorder.trainings.values()), longest_first(recorder.others.values()))
+    return WholeRun(*seen, recorder.advancing, stop)
 
 
 def first_seen(judge: Callable[[Network, Training], Report]) -> Callable[[Network], Report]:

@@ -12,12 +12,12 @@ import numpy as np
 
 from manual_mlp.adapters.arrangement import Inputs, reference
 from manual_mlp.adapters.guard import Failed
-from manual_mlp.adapters.parts import Network
+from manual_mlp.adapters.parts import Network, Part, mentioned
+from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import seen
 from manual_mlp.adapters.stand_in_images import BLOCK, PIXELS, PLACES
 from manual_mlp.adapters.watched import Training
 from manual_mlp.diagnosis import diagnose
-from manual_mlp.diagnosis.mistakes.relu import SLOPES
 from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding
 
@@ -32,13 +32,26 @@ class CostSeen(NamedTuple):
     values: list[float]
     single: bool  # in float32
 
+    def nearest(self, share: float) -> str:
+        right = reference(self.given._replace(l2=share * self.given.l2))[1]
+        return f"{min(self.values, key=lambda value: abs(value - right)):.6g}, is not {right:.6g}"
+
 
 def cost_seen(network: Network, training: Training, batch_norm: bool, affine: bool) -> CostSeen | None:
-    """A right one, if there is one. With batch normalization it is often that of test mode, which is another one."""
+    """A right one, if there is one. With batch normalization it is often that of test mode, which is another one; and
+    what has no penalty, although the function can add one, is the loss.
+    """
     found = list(costs_of(network, training, batch_norm, affine))
-    leaky = [cost._replace(given=cost.given._replace(relu_slope=slope)) for cost in found[:1] for slope in SLOPES[1:]]
-    right = next((cost for cost in [*found, *leaky] if is_right(cost, 1.0)), None)
+    right = next((cost for cost in found if is_right(cost, 1.0)), None)
+    if network.cost is not None and penalizes(network.cost):
+        found = [cost for cost in found if not is_right(cost, 0.0)]
     return right or next((cost for cost in found[:1] if not batch_norm or judged_cost(cost, 1.0)), None)
+
+
+def penalizes(cost: Part) -> bool:
+    """Does the function know a lambda?"""
+    texts = mentioned(cost.tree) if cost.tree is not None else ()
+    return any((role := role_of(text)) is not None and role.kind == "lambda" for text in texts)
 
 
 def costs_of(network: Network, training: Training, batch_norm: bool, affine: bool) -> Iterator[CostSeen]:

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -236,21 +236,31 @@ def restrained() -> Iterator[None]:
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Stops what runs, again and again if it goes on all the same."""
+    """Stops what runs, again and again if it goes on all the same: after so many seconds of computing, or twice as many
+    on the clock of a busy machine.
+    """
 
     def over(*_: Any) -> None:
         raise Enough
 
-    before = signal.signal(signal.SIGPROF, over)
+    limits = {(signal.ITIMER_PROF, signal.SIGPROF): seconds, (signal.ITIMER_REAL, signal.SIGALRM): 2 * seconds}
+    before = {number: signal.signal(number, over) for _, number in limits}
     try:
         try:
-            signal.setitimer(signal.ITIMER_PROF, seconds, AGAIN)
+            for (timer, _), limit in limits.items():
+                signal.setitimer(timer, limit, AGAIN)
             yield
         finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
+            switch_off(limits)
     finally:  # even if the stop came in front of the line above
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+        switch_off(limits)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def switch_off(timers: Iterable[tuple[int, int]]) -> None:
+    for timer, _ in timers:
+        signal.setitimer(timer, 0)
 
 
 def can_be_limited() -> bool:
