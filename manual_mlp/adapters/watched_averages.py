@@ -100,7 +100,7 @@ def weights_at(training: Training, number: int) -> dict[str, Weights]:
 
 
 def stays(training: Training, path: tuple[str | int, ...]) -> bool:
-    """From the second step, at the first it may not be there yet, to the last: it is not only advanced once an epoch."""
+    """From the second step to the last: it is not only advanced once an epoch. At the first it may not be there yet."""
     _, second, *_, latest = sorted(training.steps)
     first, last = (leaves_at(training, number).get(path) for number in (second, latest))
     return first is not None and last is not None and np.array_equal(first, last)
