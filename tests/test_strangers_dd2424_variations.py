@@ -286,3 +286,40 @@ def test_a_leaky_relu_in_one_pass_alone_is_named(inspected, forward, said):
     checks, _ = inspected("student.py", "dd2424", text, only="network")
     assert checks["network"]["verdict"] == "WRONG"
     assert checks["network"]["first"].startswith(said)
+
+
+RETURNED = "    return grad_W1, grad_b1, grad_W2, grad_b2"
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict", "said"),
+    [
+        (
+            {RETURNED: "    VELOCITY['W1'] = 0.9 * VELOCITY['W1'] + 0.1 * grad_W1"},
+            "not run",
+            "returns no gradients, and",
+        ),
+        ({RETURNED: "    return None"}, "not run", "returns no gradients, and"),
+        (
+            {"    n = X.shape[1]\n    G = P - Y": "    return None\n    G = P - Y"},
+            "not run",
+            "returns no gradients, and",
+        ),
+        ({"    loss = 0\n    for": "    return print(p)\n    for"}, "not run", "cost_fn returns None"),
+    ],
+)
+def test_what_computes_and_returns_nothing_is_not_called_unfilled(inspected, lines, verdict, said):
+    text = "VELOCITY = {'W1': 0}\n" + program("two_layers", lines=lines)
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == verdict
+    assert said in checks["network"]["text"]
+    assert "filled in" not in checks["network"]["text"]
+
+
+@pytest.mark.parametrize("body", ["pass", "return None", "return", "'''to do'''", "..."])
+def test_what_does_nothing_is_called_unfilled(inspected, body):
+    head = "def compute_grads(X, Y, P, h, W1, W2, lam):\n"
+    text = program("two_layers", lines={head: f"{head}    {body}\n\ndef older(X, Y, P, h, W1, W2, lam):\n"})
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert "compute_grads returns no gradients" in checks["network"]["first"]
+    assert "not filled in" in checks["network"]["first"]

@@ -287,7 +287,8 @@ def with_what_failed(
     for what in ("cost", "gradients"):
         if lacking[what] and what in failures and getattr(network, what) is not None:
             failed = failures[what]
-            if is_ours(failed) and not (what == "gradients" and agreed and takes_inputs_alone(network.gradients)):
+            its_own = what == "gradients" and agreed and takes_inputs_alone(network.gradients)
+            if failed.kind == "uncallable" or (is_ours(failed) and not its_own):
                 uncompared = failed
                 notes.append(f"{what} could not be compared: {failed}")
                 continue
