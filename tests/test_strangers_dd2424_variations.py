@@ -323,3 +323,34 @@ def test_what_does_nothing_is_called_unfilled(inspected, body):
     checks, _ = inspected("student.py", "dd2424", text, only="network")
     assert "compute_grads returns no gradients" in checks["network"]["first"]
     assert "not filled in" in checks["network"]["first"]
+
+
+ALONE = """
+import numpy as np
+
+def scores(X, theta):
+    h = np.maximum(theta['W1'] @ X + theta['b1'], 0)
+    e = np.exp(theta['W2'] @ h + theta['b2'])
+    return h, e / e.sum(0)
+
+def grads(X, y, theta, lam):
+    h, p = scores(X, theta)
+    g = p.copy()
+    g[y, range(len(y))] -= 1
+    g = g / len(y)
+    out = {'W2': g @ h.T + 2 * lam * theta['W2'], 'b2': g.sum(1, keepdims=True)}
+    g = (theta['W2'].T @ g) * (h > 0)
+    return out | {'W1': g @ X.T + 2 * lam * theta['W1'], 'b1': g.sum(1, keepdims=True)}
+"""
+
+
+def test_gradients_alone_are_of_as_many_layers_as_they_take(inspected):
+    checks, _ = inspected("student.py", "dd2424", ALONE)
+    assert {title: check["verdict"] for title, check in checks.items()} == {"network": "all right"}
+    assert "read as: 2 layers" in checks["network"]["text"]
+
+
+def test_a_last_gradient_that_is_forgotten_is_missed(inspected):
+    lines = ALONE.replace("'W2': g @ h.T + 2 * lam * theta['W2'], ", "")
+    checks, _ = inspected("student.py", "dd2424", lines)
+    assert checks["network"]["first"] == "linear2.weight: its gradient is missing"

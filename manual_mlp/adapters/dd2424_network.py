@@ -24,6 +24,7 @@ from manual_mlp.adapters.reading import (
     chosen_arrangement,
     doubtful,
     draws,
+    equal,
     has_cost,
     has_probabilities,
     is_ours,
@@ -210,10 +211,6 @@ def from_the_script(network: Network, how: Arrangement, given: Inputs) -> Iterat
                 sentence = f"{part.title} takes {name} from the script, not from its arguments: after an update the two"
                 formula = "the arguments alone"
                 yield Finding(place, f"{sentence} differ", "script_for_argument", formula=formula)
-
-
-def equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
-    return set(one) == set(other) and all(np.array_equal(value, other[name]) for name, value in one.items())
 
 
 def is_shallow(network: Network, how: Arrangement) -> bool:
