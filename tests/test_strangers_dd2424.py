@@ -237,11 +237,18 @@ def test_a_bias_gradient_that_is_a_row_and_turned_in_the_update_is_no_mistake(in
     assert checks["network"]["verdict"] == "all right"
 
 
-def test_the_inputs_of_the_first_layer_in_another_are_named(inspected):
+def test_the_inputs_of_the_first_layer_in_some_others_are_named(inspected):
+    lines = {"np.sqrt(2 / n_in)": "np.sqrt(2 / (n_in if n_out != layer_sizes[-1] else layer_sizes[0]))"}
+    checks, _ = inspected("student.py", "dd2424", program("network_class", lines=lines), only="initialization")
+    assert "linear3.weight" in checks["initialization"]["first"]
+    assert "inputs of the first layer" in checks["initialization"]["first"]
+
+
+def test_one_sigma_for_every_layer_is_a_choice(inspected):
     lines = {"np.random.normal(0, 1/np.sqrt(m), (K, m))": "np.random.normal(0, 1/np.sqrt(d), (K, m))"}
     checks, _ = inspected("student.py", "dd2424", program("two_layers", lines=lines), only="initialization")
-    assert "linear2.weight" in checks["initialization"]["first"]
-    assert "inputs of the first layer" in checks["initialization"]["first"]
+    assert checks["initialization"]["verdict"] == "all right"
+    assert "in every layer, which is Xavier's for the inputs of the first" in checks["initialization"]["text"]
 
 
 @pytest.mark.parametrize(

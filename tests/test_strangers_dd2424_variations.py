@@ -286,3 +286,71 @@ def test_a_leaky_relu_in_one_pass_alone_is_named(inspected, forward, said):
     checks, _ = inspected("student.py", "dd2424", text, only="network")
     assert checks["network"]["verdict"] == "WRONG"
     assert checks["network"]["first"].startswith(said)
+
+
+RETURNED = "    return grad_W1, grad_b1, grad_W2, grad_b2"
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict", "said"),
+    [
+        (
+            {RETURNED: "    VELOCITY['W1'] = 0.9 * VELOCITY['W1'] + 0.1 * grad_W1"},
+            "not run",
+            "returns no gradients, and",
+        ),
+        ({RETURNED: "    return None"}, "not run", "returns no gradients, and"),
+        (
+            {"    n = X.shape[1]\n    G = P - Y": "    return None\n    G = P - Y"},
+            "not run",
+            "returns no gradients, and",
+        ),
+        ({"    loss = 0\n    for": "    return print(p)\n    for"}, "not run", "cost_fn returns None"),
+    ],
+)
+def test_what_computes_and_returns_nothing_is_not_called_unfilled(inspected, lines, verdict, said):
+    text = "VELOCITY = {'W1': 0}\n" + program("two_layers", lines=lines)
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == verdict
+    assert said in checks["network"]["text"]
+    assert "filled in" not in checks["network"]["text"]
+
+
+@pytest.mark.parametrize("body", ["pass", "return None", "return", "'''to do'''", "..."])
+def test_what_does_nothing_is_called_unfilled(inspected, body):
+    head = "def compute_grads(X, Y, P, h, W1, W2, lam):\n"
+    text = program("two_layers", lines={head: f"{head}    {body}\n\ndef older(X, Y, P, h, W1, W2, lam):\n"})
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert "compute_grads returns no gradients" in checks["network"]["first"]
+    assert "not filled in" in checks["network"]["first"]
+
+
+ALONE = """
+import numpy as np
+
+def scores(X, theta):
+    h = np.maximum(theta['W1'] @ X + theta['b1'], 0)
+    e = np.exp(theta['W2'] @ h + theta['b2'])
+    return h, e / e.sum(0)
+
+def grads(X, y, theta, lam):
+    h, p = scores(X, theta)
+    g = p.copy()
+    g[y, range(len(y))] -= 1
+    g = g / len(y)
+    out = {'W2': g @ h.T + 2 * lam * theta['W2'], 'b2': g.sum(1, keepdims=True)}
+    g = (theta['W2'].T @ g) * (h > 0)
+    return out | {'W1': g @ X.T + 2 * lam * theta['W1'], 'b1': g.sum(1, keepdims=True)}
+"""
+
+
+def test_gradients_alone_are_of_as_many_layers_as_they_take(inspected):
+    checks, _ = inspected("student.py", "dd2424", ALONE)
+    assert {title: check["verdict"] for title, check in checks.items()} == {"network": "all right"}
+    assert "read as: 2 layers" in checks["network"]["text"]
+
+
+def test_a_last_gradient_that_is_forgotten_is_missed(inspected):
+    lines = ALONE.replace("'W2': g @ h.T + 2 * lam * theta['W2'], ", "")
+    checks, _ = inspected("student.py", "dd2424", lines)
+    assert checks["network"]["first"] == "linear2.weight: its gradient is missing"

@@ -17,7 +17,7 @@ from manual_mlp.adapters.instances import instance_of, raise_if_unmade
 from manual_mlp.adapters.layer_lists import layer_list
 from manual_mlp.adapters.mode_words import is_mode, mode_word, tells_training
 from manual_mlp.adapters.options import Options, is_options
-from manual_mlp.adapters.parts import Network, Part, mentioned, parts_of, plays
+from manual_mlp.adapters.parts import Network, Part, gives_nothing, mentioned, parts_of, plays
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.roles import (
     call_arguments,
@@ -246,9 +246,7 @@ def computed(network: Network, how: Arrangement, given: Inputs, script: Mapping[
                     array = np.asarray(found, dtype=np.float64)
                     probability = array if len(array) == len(given.x) else array.T
             if result is None and instance is None:
-                network.failures["forward"] = network.program.guard.failed(
-                    network.forward.title, "unfilled", "returns None: it is not filled in yet"
-                )
+                network.failures["forward"] = gives_nothing(network.program, network.forward, "returns None")
         except Failed as failed:
             network.failures["forward"] = failed
     costs: list[float] = []
@@ -310,7 +308,7 @@ def numbers_in(result: Any, network: Network) -> list[float]:
     assert network.cost is not None
     name = network.cost.title
     if result is None:
-        raise network.program.guard.failed(name, "unfilled", "returns None: it is not filled in yet")
+        raise gives_nothing(network.program, network.cost, "returns None")
     values = (
         list(result.values())
         if isinstance(result, Mapping)

@@ -24,6 +24,7 @@ from manual_mlp.adapters.reading import (
     chosen_arrangement,
     doubtful,
     draws,
+    equal,
     has_cost,
     has_probabilities,
     is_ours,
@@ -212,10 +213,6 @@ def from_the_script(network: Network, how: Arrangement, given: Inputs) -> Iterat
                 yield Finding(place, f"{sentence} differ", "script_for_argument", formula=formula)
 
 
-def equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
-    return set(one) == set(other) and all(np.array_equal(value, other[name]) for name, value in one.items())
-
-
 def is_shallow(network: Network, how: Arrangement) -> bool:
     """Is it a network of one layer: W one array, not a list of them, and no constructor that asks for hidden units?"""
     if owner := network.owner:
@@ -287,7 +284,8 @@ def with_what_failed(
     for what in ("cost", "gradients"):
         if lacking[what] and what in failures and getattr(network, what) is not None:
             failed = failures[what]
-            if is_ours(failed) and not (what == "gradients" and agreed and takes_inputs_alone(network.gradients)):
+            its_own = what == "gradients" and agreed and takes_inputs_alone(network.gradients)
+            if failed.kind == "uncallable" or (is_ours(failed) and not its_own):
                 uncompared = failed
                 notes.append(f"{what} could not be compared: {failed}")
                 continue

@@ -170,11 +170,11 @@ def judged_initialization(values: Mapping[str, Array]) -> Report:
         if kind not in KNOWN and first in VARIANCE and len(weights) > 1:
             continue  # of the first layer, in every layer
         findings = [f for f in report.findings if not f.place.endswith(".bias") or f.place.startswith("bn")]
-        followed = kind in KNOWN or not any("linear1.weight" in reports[known].agreeing for known in KNOWN)
-        if not findings and followed and (kind in KNOWN or common < 0.5):
-            return replace(
-                report, findings=[], notes=[*report.notes, f"the weights are drawn as {KNOWN.get(kind, kind)}"]
-            )
+        if not findings and (kind in KNOWN or common < 0.5):
+            note = f"the weights are drawn as {KNOWN.get(kind, kind)}"
+            if kind not in KNOWN and (whose := [k for k in KNOWN if "linear1.weight" in reports[k].agreeing]):
+                note += f" in every layer, which is {KNOWN[whose[0]]} for the inputs of the first layer alone"
+            return replace(report, findings=[], notes=[*report.notes, note])
         reports[kind] = replace(report, findings=findings)
     report = reports["he"] if len(reports["he"].findings) <= len(reports["xavier"].findings) else reports["xavier"]
     slips = [f for f in report.findings if f.mistake is not None and f.mistake not in ACCEPTED]

@@ -10,7 +10,7 @@ import numpy as np
 from manual_mlp.adapters.arrangement import ETA, Arrangement, Inputs, arranged, reference
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.instances import every_attribute, held_parameters
-from manual_mlp.adapters.parts import Network, Part
+from manual_mlp.adapters.parts import Network, Part, gives_nothing
 from manual_mlp.adapters.roles import (
     gradient_role,
     returned_names,
@@ -79,7 +79,7 @@ def gradients_in(network: Network, result: Any, instance: Any, how: Arrangement,
             raise Failed(
                 part.title, "missing", f"returns a {type(result).__name__} in which no gradients were recognized"
             )
-        raise network.program.guard.failed(part.title, "unfilled", "returns no gradients: it is not filled in yet")
+        raise gives_nothing(network.program, part, "returns no gradients, and leaves none where they could be told")
     chosen = matched(found, expected, lambda kind, layer: of_kind(reference(given)[2], kind, layer))
     if not chosen:
         raise Failed(part.title, "missing", "returns arrays, none of which has the shape of a gradient")

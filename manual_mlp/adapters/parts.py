@@ -13,6 +13,7 @@ from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.program import Program, nodes_of, words
 from manual_mlp.adapters.roles import Role, argument_role, role_of, roles_at_calls, string_keys
 from manual_mlp.adapters.script_globals import global_names
+from manual_mlp.adapters.unfilled import does_nothing
 
 
 class Part(NamedTuple):
@@ -48,6 +49,13 @@ class Part(NamedTuple):
     def globals(self) -> set[Role]:
         """What it takes from the script."""
         return {role for name in global_names(self.function) if (role := role_of(name))}
+
+
+def gives_nothing(program: Program, part: Part, sentence: str) -> Failed:
+    """For a function that is not filled in yet, or leaves what it computes where it is not found."""
+    if does_nothing(part.tree):
+        return program.guard.failed(part.title, "unfilled", f"{sentence}: it is not filled in yet")
+    return program.guard.failed(part.title, "uncallable", sentence)
 
 
 def parameters_of(function: Callable[..., Any]) -> Sequence[inspect.Parameter]:

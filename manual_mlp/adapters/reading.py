@@ -1,7 +1,7 @@
 """How a network of the file is called: the arrangement of its arrays under which most agrees with the reference."""
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -183,7 +183,12 @@ def reads_every_layer(network: Network, how: Arrangement, given: Inputs) -> bool
     for one, two in ((other[0].P, other[1].P), (other[0].costs, other[1].costs)):
         if one is not None and two is not None and len(one) and len(two):
             return not np.array_equal(one, two)
-    return True
+    moved_gradients, gradients = (outcome.gradients for outcome in other)
+    return not gradients or not equal(moved_gradients, gradients)
+
+
+def equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    return set(one) == set(other) and all(np.array_equal(value, other[name]) for name, value in one.items())
 
 
 def doubtful(network: Network, reading: Reading, agreeing: Collection[str]) -> Failed | None:

@@ -10,9 +10,9 @@ HALF_DONE = "half_done"  # a finding that accuses nobody: what is there is right
 
 def is_unfilled(function: ast.FunctionDef) -> bool:
     """What it returns first was None from the start, and so was everything else that it set to None and returns."""
-    returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+    returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and not is_none(node.value)]
     if not returns:
-        return all(does_nothing(statement) for statement in function.body)
+        return all(is_empty(statement) for statement in function.body)
     names = list(returned_names(returns[-1]))
     set_to_none, filled = set[str](), set[str]()
     for node in ast.walk(function):
@@ -24,6 +24,11 @@ def is_unfilled(function: ast.FunctionDef) -> bool:
                 filled |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
     empty = [name for name in names if name in set_to_none - filled]
     return bool(empty) and (empty[0] == names[0]) and set(names) & set_to_none <= {*empty, "cache", "mask"}
+
+
+def does_nothing(function: ast.FunctionDef | None) -> bool:
+    """Whether nobody has begun it."""
+    return function is not None and is_unfilled(function) and not is_begun(function)
 
 
 def is_begun(function: ast.FunctionDef) -> bool:
@@ -40,13 +45,19 @@ def computes(node: ast.AST) -> bool:
     return False
 
 
-def does_nothing(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Pass) or (
-        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+def is_empty(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Pass)
+        or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        or (isinstance(statement, ast.Return) and is_none(statement.value))
     )
 
 
-def returned_names(value: ast.expr) -> Iterator[str]:
+def is_none(value: ast.expr | None) -> bool:
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
+def returned_names(value: ast.expr | None) -> Iterator[str]:
     for part in value.elts if isinstance(value, ast.Tuple | ast.List) else [value]:
         if isinstance(part, ast.Name):
             yield part.id
