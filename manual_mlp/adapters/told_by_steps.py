@@ -1,20 +1,30 @@
 """Gradients that no function returns, from the steps that they make: (old - new) / eta."""
 
 from dataclasses import replace
+from functools import partial
 
-from manual_mlp.adapters.dd2424_update import (
-    shared_rates,
-)
+from manual_mlp.adapters.dd2424_update import shared_rates
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent, undecided
 from manual_mlp.adapters.seen_gradients import agreed, clips
 from manual_mlp.adapters.watched import Training
 from manual_mlp.adapters.watched_costs import CostSeen, is_right
 from manual_mlp.adapters.watched_gradients import Judged
-from manual_mlp.adapters.watched_updates import Move, may_have_another_rule, moves
+from manual_mlp.adapters.watched_updates import Move, loss_gradients, may_have_another_rule, moves
 from manual_mlp.diagnosis import diagnose_update
-from manual_mlp.diagnosis.report import Report
+from manual_mlp.diagnosis.comparison import Planted
+from manual_mlp.diagnosis.mistakes.mistake import known
+from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.textbook import Values
+from manual_mlp.diagnosis.update import is_descent
+from manual_mlp.layers import Array
 
+STEPPED_FIRST = known(
+    "linear_stepped_first",
+    "the gradient goes on to the layer below through weights that have already made their step",
+    "dx = dout W, with the W of the forward pass; step when all gradients are there",
+    "linear",
+)
 TOLD = "its gradients were told from its steps: (old - new) / eta"
 
 
@@ -48,6 +58,10 @@ def told_by_steps(network: Network, training: Training, cost: CostSeen | None, b
 def told_by_step(move: Move, share: float) -> Report:
     given, l2 = move.before.given, share * move.before.given.l2
     shared = [abs(rate) for rate in shared_rates(move.moved, given, move.gradients, l2)][:1]
+    if any(is_stepped_first(move, rate, l2) for rate in shared):
+        place, *_ = (name for name in given.parameters if name.startswith("linear"))
+        slip = STEPPED_FIRST
+        return Report("network", [Finding(place, slip.sentence, slip.id, formula=slip.formula, link=slip.link)])
     rates = shared or [rate for rate in move.moved.rates if rate > 0]
     reports = [
         diagnose_update(
@@ -67,3 +81,19 @@ def told_by_step(move: Move, share: float) -> Report:
     if not understood:
         raise absent("its gradients", "are not returned, and nothing tells the learning rate of its steps")
     return understood[0]
+
+
+def is_stepped_first(move: Move, rate: float, l2: float) -> bool:
+    """Are all steps right but for this, that the gradient passed through weights which had made their own step?"""
+    given = move.before.given
+    planted = []
+    for layer in range(2, move.before.how.depth + 1):
+        line = partial(through, move.moved.after[f"linear{layer}.weight"])
+        planted.append(Planted(STEPPED_FIRST, {"linear.dx": line}, frozenset({layer})))
+    gradients = loss_gradients(given, move.before.eps[0], planted)
+    return is_descent(given.parameters, move.moved.after, rate, gradients, l2)
+
+
+def through(weights: Array, v: Values) -> Array:
+    dx: Array = v.dout @ weights  # (N, in)
+    return dx

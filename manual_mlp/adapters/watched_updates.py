@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_gradients import judged_gradients
 from manual_mlp.adapters.seen_steps import Seen, gradients_seen, seen
 from manual_mlp.adapters.watched import Training
+from manual_mlp.diagnosis.comparison import Planted
 from manual_mlp.diagnosis.epsilon import EPS
 from manual_mlp.diagnosis.mistakes.relu import SLOPES
 from manual_mlp.diagnosis.network import checked_batch
@@ -96,23 +97,27 @@ def asked(training: Training, number: int) -> Seen:
 
 
 def with_reference(move: Move) -> Move:
-    """With the gradients that most parameters were moved along, whatever eps it has and wherever the ReLU stands."""
+    """With the gradients that most parameters were moved along, whatever its ReLU, the place of that, and its eps."""
     normalized = move.before.how.batch_norm
     guesses = dict.fromkeys([*move.before.eps, *EPS] if normalized else EPS[:1])
-    best, most = move, -1
-    for slope, eps, relu_first in itertools.product(SLOPES, guesses, (False, True) if normalized else (False,)):
-        given = move.before.given._replace(relu_first=relu_first, relu_slope=slope)
-        gradients = loss_gradients(given, eps)
-        alike = along(move.moved, given, gradients, given.l2)
-        if alike > most:
-            most, best = alike, move._replace(before=move.before._replace(given=given, eps=(eps,)), gradients=gradients)
+    best, most = move, 0
+    for slope in SLOPES:
+        for eps, relu_first in itertools.product(guesses, (False, True) if normalized else (False,)):
+            given = move.before.given._replace(relu_first=relu_first, relu_slope=slope)
+            gradients = loss_gradients(given, eps)
+            alike = along(move.moved, given, gradients, given.l2)
+            if alike > most or not best.gradients:
+                before = move.before._replace(given=given, eps=(eps,))
+                most, best = alike, move._replace(before=before, gradients=gradients)
+        if most:
+            break
     return best
 
 
-def loss_gradients(given: Inputs, eps: float) -> dict[str, Array]:
+def loss_gradients(given: Inputs, eps: float, planted: Sequence[Planted] = ()) -> dict[str, Array]:
     batch, names = checked_batch(given.parameters, given.x, given.y, 0.0, given.relu_first, (), given.label_smoothing)
     batch = replace(batch, relu_slope=given.relu_slope)
-    return dict(gradients_of(forward_pass(batch, names, (), eps), names))
+    return dict(gradients_of(forward_pass(batch, names, planted, eps), names))
 
 
 def judged_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -> Report | None:
