@@ -81,7 +81,8 @@ def is_better(watched: Report, alone: Report) -> bool:
     work: with lambda 0.
     """
     if alone.ok:
-        return not watched.ok and (watched.findings[0].mistake is not None or bool(watched.agreeing))
+        slip = "" if watched.ok else watched.findings[0].mistake or ""
+        return not watched.ok and bool(slip or watched.agreeing) and "penalty" not in slip  # the step may add it
     first = alone.findings[0]
     if first.mistake in NO_MISTAKE:
         return True
@@ -115,6 +116,8 @@ def cost_and_gradients(network: Network, training: Training, batch_norm: bool, a
     else:
         raise absent("its gradients", "are not returned")
     report = judged.report
+    if any(finding.mistake == "bn_skipped" for finding in report.findings):
+        raise absent("its training", "was without batch normalization")
     if batch_norm and not affine and not report.agreeing:
         raise absent("the network")
     if cost is None:

@@ -1,6 +1,5 @@
 """The steps that a program was seen to make: its parameters from one batch to the next."""
 
-import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +19,6 @@ from manual_mlp.adapters.dd2424_update import (
     right_rate,
 )
 from manual_mlp.adapters.dd2424_update import Step as Moved
-from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.reading import absent
@@ -63,7 +61,7 @@ def moves(network: Network, training: Training) -> Iterator[Move]:
         return
     numbers = (0,) if "momentum" in text_of(network.program).lower() else (1, 61)
     for number in [number for number in numbers if {number, number + 1} <= set(training.steps)]:
-        before, after = (asked(training, n) for n in (number, number + 1))
+        before, after = (seen(training.steps[n], training.batches[n], labelled=False) for n in (number, number + 1))
         given, parameters = before.given, after.given.parameters
         rates = [*training.rates[number + 1], *training.rates[number]]
         moved = Moved(dict(parameters), rates, given, SINGLE if before.single else COLLINEAR)
@@ -86,14 +84,6 @@ def text_of(program: Program) -> str:
 def may_have_another_rule(network: Network) -> bool:
     """Adam, say: then a step that is not along the gradient is no mistake."""
     return OTHER_RULES.search(text_of(network.program)) is not None
-
-
-def asked(training: Training, number: int) -> Seen:
-    """With the labels that it was given, if they are found."""
-    step, batch = training.steps[number], training.batches[number]
-    with contextlib.suppress(Failed):
-        return seen(step, batch)
-    return seen(step, batch, labelled=False)
 
 
 def with_reference(move: Move) -> Move:
