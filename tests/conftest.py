@@ -23,7 +23,7 @@ from image_data import ImageData
 from matplotlib.figure import Figure
 
 from manual_mlp import MLP
-from manual_mlp.adapters import child
+from manual_mlp.adapters import child, watched
 from manual_mlp.layers import batch_norm_forward, linear_forward
 
 WIDTHS = (9, 7, 6, 5, 8, 6, 7, 5, 6)  # neighbours differ, so that a transposed matrix does not fit
@@ -177,8 +177,9 @@ def dd2424_program(file, lines=()):
 
 
 @pytest.fixture
-def inspected(tmp_path):
+def inspected(tmp_path, monkeypatch):
     """The checks of a program, by title, and what is said about the file; in this process."""
+    monkeypatch.setattr(watched, "SECONDS", 12.0)  # they are all small
 
     def inspect(file, convention, text=None, functions=(), only=None):
         folder = STRANGERS / convention

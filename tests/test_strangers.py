@@ -487,14 +487,6 @@ MORE_MISTAKES = [  # the same kinds again, in larger programs
         "in the place of beta",
     ),
     (
-        "loss_alone.py",
-        "1 / math.sqrt(m)",
-        "1 / math.sqrt(d)",
-        "initialization",
-        "linear2.weight",
-        "the standard deviation is",
-    ),
-    (
         "settings_in_parameters.py",
         "return G1 - np.sum(G1, axis=1, keepdims=True) / n - D",
         "return G1 - D",

@@ -8,6 +8,7 @@ from conftest import STRANGERS, dd2424_program
 
 from manual_mlp.adapters import child, stand_in_images, watched
 from manual_mlp.adapters.watched import LARGE, Recorder
+from manual_mlp.adapters.watched_averages import Weights
 from manual_mlp.adapters.whole_program import Enough
 
 
@@ -359,12 +360,10 @@ NOT_ASKED_FOR = {
     "batches drawn one by one": DRAWN,
     "a rate that nobody uses": GIVEN_FIRST,
     "few images": FEW_AT_FIRST,
-    "alpha for lambda": OTHER_NAME,
-    "decay in the step": DECAY,
 }
 
 
-@pytest.mark.parametrize("what", some(NOT_ASKED_FOR, "decay in the step"))
+@pytest.mark.parametrize("what", some(NOT_ASKED_FOR, "momentum"))
 def test_what_the_course_does_not_ask_for_is_not_accused(inspected, what):
     checks, _ = inspected("student.py", "dd2424", program(NOT_ASKED_FOR[what]))
     assert not {title for title, check in checks.items() if check["verdict"] in ("WRONG", "FAILED")}
@@ -518,14 +517,31 @@ AVERAGED = {
     "                l = t // (2 * n_s)": "                self.average()\n                l = t // (2 * n_s)",
     "self.cost(self.Xv, self.Yv)": "self.cost(self.Xv, self.Yv, self.mu_av, self.v_av)",
 }
+WEIGHTS = {
+    # of the old average and of the batch, in this average and in the other one: the mistake
+    (0.9, 0.1, 0.9, 0.1): None,
+    (0.1, 0.9, 0.1, 0.9): None,  # a choice
+    (0.1, 0.9, 0.9, 0.1): "running_weights_exchanged",
+    (0.0, 1.0, 0.9, 0.1): "running_is_last_batch",
+    (0.0, 0.1, 0.9, 0.1): "running_restart",
+    (1.0, 0.0, 0.9, 0.1): "running_not_advanced",
+    (0.9, 0.9, 0.9, 0.1): "running_weights_alike",
+    (0.9, 1.0, 0.9, 0.1): "running_batch_without_weight",
+    (0.9, -0.1, 0.9, 0.1): "running_batch_subtracted",
+    (0.7, 0.2, 0.7, 0.2): None,  # unknown
+}
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_the_weights_of_old_average_and_batch_tell_the_mistake(weights):
+    old, batch, *other = weights
+    assert Weights(old, batch).mistake(Weights(*other)) == WEIGHTS[weights]
+
+
 OF_AVERAGES = {
     # what stands there instead, what is said
     "right": ({}, ""),
     "the last batch": ({"0.9 * self.mu_av[l] + 0.1 *": "1.0 *"}, "are those of the last batch"),
-    "restarts": ({"0.9 * self.v_av[l] + ": ""}, "restart from 0"),
-    "weights exchanged": ({"0.9 * self.v_av[l] + 0.1": "0.1 * self.v_av[l] + 0.9"}, "each other's weight"),
-    "weights alike": ({"0.9 * self.v_av[l] + 0.1": "0.9 * self.v_av[l] + 0.9"}, "the same weight"),
-    "the batch without weight": ({"0.1 * self.mu[l]": "self.mu[l]"}, "the new batch has no weight"),
     "never advanced": ({"self.average()\n": "self.average() if t == 0 else None\n"}, "do not move"),
     "by evaluation": (
         {"        P = self.forward(X, means, variances)\n": "        P = self.forward(X)\n        self.average()\n"},
