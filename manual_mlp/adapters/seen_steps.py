@@ -16,7 +16,7 @@ from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.roles import gradient_role, role_of
 from manual_mlp.adapters.stand_in_images import CLASSES, PIXELS, Numbers, labels, recognized
-from manual_mlp.adapters.watched import DEEPEST, LARGE, Step
+from manual_mlp.adapters.watched import DEEPEST, LARGE, NO_VALUE, Step
 from manual_mlp.layers import Array
 
 SCALE_AND_SHIFT = {"scale": "gamma", "shift": "beta"}
@@ -106,7 +106,7 @@ def inside(value: Any) -> Sequence[tuple[str | int, Any]]:
         return [(key if isinstance(key, int) else str(key), inner) for key, inner in value.items()]
     if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
         return list(enumerate(value[:100]))
-    return list(vars(value).items()) if hasattr(value, "__dict__") and not callable(value) else []
+    return list(vars(value).items()) if hasattr(value, "__dict__") and not isinstance(value, NO_VALUE) else []
 
 
 def images_in(found: Sequence[Leaf], batch: Numbers) -> tuple[Array, bool]:

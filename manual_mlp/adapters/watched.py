@@ -41,6 +41,7 @@ MEDIUM = 100_000  # in one that is looked at before it is copied again
 DEEPEST = 4
 SEEN = "what could not be called alone was watched while the whole program ran, on random images"
 FEWEST = 20  # images that are a set
+NO_VALUE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, np.ufunc)
 IMAGES = Role("X", None)
 NOT_ITS_OWN = (Failed, MemoryError, TimeoutError, OSError)  # errors of the machine, or of what is not run here
 
@@ -302,7 +303,7 @@ class Recorder:
                 return
             raise Next
         if self.follow(training, batch, caller):
-            held = {name: value for name, value in caller.f_locals.items() if name != "self"}
+            held = variables({name: value for name, value in caller.f_locals.items() if name != "self"})
             everything = {**read_by(caller.f_code, caller.f_globals), **held, "owner": caller.f_locals.get("self")}
             taken = self.snapshot(self.by_parts({**everything, **bound}), list(given_in(bound)))
             training.steps[len(training.batches) - 1] = Step(taken, {}, None, {})
@@ -383,8 +384,12 @@ def given_in(bound: Mapping[str, Any]) -> Iterator[Any]:
 
 def read_by(code: types.CodeType, namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The variables among the globals of a function."""
-    read = {name: namespace[name] for name in code.co_names if name in namespace}
-    return {n: v for n, v in read.items() if not callable(v) and not isinstance(v, types.ModuleType)}
+    return variables({name: namespace[name] for name in code.co_names if name in namespace})
+
+
+def variables(names: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the names of a scope: neither functions and classes nor modules."""
+    return {name: value for name, value in names.items() if not isinstance(value, NO_VALUE)}
 
 
 def running_in(value: Any, path: str = "", depth: int = 0) -> dict[str, NDArray[Any]]:
@@ -392,7 +397,7 @@ def running_in(value: Any, path: str = "", depth: int = 0) -> dict[str, NDArray[
     if isinstance(value, np.ndarray):
         called = any(running_role(name) for name in path.split("/"))
         return {path: value} if called and value.size <= LARGE else {}
-    if depth > DEEPEST or isinstance(value, type | types.ModuleType | types.FunctionType):
+    if depth > DEEPEST or isinstance(value, NO_VALUE):
         return {}
     if isinstance(value, list | tuple):
         value = dict(enumerate(value[:100]))
@@ -412,7 +417,7 @@ def arrays_in(value: Any, depth: int = 0) -> Iterator[Any]:
             inner = list(value.values())
         elif isinstance(value, list | tuple):
             inner = value[:1000]
-        elif hasattr(value, "__dict__") and not isinstance(value, type | types.ModuleType | types.FunctionType):
+        elif hasattr(value, "__dict__") and not isinstance(value, NO_VALUE):
             inner = list(vars(value).values())
         for one in inner:
             yield from arrays_in(one, depth + 1)
