@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import PATIENCE
 
@@ -296,6 +298,36 @@ def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_diagnosed(di
     assert run.returncode == 1
     assert "agrees: relu forward: out" in run.stdout
     assert "relu backward: relu_backward does not return" in run.stdout
+
+
+def test_functions_that_are_called_write_nothing(diagnose, file, tmp_path):
+    kept = tmp_path / "weights.npz"
+    np.savez(kept, w=np.ones(3))
+    before = kept.read_bytes()
+    text = RELU.replace(
+        "def relu_forward(x):\n",
+        """
+def relu_forward(x):
+    np.savez("weights.npz", x=x)
+    np.savetxt("x.txt", x)
+    with open("log", "a") as log:
+        log.write("called")
+    atexit.register(np.save, "at_the_end.npy", x)
+    threading.Thread(target=lambda: [time.sleep(0.2), np.save("afterwards.npy", x)]).start()
+""",
+    )
+    run = diagnose(file("import atexit, threading, time\n" + text), "--convention", "cs231n")
+    assert run.returncode == 0, run.stdout
+    time.sleep(0.4)
+    assert kept.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"weights.npz", "layers.py"}
+
+
+def test_a_function_that_starts_a_process_is_not_run(diagnose, file):
+    text = RELU.replace("    return x * (x > 0), x", "    os.fork()\n    return x * (x > 0), x")
+    run = diagnose(file("import os\n" + text), "--convention", "cs231n")
+    assert run.returncode == 2
+    assert "relu_forward is not run here: line 4: `os.fork()`: os.fork is not allowed here" in run.stdout
 
 
 def test_the_script_of_a_file_does_not_run(diagnose, file, tmp_path):

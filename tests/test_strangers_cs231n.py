@@ -448,6 +448,17 @@ def test_dropout_may_be_scaled_at_test_time_instead(inspected, probability, at_t
     assert ("note: plain dropout" in checks["dropout"]["text"]) == (verdict == "all right")
 
 
+@pytest.mark.parametrize(("share", "verdict"), [("p", "all right"), ("(1 - p)", "WRONG")])
+def test_a_network_s_plain_dropout_is_scaled_by_the_share_that_it_keeps(inspected, tmp_path, share, verdict):
+    layers = (STRANGERS / "cs231n" / "layers.py").read_text()
+    layers = layers.replace("< p) / p", "< p)").replace("        out = x\n", f"        out = x * {share}\n")
+    for name in ("fc_net.py", "layer_utils.py"):
+        (tmp_path / name).write_text((STRANGERS / "cs231n" / name).read_text())
+    (tmp_path / "layers.py").write_text(layers)
+    checks, _ = inspected(tmp_path / "fc_net.py", "cs231n", only="FullyConnectedNet with dropout")
+    assert checks["FullyConnectedNet with dropout"]["verdict"] == verdict
+
+
 SVM = """import numpy as np
 def svm_loss(x, y):
     rows, N = np.arange(len(x)), len(x)

@@ -1,7 +1,10 @@
 """Programs in DD2424's conventions around their networks: the data that they are given, their steps, old NumPy."""
 
+import numpy as np
 import pytest
 from conftest import dd2424_program as program
+
+from manual_mlp.adapters.scikit_learn import train_test_split
 
 pytestmark = pytest.mark.thorough
 
@@ -245,3 +248,19 @@ def test_scikit_learns_shuffle_and_accuracy_are_there(inspected):
     checks, _ = inspected("student.py", "dd2424", imports + text + loop)
     assert {"accuracy ComputeAccuracy", "minibatches train", "update"} <= set(checks)
     assert set(verdicts(checks).values()) == {"all right"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes"),
+    [({}, (7, 3)), ({"test_size": 0.21}, (7, 3)), ({"test_size": 4}, (6, 4)), ({"train_size": 0.55}, (5, 5))],
+    ids=str,
+)
+@pytest.mark.parametrize("random_state", [None, 3, np.random.default_rng(3)], ids=["drawn", "seed", "generator"])
+def test_scikit_learns_split_loses_and_doubles_nothing(given, sizes, random_state):
+    rows = np.arange(10)
+    train, test, of_train, of_test = train_test_split(rows, 2 * rows, random_state=random_state, **given)
+    assert (len(train), len(test)) == sizes
+    assert sorted([*train, *test]) == list(rows)
+    assert [*of_train, *of_test] == [*(2 * train), *(2 * test)]
+    train, test = train_test_split(rows, random_state=random_state, shuffle=False, **given)
+    assert [*train, *test] == list(rows)

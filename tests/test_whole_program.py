@@ -1,5 +1,6 @@
 """A stranger's whole program: it finds images under CIFAR-10's names, ends in time, and leaves nothing behind."""
 
+import ast
 import os
 import pickle
 import resource
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from manual_mlp.adapters import stand_in_images
+from manual_mlp.adapters.dd2424 import known_helpers
 from manual_mlp.adapters.source import execute, read_source
 from manual_mlp.adapters.stand_in_images import as_file, loadmat, recognized
 from manual_mlp.adapters.stubs import Finder
@@ -125,6 +127,33 @@ def test_the_files_for_matlab_hold_the_same_images():
     assert recognized(content["data"][:1])[0] == 50_000
 
 
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from keras.datasets import cifar10",
+        "from tensorflow.keras.datasets import cifar10",
+        "import tensorflow as tf; cifar10 = tf.keras.datasets.cifar10",
+        "import keras; cifar10 = keras.datasets.cifar10",
+    ],
+)
+def test_keras_hands_out_the_same_images(tmp_path, imported):
+    file = tmp_path / "student.py"
+    file.write_text(f"{imported}\n(x, y), (x_test, y_test) = cifar10.load_data()\ntell(x, y, x_test, y_test)")
+    finder, heard = Finder(file, known_helpers), []
+    source = read_source(file)
+    source.tree.body.insert(0, ast.parse("def tell(*values): pass").body[0])
+    run_whole(source, finder, lambda _: lambda *values: heard.append(values), 20.0)
+    ((x, y, x_test, y_test),) = heard
+    assert (x.shape, y.shape, x_test.shape, y_test.shape) == (
+        (50000, 32, 32, 3),
+        (50000, 1),
+        (10000, 32, 32, 3),
+        (10000, 1),
+    )
+    np.testing.assert_array_equal(recognized(x_test[:9])[0], np.arange(50_000, 50_009))
+    np.testing.assert_array_equal(y[:50, 0], stand_in_images.labels()[:50])
+
+
 def test_a_statement_that_fails_costs_itself_alone(run):
     assert run("tell(1)\n1 / 0\ntell(2)") == [(1,), (2,)]
 
@@ -140,6 +169,11 @@ def test_what_is_imported_from_the_future_is_in_force(run, tmp_path):
 
 def test_the_program_is_the_main_one(run):
     assert run("if __name__ == '__main__':\n    tell('main')") == [("main",)]
+
+
+def test_what_it_imports_is_not_the_main_one(run, tmp_path):
+    (tmp_path / "beside.py").write_text("name = __name__\nran = False\nif __name__ == '__main__': ran = True")
+    assert run("import beside\ntell(beside.name, beside.ran)") == [("beside", False)]
 
 
 def test_it_is_told_the_images_of_a_file_that_is_not_there(run):

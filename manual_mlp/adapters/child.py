@@ -16,6 +16,7 @@ from manual_mlp.adapters.conventions import looks_like_another
 from manual_mlp.adapters.guard import Event, Failed, Guard, quiet
 from manual_mlp.adapters.process import COMPARED
 from manual_mlp.adapters.program import Inspection, Program
+from manual_mlp.adapters.restraint import restrained
 from manual_mlp.adapters.source import execute, module_of, read_source
 from manual_mlp.adapters.stubs import PACKAGE, Finder, Old, names_of_python_2
 from manual_mlp.adapters.unfilled import HALF_DONE
@@ -31,7 +32,7 @@ def main(settings: Mapping[str, Any]) -> None:
     send = sender()
     sys.setrecursionlimit(2000)
     try:
-        with loaded(settings, send) as program:
+        with loaded(settings, send) as program, restrained():
             for event in outcomes(program, settings["convention"], settings["finished"]):
                 send(event)
     except (ValueError, OSError) as error:
@@ -166,3 +167,4 @@ def check(inspection: Inspection, verdict: str, text: str, first: str) -> dict[s
 
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]))
+    os._exit(0)  # not what the file has registered for the end, nor its threads

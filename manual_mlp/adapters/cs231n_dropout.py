@@ -33,7 +33,7 @@ from manual_mlp.diagnosis.report import Finding, Report
 from manual_mlp.layers import Array
 
 P = 0.6  # what the networks are told, whether it is the probability to keep or to drop
-OF_COST = "dropout: loss"
+OF_COST, OF_TEST = "dropout: loss", "test mode: scores"
 STEPS = ((1e-6, 1e-5), (1e-3, 2e-3))  # of differences, and what they may be off: in float64, and in float32
 
 
@@ -79,14 +79,19 @@ def network_with_dropout(program: Program, name: str, deep: bool, batch_norm: bo
         return as_plain_dropout(Report(name, [*findings, *at_test.findings], [*agreeing, *at_test.agreeing]))
     scores = at_test_time(settings)
     if np.allclose(scores, scores_of(parameters, x), rtol=1e-8) or agree(scores, lambda: at_test_time(plain), 1e-8):
-        agreeing.append("test mode: scores")
-    elif any(np.allclose(scores, scores_of(parameters, x, scaled_relu(share)), rtol=1e-8) for share in (P, 1 - P)):
+        agreeing.append(OF_TEST)
+    elif scaled := [s for s in (P, 1 - P) if np.allclose(scores, scores_of(parameters, x, scaled_relu(s)), rtol=1e-8)]:
+        with seen_masks(program) as masks:
+            answer(parameters)
+        kept = np.mean([mask.mean() for mask in masks]) if masks else scaled[0]
+        is_kept = abs(kept - scaled[0]) <= abs(kept - (1 - scaled[0]))
         sentence = "units are scaled at test time; that is done in training, by the inverse of the probability to keep"
-        findings.append(Finding("test mode: scores", sentence, "dropout_scaled_at_test_time"))
-    else:
+        sentence = sentence if is_kept else "units are scaled at test time, and by the probability to drop"
         findings.append(
-            Finding("test mode: scores", "units are dropped, or scaled, at test time too", "dropout_at_test_time")
+            Finding(OF_TEST, sentence, "dropout_scaled_at_test_time" if is_kept else "dropout_scaled_by_drop")
         )
+    else:
+        findings.append(Finding(OF_TEST, "units are dropped, or scaled, at test time too", "dropout_at_test_time"))
     return as_plain_dropout(Report(name, findings, agreeing))
 
 

@@ -46,6 +46,7 @@ from manual_mlp.adapters.parts import (
 )
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.scikit_learn import SCIKIT_LEARN
+from manual_mlp.adapters.stand_in_images import KERAS
 from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN
 from manual_mlp.adapters.watched import WHOLE, loads_images
 from manual_mlp.diagnosis.report import Finding, Report
@@ -56,6 +57,8 @@ def known_helpers(module: str) -> dict[str, Any]:
     library = module.split(".")[0]
     if library == "sklearn":
         return dict(SCIKIT_LEARN)
+    if library in ("keras", "tensorflow"):
+        return dict(KERAS)
     return {} if library in {*NEVER_RUN, "scipy"} else dict(COURSE_HELPERS)
 
 

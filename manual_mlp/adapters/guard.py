@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from manual_mlp.adapters.restraint import NotAllowed
 from manual_mlp.adapters.source import Source, said
 from manual_mlp.adapters.stubs import GONE_WITH_PYTHON_2
 from manual_mlp.adapters.swallow import NotHere, Swallow
@@ -117,6 +118,8 @@ class Guard:
             return Failed(name, "unfilled", "is not filled in yet")
         if isinstance(error, NotHere):
             return Failed(name, "missing", f"computes with something that is not run here: {where}{error.name}")
+        if isinstance(error, NotAllowed):
+            return Failed(name, "missing", f"is not run here: {where}{error}")
         sentence = f"{where}{said(error)}"
         missing = getattr(error, "name", None)
         if isinstance(error, NameError) and missing in GONE_WITH_PYTHON_2:

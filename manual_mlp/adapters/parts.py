@@ -140,7 +140,6 @@ class Network:
     forward: Part | None
     cost: Part | None
     gradients: Part | None
-    cost_index: int | None = None
     failures: dict[str, Failed] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     deeper: Failed | None = None  # why it could not be called with as many layers as were tried first
@@ -279,12 +278,16 @@ def makes_step(tree: ast.AST | None) -> bool:
     """Does it subtract something from what it holds: W -= eta * dW, or W = W - eta * dW?"""
     for node in ast.walk(tree) if tree is not None else ():
         match node:
-            case ast.AugAssign(op=ast.Sub()):
+            case ast.AugAssign(op=ast.Sub(), value=step) if multiplies(step):
                 return True
-            case ast.Assign(targets=[target], value=ast.BinOp(op=ast.Sub(), left=left)):
-                if ast.unparse(left) == ast.unparse(target):
+            case ast.Assign(targets=[target], value=ast.BinOp(op=ast.Sub(), left=left, right=step)):
+                if ast.unparse(left) == ast.unparse(target) and multiplies(step):
                     return True
     return False
+
+
+def multiplies(step: ast.expr) -> bool:
+    return isinstance(step, ast.BinOp) and any(isinstance(node, ast.Mult) for node in ast.walk(step))
 
 
 def returns_something(tree: ast.AST | None) -> bool:

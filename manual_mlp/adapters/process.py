@@ -5,9 +5,11 @@ does not return in time takes the child with it; a new child does the rest, in w
 it together ends after TOTAL_SECONDS: what was looked at until then is reported.
 """
 
+import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -181,6 +183,7 @@ def one_child(
             text=True,
             cwd=Path(settings["file"]).parent,
             env=environment(),
+            start_new_session=True,
         )
         assert child.stdout is not None
         calling, patience = "", {"seconds": START_SECONDS, "deadline": deadline}
@@ -210,9 +213,17 @@ def one_child(
             last = errors.read().strip().split("\n")[-1]
             return "", f"the process ended with exit code {child.returncode}. {last}"
         finally:
-            child.kill()
+            end(child)
             child.wait()
             child.stdout.close()
+
+
+def end(child: subprocess.Popen[str]) -> None:
+    """With all that it has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
 
 
 def environment() -> dict[str, str]:

@@ -9,19 +9,43 @@ from typing import Any
 import numpy as np
 
 
-def shuffle(*arrays: Any, random_state: Any = None) -> Any:
+def permuted(count: int, random_state: Any) -> Any:
+    """A random order of so many rows; random_state: a seed, or a generator to draw from."""
+    if hasattr(random_state, "permutation"):
+        return random_state.permutation(count)
+    return np.random.default_rng(random_state).permutation(count)
+
+
+def shuffle(*arrays: Any, random_state: Any = None, n_samples: int | None = None) -> Any:
     """All along their first axis, all in the same order."""
-    order = np.random.default_rng(random_state).permutation(len(arrays[0]))
+    order = permuted(len(arrays[0]), random_state)[:n_samples]
     shuffled = [np.asarray(array)[order] for array in arrays]
     return shuffled if len(shuffled) > 1 else shuffled[0]
 
 
-def train_test_split(*arrays: Any, test_size: Any = 0.25, random_state: Any = None, **_: Any) -> list[Any]:
-    """The rows of each array in two parts, in the same random order; a share or a number of them for the second."""
+def train_test_split(
+    *arrays: Any,
+    test_size: Any = None,
+    train_size: Any = None,
+    random_state: Any = None,
+    shuffle: bool = True,
+    **_: Any,
+) -> list[Any]:
+    """The rows of each array in two parts, in the same random order; a share or a number of them for each."""
     count = len(arrays[0])
-    held_out = round(test_size * count) if isinstance(test_size, float) else int(test_size)
-    order = np.random.default_rng(random_state).permutation(count)
-    return [np.asarray(array)[part] for array in arrays for part in (order[held_out:], order[:held_out])]
+
+    def rows(size: Any, whole: Any) -> int:
+        return int(whole(size * count)) if isinstance(size, float) else int(size)
+
+    if test_size is None:
+        test_size = 0.25 if train_size is None else count - rows(train_size, np.floor)
+    held_out = rows(test_size, np.ceil)
+    kept = count - held_out if train_size is None else rows(train_size, np.floor)
+    order = permuted(count, random_state)
+    parts = (order[held_out : held_out + kept], order[:held_out])
+    if not shuffle:
+        parts = (np.arange(kept), np.arange(kept, kept + held_out))
+    return [np.asarray(array)[part] for array in arrays for part in parts]
 
 
 def accuracy_score(right: Any, predicted: Any) -> float:

@@ -10,6 +10,7 @@ import io
 import pickle
 import re
 import struct
+import types
 from typing import Any
 
 import numpy as np
@@ -166,3 +167,14 @@ def load_data() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         return as_files.transpose(0, 2, 3, 1), labels()[first : first + count, np.newaxis].astype(np.uint8)
 
     return of(0, FIRST_TEST), of(FIRST_TEST, PER_FILE)
+
+
+def to_categorical(y: Any, num_classes: int = CLASSES) -> Any:
+    return np.eye(num_classes)[np.ravel(y).astype(int)]
+
+
+CIFAR10 = types.SimpleNamespace(load_data=load_data)
+UTILS = types.SimpleNamespace(to_categorical=to_categorical)
+DATASETS = types.SimpleNamespace(cifar10=CIFAR10)
+KERAS = {"cifar10": CIFAR10, "datasets": DATASETS, "utils": UTILS, **vars(CIFAR10), **vars(UTILS)}
+KERAS["keras"] = types.SimpleNamespace(**KERAS)

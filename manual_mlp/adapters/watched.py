@@ -24,6 +24,7 @@ from manual_mlp.adapters.roles import Role, role_of, running_role, unpackings
 from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
+from manual_mlp.adapters.swallow import NotHere
 from manual_mlp.adapters.whole_program import Enough, Next, can_be_limited, run_whole
 from manual_mlp.diagnosis.report import Report
 
@@ -43,7 +44,7 @@ SEEN = "what could not be called alone was watched while the whole program ran, 
 FEWEST = 20  # images that are a set
 NO_VALUE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, np.ufunc)
 IMAGES = Role("X", None)
-NOT_ITS_OWN = (Failed, MemoryError, TimeoutError, OSError)  # errors of the machine, or of what is not run here
+NOT_ITS_OWN = (Failed, NotHere, MemoryError, TimeoutError, OSError)  # errors of the machine, or of what is not run here
 
 
 class Step(NamedTuple):

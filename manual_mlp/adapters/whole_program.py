@@ -1,15 +1,12 @@
 """A file run from its first line to its last, as `python FILE.py` runs it: for a limited time, in silence, with random
-images under the names of the files that it loads. It writes nothing, starts nothing and reaches no network.
+images under the names of the files that it loads.
 """
 
 import ast
 import builtins
 import contextlib
 import copy
-import functools
-import io
 import os
-import pkgutil
 import signal
 import sys
 import threading
@@ -21,21 +18,12 @@ from typing import Any
 import numpy as np
 
 from manual_mlp.adapters.guard import quiet
+from manual_mlp.adapters.restraint import exchanged, is_written, nothing, restrained
 from manual_mlp.adapters.source import Source, compiled, module_of
 from manual_mlp.adapters.stand_in_images import as_file, is_data_file, is_data_folder, is_stand_in, loadmat
 from manual_mlp.adapters.stubs import PACKAGE, Finder, names_of_python_2
 
 NAME = ".".join([PACKAGE] * 4 + ["script"])
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-FORBIDDEN = (  # how the audit events begin that change the world, or the process for good
-    *("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.utime", "os.lockf"),
-    *("os.chmod", "os.chown", "os.chflags", "os.setxattr", "os.removexattr", "os.chdir"),
-    *("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile", "os.kill", "subprocess", "pty."),
-    *("signal.pthread_kill", "resource.", "fcntl.", "syslog.", "shutil.", "sqlite3.", "winreg."),
-    *("socket.", "ftplib.", "urllib", "http.", "smtplib.", "imaplib.", "poplib.", "nntplib.", "telnetlib."),
-    *("webbrowser.", "ctypes.dlsym", "ctypes.call_function", "ensurepip."),
-)
-UNHEARD = ("os.mkfifo", "os.mknod", "_posixshmem.shm_open", "_posixsubprocess.fork_exec")  # they raise no audit event
 ENDS = (SystemExit, KeyboardInterrupt)
 WATCH, STOP = "__watch__", "__stop__"
 AGAIN = 1.0  # seconds after which what goes on is stopped again
@@ -51,7 +39,7 @@ class Next(Enough):
     """Enough was seen of what this statement does; what comes behind it may train another network."""
 
 
-def run_whole(source: Source, finder: Finder, wrap: Wrap, seconds: float) -> list[Exception]:
+def run_whole(program: Source, finder: Finder, wrap: Wrap, seconds: float) -> list[Exception]:
     """Runs the file statement by statement, and what it imports of the files beside it. Returns the errors that ended a
     statement.
 
@@ -62,7 +50,8 @@ def run_whole(source: Source, finder: Finder, wrap: Wrap, seconds: float) -> lis
 
     def execute(source: Source, namespace: dict[str, Any]) -> None:
         namespace.update({WATCH: wrap, STOP: Enough})
-        for node in map(Watched().visit, statements(copy.deepcopy(source.tree))):
+        tree, is_program = copy.deepcopy(source.tree), source is program
+        for node in map(Watched(is_program).visit, statements(tree) if is_program else tree.body):
             ast.fix_missing_locations(node)
             try:
                 exec(compiled(source, node), namespace)
@@ -74,13 +63,13 @@ def run_whole(source: Source, finder: Finder, wrap: Wrap, seconds: float) -> lis
                 errors.append(error)
 
     finder.execute = execute
-    module = module_of(source, NAME, NAME.rpartition(".")[0])
+    module = module_of(program, NAME, NAME.rpartition(".")[0])
     module.__dict__.update(names_of_python_2())
     module.__dict__["np"] = np
-    with fresh_modules(finder, module), stand_ins(source), restrained(), quiet():
+    with fresh_modules(finder, module), restrained(), stand_ins(program), quiet():
         np.random.seed(0)  # noqa: NPY002 - the file's own draws
         with contextlib.suppress(Enough), limited(seconds):
-            execute(source, module.__dict__)
+            execute(program, module.__dict__)
     return errors
 
 
@@ -94,9 +83,12 @@ def statements(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 class Watched(ast.NodeTransformer):
-    """Wraps its functions, has the file believe that it is the program, and hands the stop on where everything is
+    """Wraps its functions, has the file that is the program believe so, and hands the stop on where everything is
     caught.
     """
+
+    def __init__(self, is_program: bool) -> None:
+        self.is_program = is_program
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self.generic_visit(node)
@@ -110,7 +102,7 @@ class Watched(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id == "__name__" and isinstance(node.ctx, ast.Load):
+        if self.is_program and node.id == "__name__" and isinstance(node.ctx, ast.Load):
             return ast.copy_location(ast.Constant("__main__"), node)
         return node
 
@@ -138,14 +130,14 @@ def is_of_a_stranger(module: types.ModuleType) -> bool:
 
 @contextlib.contextmanager
 def stand_ins(source: Source) -> Iterator[None]:
-    """Files of CIFAR-10 are there and hold random images; what is written goes nowhere."""
+    """Files of CIFAR-10 are there and hold random images; nobody is waited for."""
     real_open, is_file, is_folder = builtins.open, os.path.isfile, os.path.isdir
     folders = folders_named(source)
 
     def opened(file: Any, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:
-        if set(mode) & set("wax+"):
-            return io.BytesIO() if "b" in mode else io.StringIO()
-        return as_file(file) if is_stand_in(file) else real_open(file, mode, *arguments, **keywords)
+        if is_stand_in(file) and not is_written(mode):
+            return as_file(file)
+        return real_open(file, mode, *arguments, **keywords)
 
     def file_there(path: Any) -> bool:
         return is_data_file(path) or is_file(path)
@@ -156,12 +148,6 @@ def stand_ins(source: Source) -> Iterator[None]:
     def there(path: Any, **_: Any) -> bool:
         return file_there(path) or folder_there(path)
 
-    def nothing(*_: Any, **__: Any) -> None:
-        return None
-
-    def forbidden(*_: Any, **__: Any) -> None:
-        raise PermissionError("not allowed here")
-
     def ended(status: int = 0) -> None:
         raise SystemExit(status)
 
@@ -169,28 +155,12 @@ def stand_ins(source: Source) -> Iterator[None]:
     replaced |= dict.fromkeys(("os.path.exists", "pathlib.Path.exists"), there)
     replaced |= dict.fromkeys(("os.path.isfile", "pathlib.Path.is_file"), file_there)
     replaced |= dict.fromkeys(("os.path.isdir", "pathlib.Path.is_dir"), folder_there)
-    replaced |= dict.fromkeys(("os.mkdir", "os.makedirs", "os.chdir", "builtins.input", "time.sleep"), nothing)
-    replaced |= dict.fromkeys(UNHEARD, forbidden)
+    replaced |= dict.fromkeys(("builtins.input", "time.sleep"), nothing)
     replaced |= dict.fromkeys(("os._exit", "os.abort"), ended)
     if any("loadmat" in line for line in source.lines):
         replaced["scipy.io.loadmat"] = loadmat
-    with contextlib.ExitStack() as stack:
-        for name, value in replaced.items():
-            stack.enter_context(exchanged(name, value))
+    with exchanged(replaced):
         yield
-
-
-@contextlib.contextmanager
-def exchanged(place: str, value: Any) -> Iterator[None]:
-    """Of a module or class, by its full name; unittest.mock would take longer to import than all else here."""
-    module, _, name = place.rpartition(".")
-    owner = pkgutil.resolve_name(module)
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
 
 
 def folders_named(source: Source) -> set[str]:
@@ -198,40 +168,6 @@ def folders_named(source: Source) -> set[str]:
     texts = [node.value for node in ast.walk(source.tree) if isinstance(node, ast.Constant)]
     paths = [Path(text) for text in texts if isinstance(text, str) and (is_data_file(text) or is_data_folder(text))]
     return {str(parent) for path in paths for parent in path.parents} - {"."}
-
-
-class Restraint:
-    """Forbids, while it is on, what a program does to the world outside; Python cannot take such a hook off again."""
-
-    def __init__(self) -> None:
-        self.on = False
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self.on:
-            return
-        if event == "open":
-            forbidden = isinstance(arguments[2], int) and bool(arguments[2] & WRITES)
-        else:
-            forbidden = event.startswith(FORBIDDEN)
-        if forbidden:
-            raise PermissionError(f"{event} is not allowed here")
-
-
-@functools.cache
-def restraint() -> Restraint:
-    made = Restraint()
-    sys.addaudithook(made)
-    return made
-
-
-@contextlib.contextmanager
-def restrained() -> Iterator[None]:
-    hook = restraint()
-    hook.on = True
-    try:
-        yield
-    finally:
-        hook.on = False
 
 
 @contextlib.contextmanager
