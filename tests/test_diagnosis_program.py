@@ -243,6 +243,7 @@ SCHEDULES = [
     ("schedule_step_size_is_cycle", lambda t, n: triangle(t, n / 2)),
     ("schedule_twice_as_long", lambda t, n: triangle(t, 2 * n)),
     ("schedule_per_epoch", lambda t, n: triangle(t // 10, n)),
+    ("schedule_restarts_each_epoch", lambda t, n: triangle(t % 10, n)),
     ("schedule_starts_at_maximum", lambda t, n: triangle(t + n, n)),
     ("schedule_minimum_forgotten", lambda t, n: triangle(t, n) - 1e-5),
     ("schedule_minimum_not_subtracted", lambda t, n: triangle(t, n, 1e-5, 1e-1 + 1e-5)),

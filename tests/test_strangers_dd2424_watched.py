@@ -41,6 +41,7 @@ PLANTED = {
     "a batch lost": ({"(N // n_batch)": "(N // n_batch - 1)"}, "minibatches", "epoch 0", "100 of 1400 images"),
     "labels apart": ({"hot[:, picked]": "hot[:, np.sort(picked)]"}, "minibatches", "labels", "belong together"),
     "eta_min not added": ({"eta_min + up": "0 + up"}, "schedule", "schedule", "eta_min is not added"),
+    "counted from 0 each epoch": ({"divmod(t, ": "divmod(j, "}, "schedule", "schedule", "again in every epoch"),
     "one update early": ({"divmod(t, ": "divmod(t + 1, "}, "schedule", "schedule", "one update ahead"),
 }
 

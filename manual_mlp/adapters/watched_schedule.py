@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from manual_mlp.adapters.dd2424_schedule import ETA_MAX, ETA_MIN, KNOWN, STEP_SIZE
-from manual_mlp.adapters.dd2424_update import (
-    measured_rate,
-)
+from manual_mlp.adapters.dd2424_update import measured_rate
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
+from manual_mlp.adapters.stand_in_images import FILES, PER_FILE
 from manual_mlp.adapters.watched import Training
 from manual_mlp.adapters.watched_updates import finished, moves, rest_seen
 from manual_mlp.diagnosis import diagnose_schedule
@@ -35,11 +34,27 @@ def schedule(network: Network, training: Training) -> Report:
         raise absent("schedule")
     if len(taken) < 2 * known["n_s"]:
         raise absent("schedule")  # less than a cycle was seen
-    n_s = int(known["n_s"])  # one cycle: behind it another training may begin
-    report = diagnose_schedule(taken[: 2 * n_s], step_size=n_s, eta_min=known["eta_min"], eta_max=known["eta_max"])
+    n_s = int(known["n_s"])
+    report = diagnose_schedule(
+        taken[: 2 * n_s],  # one cycle: behind it another training may begin
+        step_size=n_s,
+        eta_min=known["eta_min"],
+        eta_max=known["eta_max"],
+        updates_per_epoch=updates_per_epoch(training),
+    )
     if not report.ok and report.findings[0].mistake is None:
         raise absent("schedule")  # of another kind, perhaps
     return report
+
+
+def updates_per_epoch(training: Training) -> int | None:
+    """The batches until an image comes again."""
+    taken = np.zeros(FILES * PER_FILE, dtype=bool)
+    for number, batch in enumerate(training.batches):
+        if number and taken[batch].any():
+            return number
+        taken[batch] = True
+    return None
 
 
 def rates_begin(network: Network, training: Training, named: Sequence[float]) -> int:

@@ -52,7 +52,7 @@ def diagnose_schedule(
     updates     T, how many there are in all, of a schedule without cycles
     annealing   by what the height is multiplied from cycle to cycle; None: whatever it is, measured
     warmup      the part of all updates in which one cycle rises
-    updates_per_epoch  if given, a schedule that is stepped per epoch is recognized
+    updates_per_epoch  if given, a schedule that is stepped or begun again per epoch is recognized
     """
     eta_min, eta_max = checked_number("eta_min", eta_min, minimum=0), checked_number("eta_max", eta_max, minimum=0)
     check_form(schedule)

@@ -86,6 +86,11 @@ SCHEDULE = [
         {"t": lambda v: v.step // v.updates_per_epoch + 1},
     ),
     schedule(
+        "schedule_restarts_each_epoch",
+        "updates are counted from 0 again in every epoch: it starts anew where the cycle should go on",
+        {"t": lambda v: v.step % v.updates_per_epoch},
+    ),
+    schedule(
         "schedule_starts_at_maximum",
         "it starts at eta_max and falls first",
         {"height": lambda v: np.abs(v.position / v.n_s - 1)},
