@@ -561,3 +561,13 @@ def test_running_averages_are_judged_as_the_program_keeps_them(inspected, mistak
     checks, _ = inspected("student.py", "dd2424", text, only="running averages")
     assert checks["running averages"]["verdict"] == ("WRONG" if said else "all right")
     assert said in checks["running averages"]["text"]
+
+
+def test_a_method_called_keep_is_no_dropout(inspected):
+    lines = {
+        "class Trainer:": "class Costs(list):\n    def keep(self, cost):\n        self.append(cost)\n\n\nclass Trainer:",
+        "self.history = []": "self.history = Costs()",
+        "self.history.append(": "self.history.keep(",
+    }
+    checks, _ = inspected("student.py", "dd2424", program(lines), only="network")
+    assert checks["network"]["verdict"] == "all right"

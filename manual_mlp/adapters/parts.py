@@ -3,7 +3,7 @@
 import ast
 import inspect
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -401,10 +401,16 @@ def has_gamma(network: Network) -> bool:
 def drops(program: Program) -> bool:
     """Is there dropout, by the names of arguments, attributes and numbers of the script?"""
     nodes = [node for tree in program.trees for node in nodes_of(tree)]
+    called = {node.func for node in nodes if isinstance(node, ast.Call)}
     names = [node.arg for node in nodes if isinstance(node, ast.arg)]
-    names += [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+    names += [node.attr for node in nodes if isinstance(node, ast.Attribute) and not says_keep(node, called)]
     names += [name for name, value in program.loaded.items() if isinstance(value, int | float)]
     return any((role := role_of(name)) and role.kind in SWITCHES for name in names)
+
+
+def says_keep(node: ast.Attribute, called: Collection[ast.expr]) -> bool:
+    """A method of that name may keep anything: history.keep(cost)."""
+    return node in called and "drop" not in node.attr.lower()
 
 
 def mentioned(tree: ast.AST) -> Iterator[str]:
