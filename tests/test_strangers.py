@@ -61,6 +61,16 @@ CORRECT = {
             "standardization",
             "schedule",
         },
+        "modules.py": {
+            "network",
+            "update",
+            "running averages",
+            "minibatches",
+            "initialization",
+            "standardization",
+            "softmax",
+            "schedule cyclical",
+        },
         "always_normalized.py": {
             "network with batch norm",
             "test mode",

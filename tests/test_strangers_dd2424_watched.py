@@ -7,6 +7,7 @@ import pytest
 from conftest import STRANGERS, dd2424_program
 
 from manual_mlp.adapters import child, stand_in_images, watched
+from manual_mlp.adapters.seen_steps import told_by_gradient
 from manual_mlp.adapters.watched import LARGE, Recorder
 from manual_mlp.adapters.watched_averages import Weights
 from manual_mlp.adapters.whole_program import Enough
@@ -565,9 +566,47 @@ def test_running_averages_are_judged_as_the_program_keeps_them(inspected, mistak
 
 def test_a_method_called_keep_is_no_dropout(inspected):
     lines = {
-        "class Trainer:": "class Costs(list):\n    def keep(self, cost):\n        self.append(cost)\n\n\nclass Trainer:",
+        "class Trainer:": "class Costs(list):\n    keep = list.append\n\n\nclass Trainer:",
         "self.history = []": "self.history = Costs()",
         "self.history.append(": "self.history.keep(",
     }
     checks, _ = inspected("student.py", "dd2424", program(lines), only="network")
     assert checks["network"]["verdict"] == "all right"
+
+
+OF_MODULES = {
+    "mean dropped": ({"g - g.mean(axis=1, keepdims=True) - self.xhat": "g - self.xhat"}, "network", "mean is dropped"),
+    "no mask": ({"return g * self.mask": "return g"}, "network", "not masked"),
+    "no penalty": ({"(p.grad + decay * p.data)": "p.grad"}, "network", "penalty"),
+    "weights of the averages": (
+        {
+            "= self.alpha * self.running_var + (1 - self.alpha) * self.var": (
+                "= (1 - self.alpha) * self.running_var + self.alpha * self.var"
+            )
+        },
+        "running averages",
+        "each other's weight",
+    ),
+    "one parameter is left out": ({"[self.gamma, self.beta]": "[self.gamma]"}, "update", "never updated"),
+}
+
+
+@pytest.mark.parametrize("mistake", some(OF_MODULES, "mean dropped"))
+def test_modules_that_hold_arrays_and_their_gradients_are_read(inspected, mistake):
+    lines, title, said = OF_MODULES[mistake]
+    checks, _ = inspected("student.py", "dd2424", dd2424_program("modules", lines))
+    assert {name for name, check in checks.items() if check["verdict"] != "all right"} == {title}
+    assert said in checks[title]["text"]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["P - Y", "Y - P"])
+def test_labels_are_told_by_the_gradient_of_the_scores(sign):
+    rng = np.random.default_rng(0)
+    P, y = rng.dirichlet(np.ones(10), size=20), rng.integers(10, size=20)  # (N, K), (N,)
+    assert told_by_gradient(sign * (P - np.eye(10)[y]) / 20).tolist() == y.tolist()
+    assert told_by_gradient(rng.normal(size=(20, 10))) is None
+
+
+def test_what_watches_is_not_copied_with_the_names_of_a_script():
+    recorder = Recorder([], set(), set(), set(), {})
+    assert watched.variables({"__watch__": recorder.wrap, "lam": 0.1}) == {"lam": 0.1}

@@ -14,12 +14,13 @@ from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.roles import gradient_role, role_of
+from manual_mlp.adapters.roles import GRADIENT, gradient_role, role_of
 from manual_mlp.adapters.stand_in_images import CLASSES, PIXELS, Numbers, labels, recognized
 from manual_mlp.adapters.watched import DEEPEST, LARGE, NO_VALUE, Step
 from manual_mlp.layers import Array
 
 SCALE_AND_SHIFT = {"scale": "gamma", "shift": "beta"}
+ROUNDED = 1e-5  # of the largest entry; float32's sums are not exact
 KEPT_BESIDE = {"momentum", "velocity", "cache", "best", "old", "prev", "previous", "init", "initial", "copy", "history"}
 
 
@@ -84,8 +85,25 @@ def under_usual_names(found: Sequence[Leaf]) -> Sequence[Leaf]:
 
 def gradients_seen(network: Network, step: Step, given: Seen) -> dict[str, Array]:
     """What the function returned, or left in its object, under our names."""
+    own = gradients_beside(step.after)
+    if own:
+        return gradients_in(network, own, None, given.how, given.given)
     held = step.after.get("self") or next((LayerList(v) for v in step.after.values() if is_layer_list(v)), None)
     return gradients_in(network, step.result, held, given.how, given.given)
+
+
+def gradients_beside(held: Mapping[str, Any]) -> dict[str, list[Array]]:
+    """Of objects that hold an array and its gradient, W.data and W.grad, the gradients by what they are of."""
+    found: dict[str, list[Array]] = {}
+    for leaf in arrays_of(held):
+        if is_beside(leaf):
+            found.setdefault(kind_of(leaf), []).append(leaf.value)
+    return found
+
+
+def is_beside(leaf: Leaf) -> bool:
+    *_, last = leaf.path
+    return isinstance(last, str) and set(words(last)) <= GRADIENT and bool(kind_of(leaf))
 
 
 def arrays_of(value: Any, path: tuple[str | int, ...] = (), seen_before: set[int] | None = None) -> Iterator[Leaf]:
@@ -133,7 +151,25 @@ def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
         value = leaf.value.ravel()
         if value.shape == (count,) and np.isin(value, np.arange(CLASSES)).all():
             return value.astype(np.int64), True
+    for leaf in found:
+        for columns in (True, False):
+            if (leaf.value.T if columns else leaf.value).shape == (count, CLASSES):
+                chosen = told_by_gradient(leaf.value.T if columns else leaf.value)
+                if chosen is not None:
+                    return chosen, columns
     raise absent("the labels", "of its batch were not recognized among its arguments")
+
+
+def told_by_gradient(g: Array) -> Numbers | None:
+    """Of the loss by the class scores, (N, K): a row of P - Y, or of Y - P, has one entry of its own sign, and a sum of
+    0. A backward pass may be given that instead of the labels.
+    """
+    if not np.abs(g).max() or np.abs(g.sum(axis=1)).max() > ROUNDED * np.abs(g).max():
+        return None
+    for signed in (-g, g):
+        if ((signed > 0).sum(axis=1) == 1).all():
+            return np.asarray(signed.argmax(axis=1))
+    return None
 
 
 def is_parameter(leaf: Leaf) -> bool:
@@ -141,7 +177,7 @@ def is_parameter(leaf: Leaf) -> bool:
     names = names_in(leaf)
     gradient = any(gradient_role(name) and not role_of(name) for name in names)
     beside = KEPT_BESIDE & {word for name in names for word in words(name)}
-    return not gradient and not beside and leaf.value.size <= LARGE
+    return not gradient and not is_beside(leaf) and not beside and leaf.value.size <= LARGE
 
 
 def names_in(leaf: Leaf) -> list[str]:

@@ -39,11 +39,12 @@ MOST_TRIED = 4  # functions that are given the batches
 NUMERICAL_SECONDS = 3.0
 LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of images
 MEDIUM = 100_000  # in one that is looked at before it is copied again
-DEEPEST = 4
+DEEPEST = 6  # an object's list of layers, each of objects that hold an array and its gradient
 SEEN = "what could not be called alone was watched while the whole program ran, on random images"
 FEWEST = 20  # images that are a set
-NO_VALUE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, np.ufunc)
-IMAGES = Role("X", None)
+PICTURES = ((32, 32, 3), (3, 32, 32))
+NO_VALUE = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, np.ufunc)
+IMAGES, LAMBDA = Role("X", None), Role("lambda", None)
 NOT_ITS_OWN = (Failed, NotHere, MemoryError, TimeoutError, OSError)  # errors of the machine, or of what is not run here
 
 
@@ -53,7 +54,7 @@ class Step(NamedTuple):
     arguments: dict[str, Any]  # also those of the forward pass before it; or all that its caller has
     globals: dict[str, Any]  # that it reads
     result: Any
-    after: dict[str, Any]  # the arguments, where nothing but they can hold what was computed
+    after: dict[str, Any]  # the arguments behind it, where they may hold what was computed
 
 
 class Called(NamedTuple):
@@ -191,12 +192,12 @@ class Recorder:
                 return function(*arguments, **keywords)
             batch = next((found[0] for v in given_in(bound) if (found := recognized(v)) is not None), None)
             self.batch = batch if batch is not None else self.batch
-            if batch is None and any(role_of(name) == IMAGES for name in bound):  # other images, or augmented ones
+            if batch is None and any(map(is_of_pixels, images_in(bound))):  # other images, or augmented ones
                 self.latest = None
             if batch is not None and (self.latest is None or not np.array_equal(batch, self.latest[0])):
                 self.latest = batch, {}
             if function.__name__ not in self.gradients | self.costs and self.latest is not None:
-                self.latest[1].update(bound)
+                self.latest = self.latest[0], {**bound, **self.latest[1]}  # within a forward pass: one of its layers
             call = functools.partial(function, *arguments, **keywords)
             if batch is not None and self.evaluations < MOST_EVALUATIONS and self.is_evaluated(batch):
                 self.evaluations += 1
@@ -273,7 +274,9 @@ class Recorder:
             trained = [called for _, called in self.trainings]
             raise Enough if all(any(one.is_that_of(part) for one in trained) for part in self.parts) else Next
         if self.follow(training, batch, caller):
-            training.steps[len(training.batches) - 1], self.returned = self.in_full(function, {**before, **bound}, call)
+            step, self.returned = self.in_full(function, {**before, **bound}, call)
+            around = {name: value for name, value in training.amounts.items() if role_of(name) == LAMBDA}
+            training.steps[len(training.batches) - 1] = step._replace(globals={**around, **step.globals})
             return self.returned
         return call()
 
@@ -294,8 +297,7 @@ class Recorder:
         small = (value for value in given_in(bound) if np.size(value) <= MOST_IN_BATCH * PIXELS)
         batch = next((found[0] for value in small if (found := recognized(value)) is not None), None)
         if batch is None:
-            images = [bound[name] for name in bound if role_of(name) == IMAGES and isinstance(bound[name], np.ndarray)]
-            if any(0 < value.size <= MOST_IN_BATCH * PIXELS for value in images):  # changed ones, perhaps
+            if any(0 < value.size <= MOST_IN_BATCH * PIXELS for value in images_in(bound) if is_of_pixels(value)):
                 self.strange.add((caller.f_code, called(function, bound)))
             return
         training = self.others.setdefault((caller.f_code, key := called(function, bound)), Training(key, False))
@@ -318,7 +320,8 @@ class Recorder:
         itself = list(given_in(bound))
         arguments, taken = self.snapshot(self.by_parts(bound), itself), self.snapshot(reads)
         result = call()
-        after = {} if next(arrays_in(result), None) is not None else self.snapshot(bound, itself)
+        is_told = next(arrays_in(result), None) is not None and "self" not in bound
+        after = {} if is_told else self.snapshot(bound, itself)
         return Step(arguments, taken, self.snapshot(result, list(arrays_in(result))), after), result
 
     def by_parts(self, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -383,6 +386,15 @@ def given_in(bound: Mapping[str, Any]) -> Iterator[Any]:
             yield from (inner for inner in list(held.values()) if isinstance(inner, np.ndarray))
 
 
+def images_in(bound: Mapping[str, Any]) -> Iterator[NDArray[Any]]:
+    """Arguments that are called so: X. Deeper layers may call theirs so, too."""
+    yield from (v for name, v in bound.items() if role_of(name) == IMAGES and isinstance(v, np.ndarray))
+
+
+def is_of_pixels(array: NDArray[Any]) -> bool:
+    return PIXELS in array.shape or array.shape[-3:] in PICTURES
+
+
 def read_by(code: types.CodeType, namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The variables among the globals of a function."""
     return variables({name: namespace[name] for name in code.co_names if name in namespace})
@@ -409,7 +421,12 @@ def running_in(value: Any, path: str = "", depth: int = 0) -> dict[str, NDArray[
     return found
 
 
-def arrays_in(value: Any, depth: int = 0) -> Iterator[Any]:
+def arrays_in(value: Any, depth: int = 0, known: set[int] | None = None) -> Iterator[Any]:
+    """Every array that it holds, once."""
+    known = known if known is not None else set()
+    if id(value) in known:
+        return
+    known.add(id(value))
     if isinstance(value, np.ndarray):
         yield value
     elif depth < DEEPEST:
@@ -421,7 +438,7 @@ def arrays_in(value: Any, depth: int = 0) -> Iterator[Any]:
         elif hasattr(value, "__dict__") and not isinstance(value, NO_VALUE):
             inner = list(vars(value).values())
         for one in inner:
-            yield from arrays_in(one, depth + 1)
+            yield from arrays_in(one, depth + 1, known)
 
 
 def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
@@ -436,7 +453,7 @@ def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
         frame = frame.f_back
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)  # it may hold a GB
 def whole_run(program: Program) -> WholeRun:
     """Nothing where it has no script that loads CIFAR-10."""
     every = networks(program)

@@ -17,6 +17,7 @@ from manual_mlp.adapters.dd2424_update import (
     measured_rate,
     penalized_again,
     right_rate,
+    shared_rates,
 )
 from manual_mlp.adapters.dd2424_update import Step as Moved
 from manual_mlp.adapters.parts import Network
@@ -124,6 +125,13 @@ def is_right_move(network: Network, move: Move, rest: Rest, at_any_rate: bool) -
     return rate is not None and is_descent(given.parameters, move.moved.after, abs(rate), gradients, l2)
 
 
+def moved_alike(network: Network, move: Move, rest: Rest) -> tuple[int, bool]:
+    """The most parameters that were moved along their gradients by one rate, and whether the loop names that."""
+    rates = shared_rates(move.moved, move.before.given, *finished(network, move, rest))
+    named = {rate: any(abs(rate - eta) < move.moved.rounded * eta for eta in move.moved.rates) for rate in rates}
+    return max(((alike, named[rate]) for rate, alike in rates.items()), default=(0, False))
+
+
 def finished(network: Network, move: Move, rest: Rest) -> tuple[dict[str, Array], float]:
     """The gradients when the step has done its part, and the penalty's factor that it uses."""
     how, given = move.before.how, move.before.given
@@ -132,19 +140,23 @@ def finished(network: Network, move: Move, rest: Rest) -> tuple[dict[str, Array]
 
 
 def rest_seen(network: Network, training: Training, l2: float) -> Rest:
-    """What the step still does to the gradients. At a rate that has no name no other factor can be told from it."""
+    """What the step still does to the gradients; where no answer makes it right, that with which the most parameters
+    are. At a rate that has no name no other factor can be told from it.
+    """
     if not training.computed:
         return Rest(penalty=True)
     if l2 not in training.rests:
         every = [rest for rest in (Rest(), *RESTS) if not rest.singly and (l2 or not rest.penalty)]
         tried = [*((rest, False) for rest in every), *((rest, True) for rest in every if not rest.mean)]
+        made = list(moves(network, training))
         right = (
-            rest
-            for move in moves(network, training)
-            for rest, at_any_rate in tried
-            if is_right_move(network, move, rest, at_any_rate)
+            rest for move in made for rest, at_any_rate in tried if is_right_move(network, move, rest, at_any_rate)
         )
-        training.rests[l2] = next(right, Rest())
+
+        def alike(rest: Rest) -> tuple[int, bool]:
+            return max((moved_alike(network, move, rest) for move in made), default=(0, False))
+
+        training.rests[l2] = next(right, None) or max(every, key=alike)
     found: Rest = training.rests[l2]
     return found
 
