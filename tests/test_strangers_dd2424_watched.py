@@ -141,6 +141,32 @@ def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
     assert checks["initialization"]["verdict"] == "all right"
 
 
+@pytest.mark.parametrize("called", ["main()", "main('now')"])
+def test_what_fails_in_a_function_that_is_the_script_does_not_end_it(inspected, called):
+    head, own = program({}).split("if __name__ == '__main__':\n")
+    text = f"{head}\ndef main(when=None):\n    print(1 / 0)\n{own}\nif __name__ == '__main__':\n    {called}\n"
+    checks, _ = inspected("student.py", "dd2424", text, only="initialization")
+    assert checks["initialization"]["verdict"] == "all right"
+
+
+ASKS = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument('what', choices=['train'])
+parser.add_argument('--lam', type=float, required=True)
+parser.add_argument('--n', type=int, default=3)
+given = parser.parse_args()
+if (given.what, given.lam > 0, given.n) != ('train', True, 3):
+    raise SystemExit
+"""
+
+
+def test_what_has_to_be_given_on_the_command_line_is_there(inspected):
+    start = "if __name__ == '__main__':\n"
+    checks, _ = inspected("student.py", "dd2424", program({start: f"{ASKS}\n{start}"}), only="initialization")
+    assert checks["initialization"]["verdict"] == "all right"
+
+
 IN_THE_STEP = {
     # what the gradient leaves to the step
     "the penalty": {
@@ -578,6 +604,7 @@ OF_MODULES = {
     "mean dropped": ({"g - g.mean(axis=1, keepdims=True) - self.xhat": "g - self.xhat"}, "network", "mean is dropped"),
     "no mask": ({"return g * self.mask": "return g"}, "network", "not masked"),
     "no penalty": ({"(p.grad + decay * p.data)": "p.grad"}, "network", "penalty"),
+    "penalty halved in the cost": ({"loss + lam *": "loss + lam / 2 *"}, "network", "factor 1/2"),
     "weights of the averages": (
         {
             "= self.alpha * self.running_var + (1 - self.alpha) * self.var": (

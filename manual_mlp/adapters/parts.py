@@ -116,7 +116,7 @@ def plays(name: str, kinds: Iterable[str] = ()) -> str:
         return "operation" if of_one and not set(kinds) & {"X", "Y", "y", "P", "W"} else "gradients"
     if any(word in joined for word in ("cost", "objective")):
         return "cost"
-    if "loss" in joined:
+    if "loss" in joined or "crossentropy" in joined:
         return "loss"
     forward = "evaluateclassifier applynetwork forward feedforward evaluatenetwork fprop classify evaluate applynet"
     forward += " evalclassifier networkoutput runnetwork applymodel predictproba"

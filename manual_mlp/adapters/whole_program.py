@@ -2,6 +2,7 @@
 images under the names of the files that it loads.
 """
 
+import argparse
 import ast
 import builtins
 import contextlib
@@ -11,7 +12,7 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from manual_mlp.adapters.stubs import PACKAGE, Finder, names_of_python_2
 
 NAME = ".".join([PACKAGE] * 4 + ["script"])
 ENDS = (SystemExit, KeyboardInterrupt)
-WATCH, STOP = "__watch__", "__stop__"
+WATCH, STOP, NEXT, FAIL = "__watch__", "__stop__", "__next__", "__fail__"
+RAISED = "__raised__"
+DECLARES = (ast.Global, ast.Nonlocal, ast.FunctionDef, ast.ClassDef, ast.Return)
 AGAIN = 1.0  # seconds after which what goes on is stopped again
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -49,9 +52,10 @@ def run_whole(program: Source, finder: Finder, wrap: Wrap, seconds: float) -> li
     errors: list[Exception] = []
 
     def execute(source: Source, namespace: dict[str, Any]) -> None:
-        namespace.update({WATCH: wrap, STOP: Enough})
+        namespace.update({WATCH: wrap, STOP: Enough, NEXT: Next, FAIL: errors.append})
         tree, is_program = copy.deepcopy(source.tree), source is program
-        for node in map(Watched(is_program).visit, statements(tree) if is_program else tree.body):
+        every = list(statements(tree) if is_program else tree.body)
+        for node in map(Watched(is_program, called_as_scripts(every)).visit, every):
             ast.fix_missing_locations(node)
             try:
                 exec(compiled(source, node), namespace)
@@ -82,16 +86,27 @@ def statements(tree: ast.Module) -> Iterator[ast.stmt]:
             yield node
 
 
+def called_as_scripts(every: Iterable[ast.stmt]) -> set[str]:
+    """Functions that hold what others have in the script: they are called, with no arguments or as main(arguments), and
+    nothing is made of what they return.
+    """
+    calls = [n.value for n in every if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
+    named = [(call.func.id, call.args or call.keywords) for call in calls if isinstance(call.func, ast.Name)]
+    return {name for name, arguments in named if name == "main" or not arguments}
+
+
 class Watched(ast.NodeTransformer):
     """Wraps its functions, has the file that is the program believe so, and hands the stop on where everything is
-    caught.
+    caught. Of functions that are scripts each statement is run, whatever became of the one in front of it.
     """
 
-    def __init__(self, is_program: bool) -> None:
-        self.is_program = is_program
+    def __init__(self, is_program: bool, scripts: Collection[str]) -> None:
+        self.is_program, self.scripts = is_program, scripts
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self.generic_visit(node)
+        if node.name in self.scripts:
+            node.body = [one if isinstance(one, DECLARES) else whatever_becomes(one) for one in node.body]
         node.decorator_list.append(ast.Name(WATCH, ast.Load()))
         return node
 
@@ -105,6 +120,14 @@ class Watched(ast.NodeTransformer):
         if self.is_program and node.id == "__name__" and isinstance(node.ctx, ast.Load):
             return ast.copy_location(ast.Constant("__main__"), node)
         return node
+
+
+def whatever_becomes(statement: ast.stmt) -> ast.stmt:
+    """The next one is run as well."""
+    skipped = ast.ExceptHandler(ast.Name(NEXT, ast.Load()), None, [ast.Pass()])
+    noted = ast.parse(f"{FAIL}({RAISED})").body
+    failed = ast.ExceptHandler(ast.Name("Exception", ast.Load()), RAISED, noted)
+    return ast.copy_location(ast.Try([statement], [skipped, failed], [], []), statement)
 
 
 @contextlib.contextmanager
@@ -157,6 +180,7 @@ def stand_ins(source: Source) -> Iterator[None]:
     replaced |= dict.fromkeys(("os.path.isdir", "pathlib.Path.is_dir"), folder_there)
     replaced |= dict.fromkeys(("builtins.input", "time.sleep"), nothing)
     replaced |= dict.fromkeys(("os._exit", "os.abort"), ended)
+    replaced["argparse.ArgumentParser.parse_known_args"] = parsed
     if any("loadmat" in line for line in source.lines):
         replaced["scipy.io.loadmat"] = loadmat
     with exchanged(replaced):
@@ -168,6 +192,20 @@ def folders_named(source: Source) -> set[str]:
     texts = [node.value for node in ast.walk(source.tree) if isinstance(node, ast.Constant)]
     paths = [Path(text) for text in texts if isinstance(text, str) and (is_data_file(text) or is_data_folder(text))]
     return {str(parent) for path in paths for parent in path.parents} - {"."}
+
+
+PARSE = argparse.ArgumentParser.parse_known_args
+EXAMPLES = {int: 10, float: 0.01}
+
+
+def parsed(parser: argparse.ArgumentParser, *arguments: Any, **keywords: Any) -> Any:
+    """Where something has to be given on the command line, an example of it was."""
+    for asked in parser._actions:
+        if asked.required:
+            asked.required = False
+            example: Any = next(iter(asked.choices)) if asked.choices else EXAMPLES.get(asked.type, "1")  # type: ignore[call-overload]
+            asked.default = example if asked.nargs in (None, "?") else [example]
+    return PARSE(parser, *arguments, **keywords)
 
 
 @contextlib.contextmanager
