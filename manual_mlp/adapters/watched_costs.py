@@ -66,8 +66,9 @@ def costs_of(network: Network, training: Training, batch_norm: bool, affine: boo
             values = result if isinstance(result, tuple | list) else [result]
             numbers = [float(np.ravel(value)[0]) for value in values if is_scalar(value)]
             asks = question if affine or not batch_norm else question.normalized()
+            given = asks.given._replace(eps=asks.eps[0]) if len(asks.eps) == 1 else asks.given
             if numbers:
-                yield CostSeen(folded(asks.given), numbers, question.single)
+                yield CostSeen(folded(given), numbers, question.single)
 
 
 def is_scalar(value: Any) -> bool:
@@ -119,6 +120,7 @@ def judged_cost(cost: CostSeen, share: float) -> list[Finding]:
             few.y,
             few.l2,
             relu_slope=few.relu_slope,
+            eps=few.eps,
             tolerance=SINGLE if cost.single else None,
         )
         if found := [f for f in report.findings if f.mistake and f.mistake.startswith("penalty") is of_penalty]:
