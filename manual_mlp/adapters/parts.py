@@ -43,7 +43,7 @@ class Part(NamedTuple):
     def role(self, parameter: inspect.Parameter) -> Role | None:
         """onehot=False is no array."""
         role = argument_role(parameter.name)
-        is_flag = isinstance(parameter.default, bool) and role is not None and role.kind in WHOLE
+        is_flag = isinstance(parameter.default, bool) and role is not None and role.kind in OF_NETWORK
         return None if is_flag else role
 
     def globals(self) -> set[Role]:
@@ -186,7 +186,7 @@ def parts_of(program: Program) -> list[Part]:
     return found
 
 
-WHOLE = {"X", "Y", "y", "P", "forward", "W", "params"}  # two of these make a function one of the whole network
+OF_NETWORK = {"X", "Y", "y", "P", "forward", "W", "params"}  # two of these make a function one of the whole network
 
 
 def networks(program: Program) -> list[Network]:
@@ -206,7 +206,7 @@ def networks(program: Program) -> list[Network]:
     whole = [
         part
         for part in gradients
-        if len((part.kinds() | {r.kind for r in part.globals()}) & WHOLE) >= 2 or part.method_of
+        if len((part.kinds() | {r.kind for r in part.globals()}) & OF_NETWORK) >= 2 or part.method_of
     ]
     if not whole and costs:  # their arguments' names say nothing: they may be told, or it is said that they did not run
         whole = gradients

@@ -41,7 +41,7 @@ LARGE = 2_000_000  # numbers in an array that is not copied: a whole set of imag
 MEDIUM = 100_000  # in one that is looked at before it is copied again
 DEEPEST = 6  # an object's list of layers, each of objects that hold an array and its gradient
 SEEN = "what could not be called alone was watched while the whole program ran, on random images"
-FEWEST = 20  # images that are a set
+IN_SET, FIRST = 20, 20  # images that are a set, at least; batches that are compared with one another
 PICTURES = ((32, 32, 3), (3, 32, 32))
 NO_VALUE = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, np.ufunc)
 IMAGES, LAMBDA = Role("X", None), Role("lambda", None)
@@ -111,7 +111,7 @@ class Training:
 
     def changes(self) -> bool:
         """Are its batches different ones?"""
-        return len({batch.tobytes() for batch in self.batches[:FEWEST]}) > 2
+        return len({batch.tobytes() for batch in self.batches[:FIRST]}) > 2
 
     def is_seen(self, batch: Numbers) -> bool:
         """Is there enough of it, when this batch comes?"""
@@ -447,7 +447,7 @@ def sets_around(frame: types.FrameType | None) -> Iterator[Any]:
     while frame is not None and frame.f_globals.get("__name__") != __name__.rpartition(".")[0] + ".whole_program":
         for value in list(frame.f_locals.values()):
             for array in arrays_in(value):
-                if id(array) not in seen and array.size > PIXELS * FEWEST:
+                if id(array) not in seen and array.size > PIXELS * IN_SET:
                     seen.add(id(array))
                     yield array
         frame = frame.f_back

@@ -18,7 +18,7 @@ from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report
 from manual_mlp.layers import Array
 
 SCALES = (1.0, 255.0)  # by which pixels may have been divided where they were loaded
-FEWEST = 200  # images that are a set, and no batch
+IN_SET = 200  # images, at least; fewer may be a batch
 FORMULA = "(x - mean) / std, pixel by pixel, with the mean and std of the training images for every set"
 SOME, EVERY = slice(WORDS, WORDS + 12), slice(None)  # pixels of a block; what serves all pixels needs all
 
@@ -85,5 +85,5 @@ def off(training: Array, pair: tuple[Array, Array]) -> float:
 def others(sets: Sequence[Known], training: Numbers) -> Iterator[tuple[str, Known]]:
     """Sets of images that have none of the training images, and which they are."""
     for known in sets:
-        if len(known[0]) > FEWEST and not np.isin(known[0], training).any():
+        if len(known[0]) > IN_SET and not np.isin(known[0], training).any():
             yield "test" if known[0].min() >= FIRST_TEST else "validation", known
