@@ -310,24 +310,51 @@ def test_functions_that_are_called_write_nothing(diagnose, file, tmp_path):
 def relu_forward(x):
     np.savez("weights.npz", x=x)
     np.savetxt("x.txt", x)
+    np.save(os.path.join(tempfile.mkdtemp(), "x.npy"), x)
     with open("log", "a") as log:
         log.write("called")
     atexit.register(np.save, "at_the_end.npy", x)
     threading.Thread(target=lambda: [time.sleep(0.2), np.save("afterwards.npy", x)]).start()
 """,
     )
-    run = diagnose(file("import atexit, threading, time\n" + text), "--convention", "cs231n")
+    text += "\nclass Log:\n    file = open('log of the class', 'w')\n"
+    run = diagnose(file("import atexit, os, tempfile, threading, time\n" + text), "--convention", "cs231n")
     assert run.returncode == 0, run.stdout
     time.sleep(0.4)
     assert kept.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"weights.npz", "layers.py"}
 
 
-def test_a_function_that_starts_a_process_is_not_run(diagnose, file):
-    text = RELU.replace("    return x * (x > 0), x", "    os.fork()\n    return x * (x > 0), x")
-    run = diagnose(file("import os\n" + text), "--convention", "cs231n")
+FORBIDDEN = {
+    "os.fork()": "os.fork is not allowed here",
+    "tempfile.mkstemp()": "open is not allowed here",
+    "x.tofile(open('made', 'wb'))": "fileno",
+}
+
+
+@pytest.mark.parametrize("line", FORBIDDEN)
+def test_a_function_that_reaches_out_of_its_process_is_not_run(diagnose, file, line):
+    text = RELU.replace("    return x * (x > 0), x", f"    {line}\n    return x * (x > 0), x")
+    run = diagnose(file("import os, tempfile\n" + text), "--convention", "cs231n")
     assert run.returncode == 2
-    assert "relu_forward is not run here: line 4: `os.fork()`: os.fork is not allowed here" in run.stdout
+    assert f"relu_forward is not run here: line 4: `{line}`: {FORBIDDEN[line]}" in run.stdout
+
+
+ENDED_WITH_ITS_PARENT = """
+import subprocess, sys
+child = "import time; from manual_mlp.adapters.child import end_with_parent; end_with_parent(); print(1, flush=True)"
+subprocess.run([sys.executable, "-c", child + "; time.sleep(60)"], start_new_session=True)
+"""
+
+
+def test_the_process_of_a_file_ends_with_the_one_that_has_started_it():
+    root = Path(__file__).parent.parent
+    with subprocess.Popen([sys.executable, "-c", ENDED_WITH_ITS_PARENT], stdout=subprocess.PIPE, cwd=root) as parent:
+        assert parent.stdout.readline() == b"1\n"
+        parent.kill()
+        start = time.monotonic()
+        assert parent.stdout.read() == b""  # the end of what both may write to
+    assert time.monotonic() - start < 20.0
 
 
 def test_the_script_of_a_file_does_not_run(diagnose, file, tmp_path):

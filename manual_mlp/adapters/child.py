@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +30,11 @@ FOLDER = ".".join([PACKAGE] * 4)  # what the file's relative imports are relativ
 
 
 def main(settings: Mapping[str, Any]) -> None:
+    end_with_parent()
     send = sender()
     sys.setrecursionlimit(2000)
     try:
-        with loaded(settings, send) as program, restrained():
+        with restrained(), loaded(settings, send) as program:
             for event in outcomes(program, settings["convention"], settings["finished"]):
                 send(event)
     except (ValueError, OSError) as error:
@@ -78,6 +80,18 @@ def outcomes(program: Program, convention: str, finished: Iterable[str] = ()) ->
         "aspects": rules.aspects(program, inspections),
         "why_unseen": rules.WHY_UNSEEN,
     }
+
+
+def end_with_parent() -> None:
+    """Where that is killed, nobody else ends this process."""
+    parent, leave, pause = os.getppid(), os._exit, threading.Event()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            pause.wait(1.0)
+        leave(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def sender() -> Event:

@@ -118,8 +118,8 @@ class Guard:
             return Failed(name, "unfilled", "is not filled in yet")
         if isinstance(error, NotHere):
             return Failed(name, "missing", f"computes with something that is not run here: {where}{error.name}")
-        if isinstance(error, NotAllowed):
-            return Failed(name, "missing", f"is not run here: {where}{error}")
+        if isinstance(error, NotAllowed | io.UnsupportedOperation):
+            return Failed(name, "uncallable", f"is not run here: {where}{error}")
         sentence = f"{where}{said(error)}"
         missing = getattr(error, "name", None)
         if isinstance(error, NameError) and missing in GONE_WITH_PYTHON_2:
