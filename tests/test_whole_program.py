@@ -283,6 +283,35 @@ def test_it_leaves_nothing_behind(run, tmp_path, monkeypatch, text):
     assert ((tmp_path / "kept").read_text(), world()) == (kept, before)
 
 
+ASKED_FOR = {
+    # what the program demands on its command line, and what it is given
+    "add_argument('--eta', type=float, required=True)": {"eta": 0.01},
+    "add_argument('n', type=int, nargs=2)": {"n": [10, 10]},
+    "add_argument('how', choices=['he', 'xavier'])": {"how": "he"},
+    "add_argument('--deep', action='store_true')": {"deep": False},
+    "add_mutually_exclusive_group(required=True).add_argument('--all')": {"all": "1"},
+    "add_subparsers(dest='do', required=True).add_parser('train').add_argument('--n', type=int, default=3)": {
+        "do": "train",
+        "n": 3,
+    },
+}
+
+
+@pytest.mark.parametrize("asked", ASKED_FOR)
+def test_what_has_to_be_given_on_the_command_line_is_made_up(run, asked):
+    head = "import argparse\nparser = argparse.ArgumentParser()\n"
+    ((given,),) = run(f"{head}parser.{asked}\ntell(vars(parser.parse_args()))")
+    assert given == ASKED_FOR[asked]
+
+
+@pytest.mark.parametrize(("text", "known"), [("1 / 0", True), ("1 / (input() != '')", False)])
+def test_an_error_behind_an_answer_that_was_made_up_is_none_of_the_program(tmp_path, text, known):
+    file = tmp_path / "student.py"
+    file.write_text(text)
+    errors = run_whole(read_source(file), Finder(file, known_helpers), lambda function: function, 20.0)
+    assert [type(error) for error in errors] == [ZeroDivisionError] * known
+
+
 def test_it_reaches_no_network(run):
     said = run(
         "import socket\ntry:\n    socket.create_connection(('127.0.0.1', 9))\nexcept Exception as e:\n    tell(str(e))"

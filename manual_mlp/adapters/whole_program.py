@@ -44,7 +44,7 @@ class Next(Enough):
 
 def run_whole(program: Source, finder: Finder, wrap: Wrap, seconds: float) -> list[Exception]:
     """Runs the file statement by statement, and what it imports of the files beside it. Returns the errors that ended a
-    statement.
+    statement, but not those that may come of what was made up.
 
     wrap      its functions and methods are wrapped where they are defined
     seconds   of computing
@@ -70,11 +70,11 @@ def run_whole(program: Source, finder: Finder, wrap: Wrap, seconds: float) -> li
     module = module_of(program, NAME, NAME.rpartition(".")[0])
     module.__dict__.update(names_of_python_2())
     module.__dict__["np"] = np
-    with fresh_modules(finder, module), restrained(), stand_ins(program), quiet():
+    with fresh_modules(finder, module), restrained(), stand_ins(program) as made_up, quiet():
         np.random.seed(0)  # noqa: NPY002 - the file's own draws
         with contextlib.suppress(Enough), limited(seconds):
             execute(program, module.__dict__)
-    return errors
+    return [] if made_up else errors
 
 
 def statements(tree: ast.Module) -> Iterator[ast.stmt]:
@@ -152,8 +152,9 @@ def is_of_a_stranger(module: types.ModuleType) -> bool:
 
 
 @contextlib.contextmanager
-def stand_ins(source: Source) -> Iterator[None]:
-    """Files of CIFAR-10 are there and hold random images; nobody is waited for."""
+def stand_ins(source: Source) -> Iterator[list[str]]:
+    """Files of CIFAR-10 are there and hold random images; what somebody is asked for is made up, and noted."""
+    made_up: list[str] = []
     real_open, is_file, is_folder = builtins.open, os.path.isfile, os.path.isdir
     folders = folders_named(source)
 
@@ -171,6 +172,15 @@ def stand_ins(source: Source) -> Iterator[None]:
     def there(path: Any, **_: Any) -> bool:
         return file_there(path) or folder_there(path)
 
+    def entered(prompt: object = "") -> str:
+        made_up.append(str(prompt))
+        return ""
+
+    def parsed(parser: argparse.ArgumentParser, arguments: Any = None, namespace: Any = None) -> Any:
+        given = list(arguments or ()) or examples(parser)
+        made_up.extend(given)
+        return PARSE(parser, given, namespace)
+
     def ended(status: int = 0) -> None:
         raise SystemExit(status)
 
@@ -178,13 +188,13 @@ def stand_ins(source: Source) -> Iterator[None]:
     replaced |= dict.fromkeys(("os.path.exists", "pathlib.Path.exists"), there)
     replaced |= dict.fromkeys(("os.path.isfile", "pathlib.Path.is_file"), file_there)
     replaced |= dict.fromkeys(("os.path.isdir", "pathlib.Path.is_dir"), folder_there)
-    replaced |= dict.fromkeys(("builtins.input", "time.sleep"), nothing)
+    replaced |= {"builtins.input": entered, "time.sleep": nothing}
     replaced |= dict.fromkeys(("os._exit", "os.abort"), ended)
     replaced["argparse.ArgumentParser.parse_known_args"] = parsed
     if any("loadmat" in line for line in source.lines):
         replaced["scipy.io.loadmat"] = loadmat
     with exchanged(replaced):
-        yield
+        yield made_up
 
 
 def folders_named(source: Source) -> set[str]:
@@ -195,17 +205,19 @@ def folders_named(source: Source) -> set[str]:
 
 
 PARSE = argparse.ArgumentParser.parse_known_args
-EXAMPLES = {int: 10, float: 0.01}
+EXAMPLES = {int: "10", float: "0.01"}
 
 
-def parsed(parser: argparse.ArgumentParser, *arguments: Any, **keywords: Any) -> Any:
-    """Where something has to be given on the command line, an example of it was."""
-    for asked in parser._actions:
-        if asked.required:
-            asked.required = False
-            example: Any = next(iter(asked.choices)) if asked.choices else EXAMPLES.get(asked.type, "1")  # type: ignore[call-overload]
-            asked.default = example if asked.nargs in (None, "?") else [example]
-    return PARSE(parser, *arguments, **keywords)
+def examples(parser: argparse.ArgumentParser) -> list[str]:
+    """Of what has to be given on the command line: --eta 0.01 train."""
+    groups = [group._group_actions[0] for group in parser._mutually_exclusive_groups if group.required]
+    needed = [*groups, *(action for action in parser._actions if action.required)]
+    given: list[str] = []
+    for action in sorted(needed, key=lambda action: not action.option_strings):  # of a command all that follows it
+        count = action.nargs if isinstance(action.nargs, int) else 1
+        example = next(iter(action.choices)) if action.choices else EXAMPLES.get(action.type, "1")  # type: ignore[call-overload]
+        given += [*action.option_strings[:1], *[str(example)] * count]
+    return given
 
 
 @contextlib.contextmanager
