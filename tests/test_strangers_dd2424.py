@@ -5,6 +5,7 @@ import sys
 import pytest
 from conftest import dd2424_program as program
 
+from manual_mlp.adapters.parts import plays
 from manual_mlp.adapters.process import diagnose_file
 
 pytestmark = pytest.mark.thorough
@@ -448,3 +449,22 @@ def test_a_step_that_is_meant_is_not_called_one_among_the_gradients(inspected):
     assert checks["network"]["verdict"] == "WRONG"
     assert checks["network"]["first"].startswith("linear1.bias: ")
     assert "Net.backward changes" not in checks["network"]["text"]
+
+
+PARTS = {
+    "cross_entropy": "loss",
+    "cross_entropy_derivative": "",
+    "softmax_loss_prime": "",
+    "ComputeCost": "cost",
+    "d_cost": "",
+    "cost_prime": "",
+    "compute_gradients": "gradients",
+    "ComputeGradsNumSlow": "",
+    "EvaluateClassifier": "forward",
+    "cyclical_eta": "schedule",
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_part_of_a_function_is_read_from_its_name(name):
+    assert plays(name) == PARTS[name]

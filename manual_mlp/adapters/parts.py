@@ -15,6 +15,8 @@ from manual_mlp.adapters.roles import Role, argument_role, role_of, roles_at_cal
 from manual_mlp.adapters.script_globals import global_names
 from manual_mlp.adapters.unfilled import does_nothing
 
+DERIVATIVE = {"d", "der", "deriv", "derivative", "prime", "delta"}  # of a loss, a function of its own
+
 
 class Part(NamedTuple):
     """A function of the file, or a method of one of its classes, with a part to play."""
@@ -114,6 +116,8 @@ def plays(name: str, kinds: Iterable[str] = ()) -> str:
     if any(word in joined for word in backward):
         of_one = any(word in joined for word in ("relu", "batchnorm", "bn", "linear", "softmax"))
         return "operation" if of_one and not set(kinds) & {"X", "Y", "y", "P", "W"} else "gradients"
+    if DERIVATIVE & set(parts):
+        return ""
     if any(word in joined for word in ("cost", "objective")):
         return "cost"
     if "loss" in joined or "crossentropy" in joined:
