@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 from manual_mlp.adapters.dd2424_setup import judged_initialization
 from manual_mlp.adapters.guard import Failed
@@ -20,7 +21,7 @@ from manual_mlp.adapters.told_by_steps import told_by_steps
 from manual_mlp.adapters.watched import WHOLE, Training, first_seen, loads_images, whole_run
 from manual_mlp.adapters.watched_averages import running_averages
 from manual_mlp.adapters.watched_batches import minibatches
-from manual_mlp.adapters.watched_costs import cost_seen, is_right, judged_cost
+from manual_mlp.adapters.watched_costs import cost_seen, judged_cost
 from manual_mlp.adapters.watched_gradients import computed_gradients
 from manual_mlp.adapters.watched_schedule import schedule
 from manual_mlp.adapters.watched_standardization import standardization
@@ -122,7 +123,7 @@ def cost_and_gradients(network: Network, training: Training, batch_norm: bool, a
         raise absent("the network")
     if cost is None:
         return replace(report, notes=[*report.notes, COST_UNSEEN])
-    if is_right(cost, judged.share) or (judged.decays and is_right(cost, 0.0)):
+    if cost.is_right(judged.share) or (judged.decays and cost.is_right(0.0)):
         return replace(report, agreeing=["cost", *report.agreeing])
     slips = judged_cost(cost, judged.share)
     notes = [] if slips else [f"its cost, {cost.nearest(judged.share)}; no known mistake explains it"]
@@ -137,8 +138,12 @@ def comes_through(program: Program) -> Report:
     raise absent("an error")
 
 
-def initialization(_: Network, training: Training) -> Report:
-    """The parameters at the first update."""
+def initialization(network: Network, training: Training) -> Report:
+    """The parameters at the first update of the first training; a later one may go on with what that has made."""
+    run = whole_run(network.program)
+    training = min(
+        (one for one in (*run.trainings, *run.others) if one.function == training.function), key=attrgetter("started")
+    )
     if 0 not in training.steps:
         raise absent("initialization")
     question = seen(training.steps[0], training.batches[0], labelled=False)

@@ -75,6 +75,12 @@ class Program:
         finally:
             self.namespace.update(before)
 
+    @property
+    def text(self) -> str:
+        """Of the file and of those beside it that it imports."""
+        sources = [self.source, *self.finder.sources.values()]
+        return "\n".join(line for source in sources for line in source.lines)
+
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The plain functions of the file and of those beside it, not what it imports from libraries."""
         files = {str(self.source.path), *(str(s.path) for s in self.finder.sources.values())}

@@ -8,8 +8,8 @@ from typing import Any
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import undecided
 from manual_mlp.adapters.seen_steps import Seen
+from manual_mlp.adapters.slopes import slopes
 from manual_mlp.diagnosis import diagnose
-from manual_mlp.diagnosis.mistakes.relu import SLOPES
 from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Report
 from manual_mlp.layers import Array
@@ -17,12 +17,11 @@ from manual_mlp.layers import Array
 SLIGHT = 1e-5  # of a gradient's largest entry; a mistake takes more off
 
 
-def judged_gradients(question: Seen, gradients: Mapping[str, Array]) -> Report:
+def judged_gradients(network: Network, question: Seen, gradients: Mapping[str, Array]) -> Report:
     """Where batches are normalized without gamma and beta, of the rest."""
     answer: tuple[Any, Mapping[str, Array]] = (None, gradients)
-    asked = partial(
-        diagnose, answer, *question.given[:4], relu_slope=SLOPES, tolerance=SINGLE if question.single else None
-    )
+    tolerance = SINGLE if question.single else None
+    asked = partial(diagnose, answer, *question.given[:4], relu_slope=slopes(network.program), tolerance=tolerance)
     first: Report | None = None
     for eps in (None, *question.eps):  # batch normalization's, perhaps, where it is none of the usual ones
         for relu_first in (False, True):
@@ -41,7 +40,7 @@ def judged_gradients(question: Seen, gradients: Mapping[str, Array]) -> Report:
 
 
 def clips(network: Network) -> bool:
-    return "clip" in "".join(network.program.source.lines)
+    return "clip" in network.program.text
 
 
 def agreed(reports: Sequence[Report], clips: bool) -> Report:

@@ -65,6 +65,8 @@ def seen(step: Step, batch: Numbers, labelled: bool = True) -> Seen:
             if (kind, layer) not in chosen or size_of(chosen[kind, layer]) != size_of(value):
                 raise absent("the parameters", "of its step were not all recognized")
     parameters = under_our_names(how, chosen)
+    if not all(np.isfinite(value).all() for value in parameters.values()):
+        raise absent("the parameters", "of its step are no longer finite numbers: the training diverges")
     called = list(numbers_of(everything, "lambda"))
     factors = {value for name, value in called if name != "rho"} or {value for _, value in called}  # or the momentum
     says_l2 = len(factors) == 1
@@ -138,9 +140,12 @@ def images_in(found: Sequence[Leaf], batch: Numbers) -> tuple[Array, bool]:
 
 
 def labels_in(found: Sequence[Leaf], count: int) -> tuple[Numbers, bool]:
-    """As class numbers, and whether they were one-hot columns; of several, those that are called so."""
+    """As class numbers, and whether they were one-hot columns; of several the arguments, and those that are called so:
+    an object may still hold those of the batch before.
+    """
     called = [leaf for leaf in found if {"Y", "y"} & {role.kind for name in names_in(leaf) if (role := role_of(name))}]
-    for leaf in [*called, *found]:
+    arguments = [leaf for leaf in found if len(leaf.path) == 1]
+    for leaf in [*(leaf for leaf in called if len(leaf.path) == 1), *arguments, *called, *found]:
         value = leaf.value
         if value.shape in ((CLASSES, count), (count, CLASSES)):
             for columns in (True, False):

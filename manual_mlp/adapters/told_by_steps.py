@@ -8,7 +8,7 @@ from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent, undecided
 from manual_mlp.adapters.seen_gradients import agreed, clips
 from manual_mlp.adapters.watched import Training
-from manual_mlp.adapters.watched_costs import CostSeen, is_right
+from manual_mlp.adapters.watched_costs import CostSeen
 from manual_mlp.adapters.watched_gradients import Judged
 from manual_mlp.adapters.watched_updates import Move, loss_gradients, may_have_another_rule, moves
 from manual_mlp.diagnosis import diagnose_update
@@ -37,14 +37,14 @@ def told_by_steps(network: Network, training: Training, cost: CostSeen | None, b
         if move.before.single:
             raise absent("its gradients", "are not returned, and in single precision the steps do not tell them")
         report = told_by_step(move, 1.0)
-        if not report.ok and (cost is None or is_right(cost, 0.5)) and (half := told_by_step(move, 0.5)).ok:
+        if not report.ok and (cost is None or cost.is_right(0.5)) and (half := told_by_step(move, 0.5)).ok:
             return Judged(half, 0.5, True)
         if not report.ok and may_have_another_rule(network):
             raise undecided("its gradients", "are not returned, and its steps may follow another rule than descent")
         if not report.ok and not move.before.says_l2:
             raise undecided("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
         of_penalty = any("penalty" in (finding.mistake or "") for finding in report.findings)
-        if of_penalty and cost is not None and is_right(cost, 0.0):  # there is a decay in the step alone
+        if of_penalty and cost is not None and cost.is_right(0.0):  # there is a decay in the step alone
             raise undecided("its penalty", "is not in the cost, and its steps have another one")
         reports.append(report)
         if report.ok:
@@ -58,10 +58,6 @@ def told_by_steps(network: Network, training: Training, cost: CostSeen | None, b
 def told_by_step(move: Move, share: float) -> Report:
     given, l2 = move.before.given, share * move.before.given.l2
     shared = [abs(rate) for rate in shared_rates(move.moved, given, move.gradients, l2)][:1]
-    if any(is_stepped_first(move, rate, l2) for rate in shared):
-        place, *_ = (name for name in given.parameters if name.startswith("linear"))
-        slip = STEPPED_FIRST
-        return Report("network", [Finding(place, slip.sentence, slip.id, formula=slip.formula, link=slip.link)])
     rates = shared or [rate for rate in move.moved.rates if rate > 0]
     reports = [
         diagnose_update(
@@ -80,6 +76,10 @@ def told_by_step(move: Move, share: float) -> Report:
     understood = [report for report in reports if report.ok or shared or report.findings[0].mistake is not None]
     if not understood:
         raise absent("its gradients", "are not returned, and nothing tells the learning rate of its steps")
+    if not understood[0].ok and any(is_stepped_first(move, rate, l2) for rate in shared):
+        place, *_ = (name for name in given.parameters if name.startswith("linear"))
+        slip = STEPPED_FIRST
+        return Report("network", [Finding(place, slip.sentence, slip.id, formula=slip.formula, link=slip.link)])
     return understood[0]
 
 

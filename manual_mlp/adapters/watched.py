@@ -2,8 +2,10 @@
 
 import contextlib
 import copy
+import copyreg
 import functools
 import inspect
+import operator
 import sys
 import time
 import types
@@ -21,6 +23,7 @@ from manual_mlp.adapters.parts import Network, Part, networks, parts_of
 from manual_mlp.adapters.program import Program, words
 from manual_mlp.adapters.reading import Undecided, absent
 from manual_mlp.adapters.roles import Role, role_of, running_role, unpackings
+from manual_mlp.adapters.script_globals import names_read
 from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
@@ -45,7 +48,10 @@ IN_SET, FIRST = 20, 20  # images that are a set, at least; batches that are comp
 PICTURES = ((32, 32, 3), (3, 32, 32))
 NO_VALUE = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, np.ufunc)
 IMAGES, LAMBDA = Role("X", None), Role("lambda", None)
-NOT_ITS_OWN = (Failed, NotHere, MemoryError, TimeoutError, OSError)  # errors of the machine, or of what is not run here
+NOT_ITS_OWN = (Failed, NotHere, MemoryError, RecursionError, TimeoutError, OSError)  # of the machine, or of this watch
+
+
+copyreg.pickle(types.ModuleType, operator.attrgetter("__name__"))  # an object that holds one can be copied
 
 
 class Step(NamedTuple):
@@ -96,7 +102,8 @@ class Training:
     """All calls of one function with a batch from one place."""
 
     function: Called
-    computed: bool  # by the function: the gradients
+    computed: bool  # the function computes gradients, so that they are in what it returns
+    started: int = 0  # the number of trainings that began before it
     batches: list[Numbers] = field(default_factory=list)  # the numbers of the images
     steps: dict[int, Step] = field(default_factory=dict)
     times: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FILES * PER_FILE, dtype=np.int64))
@@ -121,7 +128,7 @@ class Training:
     def keeps(self, batch: Numbers) -> bool:
         """Is the step of its latest batch to be seen in full?"""
         number = len(self.batches) - 1
-        if len(batch) < len(self.batches[0]):
+        if 1 < len(batch) < len(self.batches[0]):  # one image has no variance
             self.firsts.setdefault(SMALLER, number)
         if self.times[batch].min() > 1:
             self.firsts.setdefault(AGAIN, number)
@@ -269,7 +276,7 @@ class Recorder:
         caller: types.FrameType,
     ) -> Any:
         """before   the arguments of the forward pass that was given the batch"""
-        training = self.trainings.setdefault((caller.f_code, key := called(function, bound)), Training(key, True))
+        training = self.training_at(self.trainings, function, bound, caller)
         if training.is_seen(batch):
             trained = [called for _, called in self.trainings]
             raise Enough if all(any(one.is_that_of(part) for one in trained) for part in self.parts) else Next
@@ -279,6 +286,18 @@ class Recorder:
             training.steps[len(training.batches) - 1] = step._replace(globals={**around, **step.globals})
             return self.returned
         return call()
+
+    def training_at(
+        self,
+        known: dict[tuple[types.CodeType, Called], Training],
+        function: Callable[..., Any],
+        bound: Mapping[str, Any],
+        caller: types.FrameType,
+    ) -> Training:
+        place = caller.f_code, called(function, bound)
+        if place not in known:
+            known[place] = Training(place[1], known is self.trainings, len(self.trainings) + len(self.others))
+        return known[place]
 
     def follow(self, training: Training, batch: Numbers, caller: types.FrameType) -> bool:
         """One more batch. Is its step to be seen in full?"""
@@ -300,7 +319,7 @@ class Recorder:
             if any(0 < value.size <= MOST_IN_BATCH * PIXELS for value in images_in(bound) if is_of_pixels(value)):
                 self.strange.add((caller.f_code, called(function, bound)))
             return
-        training = self.others.setdefault((caller.f_code, key := called(function, bound)), Training(key, False))
+        training = self.training_at(self.others, function, bound, caller)
         if training.is_seen(batch):
             if self.trainings:
                 return
@@ -315,8 +334,8 @@ class Recorder:
         self, function: Callable[..., Any], bound: Mapping[str, Any], call: Callable[[], Any]
     ) -> tuple[Step, Any]:
         """What goes in, as it is before the call, and what comes out."""
-        code = inspect.unwrap(function).__code__
-        reads = {n: function.__globals__[n] for n in code.co_names if n in function.__globals__ and role_of(n)}
+        read = read_by(inspect.unwrap(function).__code__, function.__globals__)
+        reads = {name: value for name, value in read.items() if role_of(name)}
         itself = list(given_in(bound))
         arguments, taken = self.snapshot(self.by_parts(bound), itself), self.snapshot(reads)
         result = call()
@@ -335,8 +354,8 @@ class Recorder:
 
     def snapshot(self, value: Any, kept: Sequence[Any] = ()) -> Any:
         """A copy. Arrays as large as a whole set of images are left out of it, but for those to be kept: they are there
-        themselves. What has not changed since it was copied last is not copied again, and what cannot be copied is
-        there itself, too.
+        What has not changed since it was copied last is not copied again, and what cannot be copied is
+        left out, too.
         """
         settled: dict[int, Any] = {}
         for array in arrays_in(value):
@@ -349,7 +368,9 @@ class Recorder:
         try:
             return copy.deepcopy(value, settled)
         except Exception:
-            return value
+            if not isinstance(value, dict):
+                return None
+            return {name: self.snapshot(inner, kept) for name, inner in value.items()}
 
 
 def is_same(array: NDArray[Any], other: NDArray[Any] | None) -> bool:
@@ -360,9 +381,10 @@ def is_same(array: NDArray[Any], other: NDArray[Any] | None) -> bool:
 
 
 def amounts_in(frame: types.FrameType) -> dict[str, float]:
-    """The numbers among a loop's variables, its object's attributes and its script's."""
+    """The numbers among a loop's variables, its object's attributes and what it reads of its script."""
     held = frame.f_locals.get("self")
-    everything = {**frame.f_globals, **(vars(held) if hasattr(held, "__dict__") else {}), **frame.f_locals}
+    read = read_by(frame.f_code, frame.f_globals)
+    everything = {**read, **(vars(held) if hasattr(held, "__dict__") else {}), **frame.f_locals}
     return {name: float(value) for name, value in everything.items() if is_number(value)}
 
 
@@ -397,7 +419,7 @@ def is_of_pixels(array: NDArray[Any]) -> bool:
 
 def read_by(code: types.CodeType, namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The variables among the globals of a function."""
-    return variables({name: namespace[name] for name in code.co_names if name in namespace})
+    return variables({name: namespace[name] for name in names_read(code) if name in namespace})
 
 
 def variables(names: Mapping[str, Any]) -> dict[str, Any]:
@@ -526,6 +548,5 @@ def loads_images(program: Program) -> bool:
     """Does it name CIFAR-10's files, and may it run?"""
     if not program.runs_script:
         return False
-    sources = [program.source, *program.finder.sources.values()]
-    texts = [line.lower() for source in sources for line in source.lines]
-    return any("cifar" in text or "data_batch" in text for text in texts)
+    text = program.text.lower()
+    return "cifar" in text or "data_batch" in text

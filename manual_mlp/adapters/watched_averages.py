@@ -1,11 +1,13 @@
 """Batch normalization's running averages, as a program was seen to keep them: from one batch to the next."""
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from manual_mlp.adapters.parts import Network
+from manual_mlp.adapters.parts import Network, names_called
+from manual_mlp.adapters.program import nodes_of
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.roles import running_role
 from manual_mlp.adapters.seen_steps import arrays_of, seen
@@ -40,7 +42,7 @@ class Weights(NamedTuple):
         if is_near(old + batch, 1):
             exchanged = batch > 0.5 and is_near(other.old, batch) and is_near(other.batch, old)
             return "running_weights_exchanged" if exchanged else None
-        if is_near(old, batch) or is_near(old, 1 - batch):
+        if is_near(old, batch):
             return "running_weights_alike"
         if is_near(batch, 1):
             return "running_batch_without_weight"
@@ -58,12 +60,15 @@ def running_averages(network: Network, training: Training) -> Report:
     """Those of the first layer, recognized by their numbers: a part of what they were before and a part of the batch's
     statistics; or where they have none of it, by their names.
     """
-    trained = set(np.concatenate(training.batches).tolist())
-    if any(trained.isdisjoint(images.tolist()) for images in whole_run(network.program).advancing):
+    run = whole_run(network.program)
+    trained = {image for one in run.trainings or run.others for batch in one.batches for image in batch.tolist()}
+    if any(trained.isdisjoint(images.tolist()) for images in run.advancing):
         return Report(SUBJECT, [advanced_by_evaluation(SUBJECT)])
     for number in (LATER, EARLY):
-        if {number, number + 1} <= set(training.steps) and len(weights := weights_at(training, number)) == len(NAMES):
-            break
+        if {number, number + 1} <= set(training.steps):
+            weights = weights_at(network, training, number)
+            if len(weights) == len(NAMES):
+                break
     else:
         raise absent(SUBJECT)
     findings = []
@@ -79,7 +84,7 @@ def running_averages(network: Network, training: Training) -> Report:
     return Report(SUBJECT, findings, agreeing)
 
 
-def weights_at(training: Training, number: int) -> dict[str, Weights]:
+def weights_at(network: Network, training: Training, number: int) -> dict[str, Weights]:
     before, after = (leaves_at(training, n) for n in (number, number + 1))
     found: dict[str, Weights] = {}
     for kind, statistics in batch_statistics(training, number).items():
@@ -94,7 +99,7 @@ def weights_at(training: Training, number: int) -> dict[str, Weights]:
                 weights = fitted(old.ravel(), batch, new.ravel())
                 if weights is None or (not called and is_near(weights.old * weights.batch, 0)):
                     continue
-                if not is_near(weights.batch, 0) or stays(training, path):
+                if not is_near(weights.batch, 0) or (stays(training, path) and not is_set(network, path)):
                     found.setdefault(kind, weights)
     return found
 
@@ -104,6 +109,31 @@ def stays(training: Training, path: tuple[str | int, ...]) -> bool:
     _, second, *_, latest = sorted(training.steps)
     first, last = (leaves_at(training, number).get(path) for number in (second, latest))
     return first is not None and last is not None and np.array_equal(first, last)
+
+
+def is_set(network: Network, path: tuple[str | int, ...]) -> bool:
+    """Does a method make these averages anew that is called outside of the loops: in front of the training and behind
+    it, of all images at once (Ioffe & Szegedy, 2015, algorithm 2)?
+    """
+    name = next((step for step in reversed(path) if isinstance(step, str)), "")
+    functions = [n for tree in network.program.trees for n in nodes_of(tree) if isinstance(n, ast.FunctionDef)]
+    setting = {function.name for function in functions if name in attributes_set(function)}
+    of_network = {part.tree for part in network.parts}
+    bodies = [*network.program.trees, *(function for function in functions if function not in of_network)]
+    return any(setting & names_called(node) for body in bodies for node in outside_loops(body))
+
+
+def attributes_set(function: ast.FunctionDef) -> set[str]:
+    return {n.attr for n in ast.walk(function) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+
+
+def outside_loops(node: ast.AST) -> Iterator[ast.stmt]:
+    """The simple statements."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.Expr | ast.Assign | ast.AugAssign | ast.Return):
+            yield inner
+        elif not isinstance(inner, ast.For | ast.While | ast.FunctionDef | ast.ClassDef):
+            yield from outside_loops(inner)
 
 
 def leaves_at(training: Training, number: int) -> dict[tuple[str | int, ...], Array]:

@@ -1,7 +1,7 @@
 """The batches that a program was seen to make."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,12 +31,22 @@ def minibatches(_: Network, training: Training) -> Report:
     if np.array_equal(first, rows[: len(first)]):  # the set itself may be shuffled, epoch by epoch
         rows = np.sort(rows)
     place = {number: row for row, number in enumerate(rows.tolist())}
+    if is_split(epochs, place):
+        raise absent("the training images")
     positions = [[np.array([place[n] for n in batch.tolist()]) for batch in epoch] for epoch in epochs]
     report = diagnose_minibatches(positions, len(rows))
     findings = [*labels_apart(training), *(finding for finding in report.findings if finding.mistake not in CHOICES)]
     notes = [f"{f.place}: {f.sentence}" for f in report.findings if f.mistake in CHOICES]
     agreeing = [] if findings else ["every image once an epoch"]
     return replace(report, findings=findings, agreeing=agreeing, notes=notes)
+
+
+def is_split(epochs: Sequence[Sequence[Numbers]], place: Mapping[int, int]) -> bool:
+    """Are these images a set of their own: always the same ones of all that lie there, and in another order?"""
+    first, *others = (np.concatenate(epoch).tolist() for epoch in epochs)
+    rows = [place[number] for number in first]
+    always = bool(others) and all(set(other) == set(first) for other in others)
+    return always and len(set(rows)) < len(place) and rows != sorted(rows)
 
 
 def labels_apart(training: Training) -> list[Finding]:

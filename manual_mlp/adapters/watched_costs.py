@@ -5,6 +5,7 @@ the same cost, its penalty included.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,8 +14,10 @@ import numpy as np
 from manual_mlp.adapters.arrangement import Inputs, reference
 from manual_mlp.adapters.guard import Failed
 from manual_mlp.adapters.parts import Network, Part, mentioned
+from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import seen
+from manual_mlp.adapters.slopes import slopes
 from manual_mlp.adapters.stand_in_images import BLOCK, PIXELS, PLACES
 from manual_mlp.adapters.watched import Training
 from manual_mlp.diagnosis import diagnose
@@ -22,6 +25,7 @@ from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding
 
 ALIKE = 1e-6  # of a cost that is the reference's
+SHARES = (1.0, 0.5, 0.0)  # of the penalty
 FEW = 100  # images
 
 
@@ -32,8 +36,18 @@ class CostSeen(NamedTuple):
     values: list[float]
     single: bool  # in float32
 
+    def right(self, share: float) -> float:
+        """The reference's, with this share of the penalty."""
+        weights = (value for value in self.given.parameters.values() if value.ndim == 2)
+        penalty = self.given.l2 * sum(float((weight**2).sum()) for weight in weights)
+        return reference(self.given._replace(l2=0.0))[1] + share * penalty
+
+    def is_right(self, share: float) -> bool:
+        right = self.right(share)
+        return any(abs(value - right) < (SINGLE if self.single else ALIKE) * abs(right) for value in self.values)
+
     def nearest(self, share: float) -> str:
-        right = reference(self.given._replace(l2=share * self.given.l2))[1]
+        right = self.right(share)
         return f"{min(self.values, key=lambda value: abs(value - right)):.6g}, is not {right:.6g}"
 
 
@@ -42,9 +56,9 @@ def cost_seen(network: Network, training: Training, batch_norm: bool, affine: bo
     what has no penalty, although the function can add one, is the loss.
     """
     found = list(costs_of(network, training, batch_norm, affine))
-    right = next((cost for cost in found if is_right(cost, 1.0)), None)
+    right = next((cost for cost in found if cost.is_right(1.0)), None)
     if network.cost is not None and penalizes(network.cost):
-        found = [cost for cost in found if not is_right(cost, 0.0)]
+        found = [cost for cost in found if not cost.is_right(0.0)]
     return right or next((cost for cost in found[:1] if not batch_norm or judged_cost(cost, 1.0)), None)
 
 
@@ -68,7 +82,17 @@ def costs_of(network: Network, training: Training, batch_norm: bool, affine: boo
             asks = question if affine or not batch_norm else question.normalized()
             given = asks.given._replace(eps=asks.eps[0]) if len(asks.eps) == 1 else asks.given
             if numbers:
-                yield CostSeen(folded(given), numbers, question.single)
+                yield with_relu(CostSeen(folded(given), numbers, question.single), network.program)
+
+
+def with_relu(cost: CostSeen, program: Program) -> CostSeen:
+    """With the slope of a leaky ReLU, and its place in front of batch normalization, with which it is right."""
+    places = (False, True) if any(name.startswith("bn") for name in cost.given.parameters) else (False,)
+    for slope, relu_first in itertools.product(slopes(program), places):
+        told = cost._replace(given=cost.given._replace(relu_slope=slope, relu_first=relu_first))
+        if any(told.is_right(share) for share in SHARES):
+            return told
+    return cost
 
 
 def is_scalar(value: Any) -> bool:
@@ -91,12 +115,6 @@ def folded(given: Inputs) -> Inputs:
             parameters = {**given.parameters, name: np.hstack([sums, rest[:, np.newaxis]])}
             return given._replace(parameters=parameters, x=x)
     return given
-
-
-def is_right(cost: CostSeen, share: float) -> bool:
-    """With this share of the penalty."""
-    right = reference(cost.given._replace(l2=share * cost.given.l2))[1]
-    return any(abs(value - right) < (SINGLE if cost.single else ALIKE) * abs(right) for value in cost.values)
 
 
 def judged_cost(cost: CostSeen, share: float) -> list[Finding]:

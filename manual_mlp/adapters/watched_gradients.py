@@ -9,7 +9,7 @@ from manual_mlp.adapters.rest import with_rest
 from manual_mlp.adapters.seen_gradients import agreed, clips, judged_gradients
 from manual_mlp.adapters.seen_steps import gradients_seen, seen
 from manual_mlp.adapters.watched import SMALLER, Training
-from manual_mlp.adapters.watched_costs import CostSeen, is_right
+from manual_mlp.adapters.watched_costs import CostSeen
 from manual_mlp.adapters.watched_updates import rest_seen, takes_rate
 from manual_mlp.diagnosis.report import Report
 
@@ -57,16 +57,16 @@ def computed_at(
     given = question.given
     rest = rest_seen(network, training, given.l2)
     found = with_rest(network, question.how, given, own, rest)
-    report = judged_gradients(question, found)
+    report = judged_gradients(network, question, found)
     if report.ok:
         return Judged(report, 1.0, rest.penalty)
     of_penalty = any((finding.mistake or "").startswith("penalty") for finding in report.findings)
     if of_penalty and not question.says_l2:
         raise undecided("its lambda", "is not among its numbers under such a name as lam, lambda_ or reg")
-    if of_penalty and cost is not None and is_right(cost, 0.0):  # there is a decay in the step alone
+    if of_penalty and cost is not None and cost.is_right(0.0):  # there is a decay in the step alone
         raise undecided("its penalty", "is neither in the cost nor in the gradients")
     half = question._replace(given=given._replace(l2=given.l2 / 2))
-    if (cost is None or is_right(cost, 0.5)) and (of_half := judged_gradients(half, found)).ok:
+    if (cost is None or cost.is_right(0.5)) and (of_half := judged_gradients(network, half, found)).ok:
         return Judged(of_half, 0.5, rest.penalty)
     return Judged(report, 1.0, rest.penalty)
 

@@ -21,16 +21,15 @@ from manual_mlp.adapters.dd2424_update import (
 )
 from manual_mlp.adapters.dd2424_update import Step as Moved
 from manual_mlp.adapters.parts import Network
-from manual_mlp.adapters.program import Program
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.rest import RESTS, Rest, with_rest
 from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_gradients import judged_gradients
 from manual_mlp.adapters.seen_steps import Seen, gradients_seen, seen
+from manual_mlp.adapters.slopes import slopes
 from manual_mlp.adapters.watched import Training
 from manual_mlp.diagnosis.comparison import Planted
 from manual_mlp.diagnosis.epsilon import EPS
-from manual_mlp.diagnosis.mistakes.relu import SLOPES
 from manual_mlp.diagnosis.network import checked_batch
 from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.reference import forward_pass, gradients_of
@@ -60,7 +59,7 @@ def moves(network: Network, training: Training) -> Iterator[Move]:
     """
     if training.computed and takes_rate(network):
         return
-    numbers = (0,) if "momentum" in text_of(network.program).lower() else (1, 61)
+    numbers = (0,) if "momentum" in network.program.text.lower() else (1, 61)
     for number in [number for number in numbers if {number, number + 1} <= set(training.steps)]:
         before, after = (seen(training.steps[n], training.batches[n], labelled=False) for n in (number, number + 1))
         given, parameters = before.given, after.given.parameters
@@ -69,7 +68,7 @@ def moves(network: Network, training: Training) -> Iterator[Move]:
         if all(np.array_equal(parameters[name], value) for name, value in given.parameters.items()):
             continue
         if not training.computed:
-            yield with_reference(Move(number, before, moved, {}))
+            yield with_reference(Move(number, before, moved, {}), slopes(network.program))
             continue
         own = gradients_seen(network, training.steps[number], before)
         if {name: value.size for name, value in own.items()} == {n: v.size for n, v in given.parameters.items()}:
@@ -77,22 +76,17 @@ def moves(network: Network, training: Training) -> Iterator[Move]:
             yield Move(number, before, moved, shaped)
 
 
-def text_of(program: Program) -> str:
-    sources = [program.source, *program.finder.sources.values()]
-    return "\n".join(line for source in sources for line in source.lines)
-
-
 def may_have_another_rule(network: Network) -> bool:
     """Adam, say: then a step that is not along the gradient is no mistake."""
-    return OTHER_RULES.search(text_of(network.program)) is not None
+    return OTHER_RULES.search(network.program.text) is not None
 
 
-def with_reference(move: Move) -> Move:
+def with_reference(move: Move, slopes: Sequence[float]) -> Move:
     """With the gradients that most parameters were moved along, whatever its ReLU, the place of that, and its eps."""
     normalized = move.before.how.batch_norm
     guesses = dict.fromkeys([*move.before.eps, *EPS] if normalized else EPS[:1])
     best, most = move, 0
-    for slope in SLOPES:
+    for slope in slopes:
         for eps, relu_first in itertools.product(guesses, (False, True) if normalized else (False,)):
             given = move.before.given._replace(relu_first=relu_first, relu_slope=slope)
             gradients = loss_gradients(given, eps)
@@ -167,7 +161,7 @@ def update(network: Network, training: Training) -> Report:
     for move in moves(network, training):
         rest = rest_seen(network, training, move.before.given.l2)
         report = judged_move(network, move, rest, False) or judged_move(network, move, rest, True)
-        if report is None and training.computed and judged_gradients(move.before, move.gradients).ok:
+        if report is None and training.computed and judged_gradients(network, move.before, move.gradients).ok:
             report = penalized_again(move.moved, move.before.given, move.gradients)
         if report is None or not report.ok:
             break
