@@ -189,6 +189,22 @@ def test_what_the_step_does_to_the_gradient_is_not_missing_in_it(inspected, left
     assert {"network", "update"} <= set(checks)
 
 
+OF_THE_STEP = {
+    " / n + 2 * self.lam * self.Ws[i]": "",
+    "G.mean(axis=1, ": "G.sum(axis=1, ",
+    "        t = 0\n": "        t = 0\n        v = [0 * W for W in self.Ws]\n",
+    "self.Ws[i] -= eta * grad_W[i]": "v[i] = 0.9 * v[i] + eta * grad_W[i] / n_batch\n"
+    "                    self.Ws[i] -= v[i] + 2 * self.lam * self.Ws[i]",
+    "eta * grad_b[i]": "eta * grad_b[i] / n_batch",
+}
+
+
+def test_where_the_step_is_wrong_the_gradient_is_not_accused_of_what_is_left_to_it(inspected):
+    checks, _ = inspected("student.py", "dd2424", program(OF_THE_STEP))
+    assert {title for title, check in checks.items() if check["verdict"] != "all right"} == {"update"}
+    assert "not multiplied by eta" in checks["update"]["first"]
+
+
 SINGLE = {
     "batch[b'data'][:2000].T / 255.0": "batch[b'data'][:2000].T.astype(np.float32) / np.float32(255)",
     "batch[b'data'][:700].T / 255.0": "batch[b'data'][:700].T.astype(np.float32) / np.float32(255)",

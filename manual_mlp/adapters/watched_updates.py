@@ -1,7 +1,7 @@
 """The steps that a program was seen to make: its parameters from one batch to the next."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from manual_mlp.adapters.dd2424_training import OTHER_RULES
 from manual_mlp.adapters.dd2424_update import (
     COLLINEAR,
     along,
+    is_penalized_otherwise,
     judged_at_its_own_rate,
     judged_step,
     measured_rate,
@@ -53,13 +54,13 @@ def takes_rate(network: Network) -> bool:
     return "eta" in {role.kind for p in taken if (role := role_of(p.name))}
 
 
-def moves(network: Network, training: Training) -> Iterator[Move]:
-    """An early and a later one; of momentum the first, at which it is still 0. None where the parameters stay: there
-    the update follows several calls.
+def moves(network: Network, training: Training, numbers: Sequence[int] = ()) -> Iterator[Move]:
+    """An early and a later one, or those asked for; of momentum the first, at which it is still 0. None where the
+    parameters stay: there the update follows several calls.
     """
     if training.computed and takes_rate(network):
         return
-    numbers = (0,) if "momentum" in network.program.text.lower() else (1, 61)
+    numbers = numbers or ((0,) if "momentum" in network.program.text.lower() else (1, 61))
     for number in [number for number in numbers if {number, number + 1} <= set(training.steps)]:
         before, after = (seen(training.steps[n], training.batches[n], labelled=False) for n in (number, number + 1))
         given, parameters = before.given, after.given.parameters
@@ -134,39 +135,58 @@ def finished(network: Network, move: Move, rest: Rest) -> tuple[dict[str, Array]
 
 
 def rest_seen(network: Network, training: Training, l2: float) -> Rest:
-    """What the step still does to the gradients; where no answer makes it right, that with which the most parameters
-    are. At a rate that has no name no other factor can be told from it.
+    """What the step still does to the gradients; where no answer makes it right, that with which only the penalty is
+    wrong, or else the most parameters are right. At a rate that has no name no other factor can be told from it.
     """
     if not training.computed:
         return Rest(penalty=True)
     if l2 not in training.rests:
         every = [rest for rest in (Rest(), *RESTS) if not rest.singly and (l2 or not rest.penalty)]
         tried = [*((rest, False) for rest in every), *((rest, True) for rest in every if not rest.mean)]
-        made = list(moves(network, training))
+        made = list(moves(network, training, (0, 1, 61)))  # perhaps with momentum, whatever it is called
         right = (
             rest for move in made for rest, at_any_rate in tried if is_right_move(network, move, rest, at_any_rate)
+        )
+        penalized = (
+            rest
+            for move in made
+            for rest in every
+            if rest.penalty
+            and (report := judged_move(network, move, rest, False)) is not None
+            and is_penalized_otherwise(report)
         )
 
         def alike(rest: Rest) -> tuple[int, bool]:
             return max((moved_alike(network, move, rest) for move in made), default=(0, False))
 
-        training.rests[l2] = next(right, None) or max(every, key=alike)
+        training.rests[l2] = next(right, None) or next(penalized, None) or max(every, key=alike)
     found: Rest = training.rests[l2]
     return found
 
 
 def update(network: Network, training: Training) -> Report:
-    """From one step to the next, by the gradient that was seen there."""
+    """From one step to the next, by the gradient that was seen there; where nothing can be said of these steps, by the
+    first, at which momentum of any name is still 0, if a part of that is right.
+    """
+    report = judged_moves(network, training, moves(network, training))
+    if report is None:
+        first = judged_moves(network, training, moves(network, training, (0,)))
+        report = first if first is not None and first.agreeing else None
+    if report is not None and not report.ok and may_have_another_rule(network):
+        raise absent("update")
+    if report is None or (not training.computed and any("penalty" in (f.mistake or "") for f in report.findings)):
+        raise absent("update")  # the network's own report says it
+    return report
+
+
+def judged_moves(network: Network, training: Training, made: Iterable[Move]) -> Report | None:
+    """Of the first move that is not right, or else of the last."""
     report: Report | None = None
-    for move in moves(network, training):
+    for move in made:
         rest = rest_seen(network, training, move.before.given.l2)
         report = judged_move(network, move, rest, False) or judged_move(network, move, rest, True)
         if report is None and training.computed and judged_gradients(network, move.before, move.gradients).ok:
             report = penalized_again(move.moved, move.before.given, move.gradients)
         if report is None or not report.ok:
             break
-    if report is not None and not report.ok and may_have_another_rule(network):
-        raise absent("update")
-    if report is None or (not training.computed and any("penalty" in (f.mistake or "") for f in report.findings)):
-        raise absent("update")  # the network's own report says it
     return report
