@@ -244,6 +244,9 @@ SCHEDULES = [
     ("schedule_twice_as_long", lambda t, n: triangle(t, 2 * n)),
     ("schedule_per_epoch", lambda t, n: triangle(t // 10, n)),
     ("schedule_restarts_each_epoch", lambda t, n: triangle(t % 10, n)),
+    ("schedule_counts_images", lambda t, n: triangle(t // 10 * 6 + t % 10, n)),
+    ("schedule_counts_images", lambda t, n: triangle(t // 10 * 60 + t % 10, n)),
+    ("schedule_counts_images", lambda t, n: triangle(t * 6, n)),
     ("schedule_starts_at_maximum", lambda t, n: triangle(t + n, n)),
     ("schedule_minimum_forgotten", lambda t, n: triangle(t, n) - 1e-5),
     ("schedule_minimum_not_subtracted", lambda t, n: triangle(t, n, 1e-5, 1e-1 + 1e-5)),
@@ -271,7 +274,7 @@ SCHEDULES = [
 def test_a_schedule_s_mistake_is_named(name, mistaken, n_s):
     bounds = {**BOUNDS, "step_size": n_s}
     etas = [mistaken(t, n_s) for t in range(4 * n_s)]
-    report = diagnose_schedule(etas, **bounds, annealing=1.0, updates_per_epoch=10)
+    report = diagnose_schedule(etas, **bounds, annealing=1.0, updates_per_epoch=10, batch_size=6)
     # a mirrored triangle is exchanged bounds as well as a start at the maximum: the same numbers
     assert name in (report.findings[0].mistake, *report.findings[0].equals)
 

@@ -43,6 +43,7 @@ PLANTED = {
     "labels apart": ({"hot[:, picked]": "hot[:, np.sort(picked)]"}, "minibatches", "labels", "belong together"),
     "eta_min not added": ({"eta_min + up": "0 + up"}, "schedule", "schedule", "eta_min is not added"),
     "counted from 0 each epoch": ({"divmod(t, ": "divmod(j, "}, "schedule", "schedule", "again in every epoch"),
+    "images counted": ({"divmod(t, ": "divmod(t // 14 * n_batch + j, "}, "schedule", "schedule", "images are counted"),
     "one update early": ({"divmod(t, ": "divmod(t + 1, "}, "schedule", "schedule", "one update ahead"),
 }
 

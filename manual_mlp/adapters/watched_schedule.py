@@ -41,6 +41,7 @@ def schedule(network: Network, training: Training) -> Report:
         eta_min=known["eta_min"],
         eta_max=known["eta_max"],
         updates_per_epoch=updates_per_epoch(training),
+        batch_size=len(training.batches[0]),
     )
     if not report.ok and report.findings[0].mistake is None:
         raise absent("schedule")  # of another kind, perhaps

@@ -39,6 +39,7 @@ def diagnose_schedule(
     annealing: float | None = None,
     warmup: float = 0.3,
     updates_per_epoch: int | None = None,
+    batch_size: int | None = None,
     cycles: int = 3,
 ) -> Report:
     """Is this the learning rate that is meant, and if not, what is wrong with it?
@@ -53,6 +54,7 @@ def diagnose_schedule(
     annealing   by what the height is multiplied from cycle to cycle; None: whatever it is, measured
     warmup      the part of all updates in which one cycle rises
     updates_per_epoch  if given, a schedule that is stepped or begun again per epoch is recognized
+    batch_size  if that is given, too, one that counts images where updates belong
     """
     eta_min, eta_max = checked_number("eta_min", eta_min, minimum=0), checked_number("eta_max", eta_max, minimum=0)
     check_form(schedule)
@@ -65,9 +67,8 @@ def diagnose_schedule(
         given["updates"] = checked_integer("updates", updates, minimum=2)
     if annealing is not None:
         given["annealing"] = checked_number("annealing", annealing, minimum=0)
-    epoch = {}
-    if updates_per_epoch is not None:
-        epoch["updates_per_epoch"] = checked_integer("updates_per_epoch", updates_per_epoch, minimum=1)
+    counts = {"updates_per_epoch": updates_per_epoch, "batch_size": batch_size}
+    epoch = {name: checked_integer(name, count, minimum=1) for name, count in counts.items() if count is not None}
     cycles = checked_integer("cycles", cycles, minimum=1)
     meant = [KINDS[name] for name in names_of_kinds(kind, given)]
     trials: list[Trial] = []

@@ -91,6 +91,17 @@ SCHEDULE = [
         {"t": lambda v: v.step % v.updates_per_epoch},
     ),
     schedule(
+        "schedule_counts_images",
+        "images are counted where updates belong: t = epoch * updates_per_epoch + batch",
+        {"t": lambda v: v.step // v.updates_per_epoch * v.batch_size + v.step % v.updates_per_epoch},
+        {
+            "t": lambda v: (
+                v.step // v.updates_per_epoch * v.updates_per_epoch * v.batch_size + v.step % v.updates_per_epoch
+            )
+        },
+        {"t": lambda v: v.step * v.batch_size},
+    ),
+    schedule(
         "schedule_starts_at_maximum",
         "it starts at eta_max and falls first",
         {"height": lambda v: np.abs(v.position / v.n_s - 1)},
