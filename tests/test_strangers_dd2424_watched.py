@@ -578,6 +578,23 @@ def test_an_error_that_may_follow_from_an_earlier_one_is_not_said(inspected):
     assert "the whole program" not in checks
 
 
+UNDEFINED = {
+    # what stands there instead, and what is said
+    "not imported": ({"import pickle\n": "\n"}, "stops in __init__: line 11: `batch = pickle.load("),
+    "not imported in the script": ({"import matplotlib.pyplot as plt\n": "\n"}, "stops in its script: line 81: `plt."),
+    "imported with others perhaps": ({"import pickle\n": "from beside import *\n"}, ""),
+    "made in a part that did not run": ({"import pickle\n": "if not __name__: pickle = 0\n"}, ""),
+}
+
+
+@pytest.mark.parametrize("what", UNDEFINED)
+def test_a_name_that_nothing_makes_is_the_program_s_own_error(inspected, what):
+    lines, said = UNDEFINED[what]
+    checks, _ = inspected("student.py", "dd2424", program(lines))
+    assert ("the whole program" in checks) == bool(said)
+    assert not said or said in checks["the whole program"]["first"]
+
+
 @pytest.mark.thorough
 def test_a_loss_without_the_penalty_is_not_taken_for_the_cost(inspected):
     lines = {

@@ -28,6 +28,7 @@ from manual_mlp.adapters.source import read_source
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE, PIXELS, Known, Numbers, recognized
 from manual_mlp.adapters.stubs import Finder
 from manual_mlp.adapters.swallow import NotHere
+from manual_mlp.adapters.undefined import is_undefined
 from manual_mlp.adapters.whole_program import Enough, Next, can_be_limited, run_whole
 from manual_mlp.diagnosis.report import Report
 
@@ -136,7 +137,9 @@ class Training:
 
 
 class Stop(NamedTuple):
-    """An error that ended a part of the script: a function of the network raised it that the program itself called."""
+    """An error that ended a part of the script: a function of the network raised it that the program itself called, or
+    it is over a name that nothing makes.
+    """
 
     function: str
     error: Exception
@@ -501,9 +504,17 @@ def whole_run(program: Program) -> WholeRun:
     def longest_first(trainings: Iterable[Training]) -> list[Training]:
         return sorted((one for one in trainings if one.batches), key=lambda one: -len(one.batches))
 
-    stop = recorder.failed.get(id(errors[0])) if errors else None
+    stop = stop_of(errors[0], recorder, program) if errors else None
     seen = (longest_first(recorder.trainings.values()), longest_first(recorder.others.values()))
     return WholeRun(*seen, recorder.advancing, stop)
+
+
+def stop_of(error: Exception, recorder: Recorder, program: Program) -> Stop | None:
+    """Is it the program's own?"""
+    if (stop := recorder.failed.get(id(error))) is None and is_undefined(error, program.trees):
+        inside, _ = program.guard.raised(error)
+        return Stop("its script" if inside in ("", "<module>") else inside, error)
+    return stop
 
 
 def first_seen(judge: Callable[[Network, Training], Report]) -> Callable[[Network], Report]:
