@@ -414,6 +414,15 @@ def test_what_the_course_does_not_ask_for_is_not_accused(inspected, what):
     assert not {title for title, check in checks.items() if check["verdict"] in ("WRONG", "FAILED")}
 
 
+SEEDED = {"rng.randn(b, a)": "np.random.RandomState(1).randn(b, a)"}
+
+
+def test_a_seed_for_every_layer_is_noted(inspected):
+    checks, _ = inspected("student.py", "dd2424", program(SEEDED), only="initialization")
+    assert checks["initialization"]["verdict"] == "all right"
+    assert "note: linear2.weight: it has the same random numbers as linear1" in checks["initialization"]["text"]
+
+
 HALVED = {"+ self.lam *": "+ self.lam / 2 *", "+ 2 * self.lam": "+ self.lam"}
 ANOTHER_LAMBDA = OTHER_NAME | {"class Trainer:": "lmbda = 0\n\n\nclass Trainer:"}
 OWN_SLOPE = {old: new.replace("0.1", "0.015") for old, new in (LEAKY | BACK).items()}

@@ -165,6 +165,7 @@ def judged_initialization(values: Mapping[str, Array]) -> Report:
     reports = {kind: diagnose_initialization(values, kind) for kind in KNOWN}
     if common > 0 or len(weights) == 1:  # a single layer may start at 0; the units of a hidden one would stay equal
         reports[f"N(0, {common:.3g}²)"] = diagnose_initialization(values, common)
+    reports = {kind: with_seeding_noted(report) for kind, report in reports.items()}
     first = reports["he"].findings[0].mistake if reports["he"].findings else None
     for kind, report in reports.items():
         if kind not in KNOWN and first in VARIANCE and len(weights) > 1:
@@ -181,6 +182,15 @@ def judged_initialization(values: Mapping[str, Array]) -> Report:
     if not slips:
         raise absent("initialization")
     return replace(report, findings=slips)
+
+
+def with_seeding_noted(report: Report) -> Report:
+    """The same random numbers in two layers are odd, but the network learns all the same."""
+    seeded = [f for f in report.findings if f.mistake == "init_seeded_again"]
+    others = [f for f in report.findings if f not in seeded]
+    agreeing = [*report.agreeing, *(f.place for f in seeded if f.place not in {other.place for other in others})]
+    notes = [f"{f.place}: {f.sentence}" for f in seeded]
+    return replace(report, findings=others, agreeing=agreeing, notes=[*report.notes, *notes])
 
 
 def fixed_std(weight: Array) -> float | None:
