@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from manual_mlp.adapters import watched
-from manual_mlp.adapters.seen_steps import arrays_of
+from manual_mlp.adapters.held import arrays_of
 
 STRANGERS = Path(__file__).parent / "strangers"
 
@@ -53,6 +53,7 @@ CORRECT = {
             "schedule",
         },
         "scale_and_shift.py": {"network", "update", "minibatches", "initialization", "standardization"},
+        "softmax_regression.py": {"network", "update", "minibatches", "initialization", "standardization"},
         "whole_script_normalized.py": {
             "network with batch norm",
             "update",

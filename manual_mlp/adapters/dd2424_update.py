@@ -61,17 +61,12 @@ def rests_of(network: Network, reading: Reading) -> Iterator[tuple[Rest, bool]]:
     for rest in (Rest(), *RESTS):
         with contextlib.suppress(Failed):
             report = judged(network, reading, rest, made, at_any_rate=False)  # it may divide by n, not by eta
-            if report.ok or (rest.penalty and is_penalized_otherwise(report)):
+            slip = "" if report.ok else report.findings[0].mistake or ""
+            if report.ok or (rest.penalty and slip.startswith(("update_penalty_not", "update_penalty_with"))):
                 yield from [(rest, True)] if rest != Rest() else []
                 return
             partly += [(rest, False)] if report.agreeing and rest != Rest() else []
     yield from partly
-
-
-def is_penalized_otherwise(report: Report) -> bool:
-    """Does the step add a penalty, in a known wrong way?"""
-    slip = "" if report.ok else report.findings[0].mistake or ""
-    return slip.startswith(("update_penalty_not", "update_penalty_with"))
 
 
 def judged(network: Network, reading: Reading, rest: Rest, made: Sequence[Step], at_any_rate: bool = True) -> Report:

@@ -18,7 +18,8 @@ from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.seen_steps import seen
 from manual_mlp.adapters.source import said
 from manual_mlp.adapters.told_by_steps import told_by_steps
-from manual_mlp.adapters.watched import WHOLE, Training, first_seen, loads_images, whole_run
+from manual_mlp.adapters.training import Training
+from manual_mlp.adapters.watched import WHOLE, first_seen, loads_images, whole_run
 from manual_mlp.adapters.watched_averages import running_averages
 from manual_mlp.adapters.watched_batches import minibatches
 from manual_mlp.adapters.watched_costs import cost_seen, judged_cost

@@ -10,13 +10,15 @@ import numpy as np
 from manual_mlp.adapters.arrangement import Arrangement, Inputs, arranged, as_computed
 from manual_mlp.adapters.dd2424_setup import shapes_of
 from manual_mlp.adapters.gradients import Leaf, gradients_in, matched, size_of, under_our_names
+from manual_mlp.adapters.held import DEEPEST, arrays_of, inside, names_in
 from manual_mlp.adapters.layer_lists import LayerList, is_layer_list
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
+from manual_mlp.adapters.recorder import LARGE
 from manual_mlp.adapters.roles import GRADIENT, gradient_role, role_of
 from manual_mlp.adapters.stand_in_images import CLASSES, PIXELS, Numbers, labels, recognized
-from manual_mlp.adapters.watched import DEEPEST, LARGE, NO_VALUE, Step
+from manual_mlp.adapters.training import Step
 from manual_mlp.layers import Array
 
 SCALE_AND_SHIFT = {"scale": "gamma", "shift": "beta"}
@@ -108,27 +110,6 @@ def is_beside(leaf: Leaf) -> bool:
     return isinstance(last, str) and set(words(last)) <= GRADIENT and bool(kind_of(leaf))
 
 
-def arrays_of(value: Any, path: tuple[str | int, ...] = (), seen_before: set[int] | None = None) -> Iterator[Leaf]:
-    """Every array, wherever it lies, once."""
-    known = seen_before if seen_before is not None else set()
-    if id(value) in known:
-        return
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-        known.add(id(value))
-        yield Leaf(path, value)
-    elif len(path) <= DEEPEST:
-        for key, inner in inside(value):
-            yield from arrays_of(inner, (*path, key), known)
-
-
-def inside(value: Any) -> Sequence[tuple[str | int, Any]]:
-    if isinstance(value, Mapping):
-        return [(key if isinstance(key, int) else str(key), inner) for key, inner in value.items()]
-    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
-        return list(enumerate(value[:100]))
-    return list(vars(value).items()) if hasattr(value, "__dict__") and not isinstance(value, NO_VALUE) else []
-
-
 def images_in(found: Sequence[Leaf], batch: Numbers) -> tuple[Array, bool]:
     """Of the step's batch, as rows, and whether they were columns."""
     for leaf in found:
@@ -183,10 +164,6 @@ def is_parameter(leaf: Leaf) -> bool:
     gradient = any(gradient_role(name) and not role_of(name) for name in names)
     beside = KEPT_BESIDE & {word for name in names for word in words(name)}
     return not gradient and not is_beside(leaf) and not beside and leaf.value.size <= LARGE
-
-
-def names_in(leaf: Leaf) -> list[str]:
-    return [step for step in leaf.path if isinstance(step, str)]
 
 
 def kind_of(leaf: Leaf) -> str:

@@ -7,7 +7,7 @@ from manual_mlp.adapters.dd2424_update import shared_rates
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent, undecided
 from manual_mlp.adapters.seen_gradients import agreed, clips
-from manual_mlp.adapters.watched import Training
+from manual_mlp.adapters.training import Training
 from manual_mlp.adapters.watched_costs import CostSeen
 from manual_mlp.adapters.watched_gradients import Judged
 from manual_mlp.adapters.watched_updates import Move, loss_gradients, may_have_another_rule, moves

@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from manual_mlp.adapters.held import arrays_of
 from manual_mlp.adapters.parts import Network, names_called
 from manual_mlp.adapters.program import nodes_of
 from manual_mlp.adapters.reading import absent
+from manual_mlp.adapters.recorder import LARGE
 from manual_mlp.adapters.roles import running_role
-from manual_mlp.adapters.seen_steps import arrays_of, seen
-from manual_mlp.adapters.watched import LARGE, Training, whole_run
+from manual_mlp.adapters.seen_steps import seen
+from manual_mlp.adapters.training import Training
+from manual_mlp.adapters.watched import whole_run
 from manual_mlp.diagnosis.mistakes.running_statistics import RUNNING_AVERAGE
 from manual_mlp.diagnosis.network import checked_batch
 from manual_mlp.diagnosis.reference import forward_pass

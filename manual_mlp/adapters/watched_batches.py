@@ -8,11 +8,12 @@ import numpy as np
 
 from manual_mlp.adapters.dd2424_loops import CHOICES
 from manual_mlp.adapters.guard import Failed
+from manual_mlp.adapters.held import arrays_of
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.seen_steps import arrays_of, seen
+from manual_mlp.adapters.seen_steps import seen
 from manual_mlp.adapters.stand_in_images import Known, Numbers, labels, recognized
-from manual_mlp.adapters.watched import Training
+from manual_mlp.adapters.training import Training
 from manual_mlp.diagnosis import diagnose_minibatches
 from manual_mlp.diagnosis.minibatches import wrong_labels
 from manual_mlp.diagnosis.report import Finding, Report

@@ -19,7 +19,7 @@ from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_steps import seen
 from manual_mlp.adapters.slopes import slopes
 from manual_mlp.adapters.stand_in_images import BLOCK, PIXELS, PLACES
-from manual_mlp.adapters.watched import Training
+from manual_mlp.adapters.training import Training
 from manual_mlp.diagnosis import diagnose
 from manual_mlp.diagnosis.precision import SINGLE
 from manual_mlp.diagnosis.report import Finding

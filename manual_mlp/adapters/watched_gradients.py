@@ -8,7 +8,7 @@ from manual_mlp.adapters.reading import absent, undecided
 from manual_mlp.adapters.rest import with_rest
 from manual_mlp.adapters.seen_gradients import agreed, clips, judged_gradients
 from manual_mlp.adapters.seen_steps import gradients_seen, seen
-from manual_mlp.adapters.watched import SMALLER, Training
+from manual_mlp.adapters.training import SMALLER, Training
 from manual_mlp.adapters.watched_costs import CostSeen
 from manual_mlp.adapters.watched_updates import rest_seen, takes_rate
 from manual_mlp.diagnosis.report import Report

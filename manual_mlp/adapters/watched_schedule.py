@@ -10,7 +10,7 @@ from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import words
 from manual_mlp.adapters.reading import absent
 from manual_mlp.adapters.stand_in_images import FILES, PER_FILE
-from manual_mlp.adapters.watched import Training
+from manual_mlp.adapters.training import Training
 from manual_mlp.adapters.watched_updates import finished, moves, rest_seen
 from manual_mlp.diagnosis import diagnose_schedule
 from manual_mlp.diagnosis.report import Report

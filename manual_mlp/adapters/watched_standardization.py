@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 
 from manual_mlp.adapters.dd2424_setup import PARTIAL
+from manual_mlp.adapters.held import arrays_of
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent
-from manual_mlp.adapters.seen_steps import arrays_of
 from manual_mlp.adapters.stand_in_images import FIRST_TEST, PER_FILE, WORDS, Known, Numbers, blocks, recognized
-from manual_mlp.adapters.watched import Training
+from manual_mlp.adapters.training import Training
 from manual_mlp.adapters.watched_batches import training_set
 from manual_mlp.diagnosis import diagnose_standardization
 from manual_mlp.diagnosis.report import DERIVATIONS, Finding, Report

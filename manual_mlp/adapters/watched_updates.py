@@ -12,7 +12,6 @@ from manual_mlp.adapters.dd2424_training import OTHER_RULES
 from manual_mlp.adapters.dd2424_update import (
     COLLINEAR,
     along,
-    is_penalized_otherwise,
     judged_at_its_own_rate,
     judged_step,
     measured_rate,
@@ -28,7 +27,7 @@ from manual_mlp.adapters.roles import role_of
 from manual_mlp.adapters.seen_gradients import judged_gradients
 from manual_mlp.adapters.seen_steps import Seen, gradients_seen, seen
 from manual_mlp.adapters.slopes import slopes
-from manual_mlp.adapters.watched import Training
+from manual_mlp.adapters.training import Training
 from manual_mlp.diagnosis.comparison import Planted
 from manual_mlp.diagnosis.epsilon import EPS
 from manual_mlp.diagnosis.network import checked_batch
@@ -135,8 +134,9 @@ def finished(network: Network, move: Move, rest: Rest) -> tuple[dict[str, Array]
 
 
 def rest_seen(network: Network, training: Training, l2: float) -> Rest:
-    """What the step still does to the gradients; where no answer makes it right, that with which only the penalty is
-    wrong, or else the most parameters are right. At a rate that has no name no other factor can be told from it.
+    """What the step still does to the gradients; where no answer makes it right, that with which only the penalty's
+    factor is wrong, or else the most parameters are right. At a rate that has no name no other factor can be told from
+    it.
     """
     if not training.computed:
         return Rest(penalty=True)
@@ -151,9 +151,7 @@ def rest_seen(network: Network, training: Training, l2: float) -> Rest:
             rest
             for move in made
             for rest in every
-            if rest.penalty
-            and (report := judged_move(network, move, rest, False)) is not None
-            and is_penalized_otherwise(report)
+            if rest.penalty and is_named(judged_move(network, move, rest, False), "update_penalty_not_times_eta")
         )
 
         def alike(rest: Rest) -> tuple[int, bool]:
@@ -162,6 +160,10 @@ def rest_seen(network: Network, training: Training, l2: float) -> Rest:
         training.rests[l2] = next(right, None) or next(penalized, None) or max(every, key=alike)
     found: Rest = training.rests[l2]
     return found
+
+
+def is_named(report: Report | None, mistake: str) -> bool:
+    return report is not None and not report.ok and report.findings[0].mistake == mistake
 
 
 def update(network: Network, training: Training) -> Report:

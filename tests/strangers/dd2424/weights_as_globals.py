@@ -1,4 +1,5 @@
 import numpy as np
+from data import load
 rng = np.random.RandomState(0)
 d, m, K = 3072, 50, 10
 lam = 0.01
