@@ -738,6 +738,47 @@ NO_GRADIENTS = [
 ]
 
 
+LOSS_ALONE = {
+    # what stands there instead, title of the check, verdict, what is said first
+    "svm": ("layers.py", ("return loss, dx / N", "return loss, None"), "svm", "half done", "svm dx: it is None"),
+    "softmax": ("layers.py", ("return loss, dx\n", "return loss, None\n"), "softmax", "half done", "softmax"),
+    "naive": (
+        "softmax.py",
+        ("    dW = dW / len(X) + 2 * reg * W", "    dW = np.zeros_like(W)"),
+        "softmax_loss_naive",
+        "half done",
+        "dW: it is 0: it is not computed yet",
+    ),
+    "wrong, too": (
+        "softmax.py",
+        ("    loss = loss / len(X)", "    dW = np.zeros_like(W)\n    return loss, dW\n    loss = loss / len(X)"),
+        "softmax_loss_naive",
+        "WRONG",
+        "cost: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LOSS_ALONE)
+def test_a_loss_without_its_gradient_is_judged_as_far_as_it_goes(inspected, what):
+    file, (old, new), title, verdict, said = LOSS_ALONE[what]
+    text = SVM if title == "svm" else (STRANGERS / "cs231n" / file).read_text()
+    assert old in text
+    checks, _ = inspected("student.py", "cs231n", text.replace(old, new), only=title)
+    assert checks[title]["verdict"] == verdict
+    assert checks[title]["first"].startswith(said)
+
+
+def test_a_loss_without_its_gradient_may_have_a_remark(inspected):
+    text = (STRANGERS / "cs231n" / "layers.py").read_text()
+    for old, new in {"x - np.max(x, axis=1, keepdims=True)": "x", "return loss, dx\n": "return loss, None\n"}.items():
+        assert old in text
+        text = text.replace(old, new)
+    checks, _ = inspected("student.py", "cs231n", text, only="softmax")
+    assert checks["softmax"]["verdict"] == "half done"
+    assert "note: right at usual inputs, but" in checks["softmax"]["text"]
+
+
 @pytest.mark.parametrize(
     ("exchange", "verdict", "said"),
     [

@@ -155,11 +155,11 @@ def outcome(inspection: Inspection, program: Program) -> dict[str, Any] | None:
     empty = {str(failed) for failed in program.guard.failures if failed.kind == "empty"}
     if not report.agreeing and all(finding.mistake == "unfilled" for finding in report.findings):
         return check(inspection, "not filled in", str(report), str(first.sentence))
-    if all(finding.sentence in {*empty, NOT_COMPUTED} or finding.mistake == HALF_DONE for finding in report.findings):
-        missing = [f"  still missing: {finding.place}: {finding.sentence}" for finding in report.findings]
-        text = "\n".join(
-            [str(replace(report, findings=[])).replace("all right", "right as far as it goes", 1), *missing]
-        )
+    accused = [finding for finding in report.findings if not finding.remark]
+    if all(finding.sentence in {*empty, NOT_COMPUTED} or finding.mistake == HALF_DONE for finding in accused):
+        missing = [f"  still missing: {finding.place}: {finding.sentence}" for finding in accused]
+        rest = replace(report, findings=[finding for finding in report.findings if finding.remark])
+        text = "\n".join([str(rest).replace("all right", "right as far as it goes", 1), *missing])
         return check(inspection, "half done", text, f"{first.place}: {first.sentence}")
     verdict = "WRONG" if report.agreeing or compared(report) else "FAILED"
     return check(inspection, verdict, str(report), f"{first.place}: {first.sentence}")

@@ -22,9 +22,11 @@ from manual_mlp.adapters.cs231n_words import in_their_words
 from manual_mlp.adapters.guard import Failed, Shared
 from manual_mlp.adapters.log_guards import as_remark, has_guard
 from manual_mlp.adapters.program import Inspection, Program
+from manual_mlp.adapters.unfilled import HALF_DONE
 from manual_mlp.diagnosis import diagnose_operation
 from manual_mlp.diagnosis.dropout import shared_draw
 from manual_mlp.diagnosis.report import Finding, Report
+from manual_mlp.diagnosis.strangers import NOT_COMPUTED
 from manual_mlp.layers import Array
 
 WHY_UNSEEN = "nothing here to compare them with"
@@ -309,6 +311,12 @@ def softmax(program: Program, names: Sequence[str]) -> Report:
         return cache
 
     report = diagnose_operation("softmax_cross_entropy", forward=forward, backward=backward)
+    if report.agreeing:
+        findings = [
+            replace(f, sentence=NOT_COMPUTED, mistake=HALF_DONE) if f.mistake == "unfilled" else f
+            for f in report.findings
+        ]
+        report = replace(report, findings=findings)
     if not has_guard(report):
         return report
     rng = np.random.default_rng(2)
