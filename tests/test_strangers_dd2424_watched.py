@@ -252,6 +252,35 @@ def test_batch_normalization_is_judged_at_work_as_well(inspected, mistake):
     assert said in checks[title]["text"]
 
 
+SWITCHED = {
+    "def __init__(self):\n": "def __init__(self, use_bn):\n        self.use_bn = use_bn\n",
+    "for n_out in sizes[1:-1]:": "for n_out in sizes[1:-1] * use_bn:",
+    "self.H.append(np": "self.H.append(np.maximum(s, 0) if not self.use_bn else np",
+    "            if l < len(self.gamma):\n                G = G * (self.H[l + 1] > 0)\n": (
+        "            if l < len(self.W) - 1:\n                G = G * (self.H[l + 1] > 0)\n"
+        "            if l < len(self.gamma):\n"
+    ),
+    "experiment = Experiment()\nplt": "plain = Experiment(False)\nplain.train()\nexperiment = Experiment(True)\nplt",
+}
+OF_ONE = {
+    # what stands there instead, and where it is wrong
+    "both right": ({}, {}),
+    "without": ({"G = G * (self.H[l + 1] > 0)": "G = G * ((self.H[l + 1] > 0) | (not self.use_bn))"}, {"network"}),
+    "with": ({"- D * c / n": "- D * c"}, {"network with batch norm"}),
+}
+
+
+@pytest.mark.parametrize("wrong", some(OF_ONE, "with"))
+def test_a_network_is_judged_with_and_without_batch_normalization(inspected, wrong):
+    text = dd2424_program("whole_script_normalized", SWITCHED)
+    for old, new in OF_ONE[wrong][0].items():
+        assert old in text
+        text = text.replace(old, new)
+    checks, _ = inspected("student.py", "dd2424", text)
+    assert {"network", "network with batch norm"} <= set(checks)
+    assert {title for title, check in checks.items() if check["verdict"] != "all right"} == set(OF_ONE[wrong][1])
+
+
 FOLDED = {
     "rng.randn(b, a)": "rng.randn(b, a + 1)",
     "self.bs = [np.zeros((b, 1)) for b in dims[1:]]": "self.ones = lambda H: np.vstack([H, np.ones((1, H.shape[1]))])",

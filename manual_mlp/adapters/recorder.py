@@ -51,6 +51,21 @@ class Stop(NamedTuple):
     error: Exception
 
 
+class Place(NamedTuple):
+    """Where a training is."""
+
+    code: types.CodeType  # that calls the function
+    function: Called
+    switch: bool | None
+
+
+def switch_in(bound: Mapping[str, Any]) -> bool | None:
+    """Is it with batch normalization, if an argument or an attribute of its object says so?"""
+    named = {**getattr(bound.get("self"), "__dict__", {}), **bound}
+    said = [v for name, v in named.items() if isinstance(v, bool) and (role := role_of(name)) and role.kind == "bn"]
+    return said[0] if len(said) == 1 else None
+
+
 class Recorder:
     """Wraps the functions of a program.
 
@@ -76,10 +91,10 @@ class Recorder:
         self.asked: list[Asked] = []
         self.evaluations, self.advancing = 0, list[Numbers]()
         self.returned: Any = None
-        self.strange: set[tuple[types.CodeType, Called]] = set()
+        self.strange: set[Place] = set()
         self.patience = np.inf  # until when a numerical gradient may run
-        self.trainings: dict[tuple[types.CodeType, Called], Training] = {}
-        self.others: dict[tuple[types.CodeType, Called], Training] = {}
+        self.trainings: dict[Place, Training] = {}
+        self.others: dict[Place, Training] = {}
         self.latest: tuple[Numbers, dict[str, Any]] | None = None  # a batch, and what the forward pass was given
         self.batch: Numbers | None = None  # the last that was recognized
         self.copies: dict[int, NDArray[Any]] = {}  # the latest of each array
@@ -114,7 +129,7 @@ class Recorder:
             if time.monotonic() > self.patience:
                 raise TimeoutError("a numerical gradient is not waited for")
             if self.latest is None and function.__name__ in self.gradients:
-                self.strange.add((caller.f_code, called(function, bound)))
+                self.strange.add(Place(caller.f_code, called(function, bound), switch_in(bound)))
             if self.latest is not None and function.__name__ in self.gradients:
                 (numbers, before), self.latest = self.latest, None
                 return self.step(function, numbers, before, bound, call, caller)
@@ -178,8 +193,7 @@ class Recorder:
         """before   the arguments of the forward pass that was given the batch"""
         training = self.training_at(self.trainings, function, bound, caller)
         if training.is_seen(batch):
-            trained = [called for _, called in self.trainings]
-            raise Enough if all(any(one.is_that_of(part) for one in trained) for part in self.parts) else Next
+            raise Enough if self.is_complete() else Next
         if self.follow(training, batch, caller):
             step, self.returned = self.in_full(function, {**before, **bound}, call)
             around = {name: value for name, value in training.amounts.items() if role_of(name) == LAMBDA}
@@ -187,16 +201,23 @@ class Recorder:
             return self.returned
         return call()
 
+    def is_complete(self) -> bool:
+        """Was every network seen, and one that can be switched both ways?"""
+        trained = self.trainings.values()
+        switches = {training.switch for training in trained} - {None}
+        every = all(any(one.function.is_that_of(part) for one in trained) for part in self.parts)
+        return every and len(switches) != 1
+
     def training_at(
         self,
-        known: dict[tuple[types.CodeType, Called], Training],
+        known: dict[Place, Training],
         function: Callable[..., Any],
         bound: Mapping[str, Any],
         caller: types.FrameType,
     ) -> Training:
-        place = caller.f_code, called(function, bound)
+        place = Place(caller.f_code, called(function, bound), switch_in(bound))
         if place not in known:
-            known[place] = Training(place[1], known is self.trainings, len(self.trainings) + len(self.others))
+            known[place] = Training(*place[1:], known is self.trainings, len(self.trainings) + len(self.others))
         return known[place]
 
     def follow(self, training: Training, batch: Numbers, caller: types.FrameType) -> bool:
@@ -217,7 +238,7 @@ class Recorder:
         batch = next((found[0] for value in small if (found := recognized(value)) is not None), None)
         if batch is None:
             if any(0 < value.size <= MOST_IN_BATCH * PIXELS for value in images_in(bound) if is_of_pixels(value)):
-                self.strange.add((caller.f_code, called(function, bound)))
+                self.strange.add(Place(caller.f_code, called(function, bound), switch_in(bound)))
             return
         training = self.training_at(self.others, function, bound, caller)
         if training.is_seen(batch):

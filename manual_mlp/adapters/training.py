@@ -65,6 +65,7 @@ class Training:
     """All calls of one function with a batch from one place."""
 
     function: Called
+    switch: bool | None  # for batch normalization, if its object or its arguments have one
     computed: bool  # the function computes gradients, so that they are in what it returns
     started: int = 0  # the number of trainings that began before it
     batches: list[Numbers] = field(default_factory=list)  # the numbers of the images
