@@ -53,6 +53,32 @@ CORRECT = {
             "schedule",
         },
         "scale_and_shift.py": {"network", "update", "minibatches", "initialization", "standardization"},
+        "layers_with_mode.py": {
+            "network",
+            "update",
+            "initialization",
+            "running averages",
+            "minibatches",
+            "standardization",
+            "schedule cyclic",
+        },
+        "sets_in_dictionaries.py": {
+            "network with batch norm",
+            "update",
+            "minibatches mini_batch_gd",
+            "initialization",
+            "standardization",
+            "schedule cyclical_eta",
+        },
+        "nested_functions.py": {"network", "update", "minibatches", "initialization", "standardization"},
+        "model_and_trainer.py": {
+            "network with batch norm",
+            "update",
+            "running averages",
+            "minibatches",
+            "initialization",
+            "standardization",
+        },
         "softmax_regression.py": {"network", "update", "minibatches", "initialization", "standardization"},
         "whole_script_normalized.py": {
             "network with batch norm",
@@ -470,6 +496,11 @@ MISTAKES = [
     ("dictionary_cache.py", "np.sum(xn * dout", "np.sum(xc * dout", "batch norm", "dgamma", "input x"),
 ]
 
+VARIANCE = " - self.s_hat * np.mean(g * self.s_hat, axis=1, keepdims=True)"
+SQUARES = 'np.sum(params["W%d" % l] ** 2)'
+TRACKED = "            if self.training:\n                self._track(l, mean, var)\n            else:\n"
+ALWAYS_TRACKED = "            self._track(l, mean, var)\n            if not self.training:\n"
+WITH_BATCH_NORM = "network with batch norm"
 MORE_MISTAKES = [  # the same kinds again, in larger programs
     ("layers_by_size.py", " * (below > 0)", "", "network", "linear2.bias", "not masked"),
     (

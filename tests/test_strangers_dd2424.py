@@ -1,10 +1,12 @@
 """Programs in DD2424's conventions that want more than their functions called: what is a choice, what was not seen."""
 
+import ast
 import sys
 
 import pytest
 from conftest import dd2424_program as program
 
+from manual_mlp.adapters.constructors import is_multiplied
 from manual_mlp.adapters.parts import plays
 from manual_mlp.adapters.process import diagnose_file
 
@@ -460,6 +462,7 @@ PARTS = {
     "cost_prime": "",
     "compute_gradients": "gradients",
     "ComputeGradsNumSlow": "",
+    "validate_gradient": "",
     "EvaluateClassifier": "forward",
     "cyclical_eta": "schedule",
 }
@@ -468,3 +471,101 @@ PARTS = {
 @pytest.mark.parametrize("name", PARTS)
 def test_the_part_of_a_function_is_read_from_its_name(name):
     assert plays(name) == PARTS[name]
+
+
+ONE_LAYER = """
+import numpy as np
+from abc import ABC, abstractmethod
+
+class Base(ABC):
+    @abstractmethod
+    def compute_gradients(self, X, Y, Ws, bs):
+        pass
+
+    def compute_cost(self, X, Y, Ws, bs):
+        P = self.forward(X, Ws, bs)
+        return -np.mean(np.log(np.sum(Y * P, axis=0))) + self.lam * sum(np.sum(W ** 2) for W in Ws)
+
+class Linear(Base):
+    def __init__(self, K, d, lam):
+        self.lam, self.bs = lam, [np.zeros((K, 1))]
+        self.Ws = [np.random.normal(0, 1 / np.sqrt(d), K * d).reshape(K, d)]
+
+    def forward(self, X, Ws, bs):
+        s = Ws[0] @ X + bs[0]
+        p = np.exp(s - s.max(axis=0))
+        return p / p.sum(axis=0)
+
+    def compute_gradients(self, X, Y, Ws, bs):
+        n = X.shape[1]
+        G = self.forward(X, Ws, bs) - Y
+        return [G @ X.T / n + 2 * self.lam * Ws[0]], [G.mean(axis=1, keepdims=True)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "first"),
+    [
+        ("", "", ""),
+        ("+ 2 * self.lam * Ws[0]", "", "linear1.weight: the penalty is in the cost but not in the gradient"),
+    ],
+    ids=["right", "no penalty"],
+)
+def test_one_layer_in_lists_in_a_class_that_has_its_cost_from_an_abstract_one(inspected, old, new, first):
+    text = ONE_LAYER.replace(old, new) if old else ONE_LAYER
+    checks, _ = inspected("student.py", "dd2424", text)
+    assert {title for title in checks if title.startswith("network")} == {"network"}
+    assert checks["network"]["verdict"] == ("WRONG" if first else "all right")
+    assert checks["network"]["first"].startswith(first)
+
+
+@pytest.mark.parametrize(("kept", "verdict"), [("b.reshape(-1, 1)", "all right"), ("b", "WRONG")])
+def test_flat_gradients_are_right_where_biases_may_be_flat(inspected, kept, verdict):
+    text = f"""
+import numpy as np
+def forward_pass(X, W, b):
+    s = W @ X + {kept}
+    p = np.exp(s - s.max(axis=0))
+    return p / p.sum(axis=0)
+def compute_cost(X, Y, W, b, lam):
+    return -np.mean(np.log(np.sum(Y * forward_pass(X, W, b), axis=0))) + lam * np.sum(W ** 2)
+def compute_gradients(X, Y, P, W, lam):
+    return (P - Y) @ X.T / X.shape[1] + 2 * lam * W, (P - Y).mean(axis=1)
+"""
+    checks, _ = inspected("student.py", "dd2424", text, only="network")
+    assert checks["network"]["verdict"] == verdict
+
+
+def test_a_number_of_hidden_units_is_no_list_where_it_is_multiplied(inspected):
+    text = """
+import numpy as np
+class Net:
+    def __init__(self, K, d, m, lam):
+        self.lam = lam
+        self.W1 = np.random.normal(0, 1 / np.sqrt(d), m * d).reshape(m, d)
+        self.W2 = np.random.normal(0, 1 / np.sqrt(m), K * m).reshape(K, m)
+        self.b1, self.b2 = np.zeros((m, 1)), np.zeros((K, 1))
+    def forward(self, X):
+        self.H = np.maximum(0, self.W1 @ X + self.b1)
+        s = self.W2 @ self.H + self.b2
+        p = np.exp(s - s.max(axis=0))
+        return p / p.sum(axis=0)
+    def cost(self, X, Y):
+        squares = np.sum(self.W1 ** 2) + np.sum(self.W2 ** 2)
+        return -np.mean(np.log(np.sum(Y * self.forward(X), axis=0))) + self.lam * squares
+    def gradients(self, X, Y):
+        G = (self.forward(X) - Y) / X.shape[1]
+        grad_W2, grad_b2 = G @ self.H.T + 2 * self.lam * self.W2, G.sum(axis=1, keepdims=True)
+        G = (self.W2.T @ G) * (self.H > 0)
+        return G @ X.T + 2 * self.lam * self.W1, G.sum(axis=1, keepdims=True), grad_W2, grad_b2
+"""
+    checks, _ = inspected("student.py", "dd2424", text)
+    assert checks["network"]["verdict"] == "all right"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("m * d", True), ("2 / m", True), ("[0] * m", False), ("m + 1", False), ("np.zeros(m)", False)],
+)
+def test_what_is_multiplied_is_a_number(text, expected):
+    assert any(is_multiplied(node, {"m"}) for node in ast.walk(ast.parse(text))) is expected

@@ -8,7 +8,7 @@ from conftest import STRANGERS, dd2424_program
 
 from manual_mlp.adapters import child, recorder, stand_in_images
 from manual_mlp.adapters.held import variables
-from manual_mlp.adapters.recorder import LARGE, Recorder
+from manual_mlp.adapters.recorder import LARGE, Recorder, closed_over
 from manual_mlp.adapters.seen_steps import told_by_gradient
 from manual_mlp.adapters.watched_averages import Weights
 from manual_mlp.adapters.whole_program import Enough
@@ -341,6 +341,34 @@ def test_sets_of_images_are_not_kept_beside_what_the_program_keeps():
     assert recorder.snapshot({"self": data, "X": images}, [images])["X"] is images
 
 
+def test_a_gradient_belongs_to_the_batch_that_any_function_was_given_last():
+    def evaluate(X): ...
+
+    def model(X): ...
+
+    def gradients(P): ...
+
+    recorder = Recorder([], {"evaluate", "gradients"}, {"evaluate"}, set(), {})
+    recorder.gradients = {"gradients"}
+    evaluated, modelled, derived = map(recorder.wrap, (evaluate, model, gradients))
+    evaluated(stand_in_images.images(0, 30))
+    modelled(stand_in_images.images(50, 10))
+    derived(np.ones((10, 10)))
+    assert not recorder.trainings
+    evaluated(stand_in_images.images(0, 30))
+    derived(np.ones((10, 10)))
+    assert [len(training.batches[0]) for training in recorder.trainings.values()] == [30]
+
+
+def test_variables_of_the_function_around_are_read():
+    lam, made = 0.1, np.ones(3)
+
+    def cost():
+        return lam * made
+
+    assert closed_over(cost) == {"lam": lam, "made": made}
+
+
 def test_a_cost_of_the_same_images_is_looked_at_once():
     def cost(X, lam):
         return lam * (len(X) == 30)
@@ -587,7 +615,7 @@ TURNS_OUT = {
     "every file by itself": (
         {"coder = preprocessing": TESTED, "net = Classifier(": BY_FILES},
         "standardization",
-        "train images",
+        "test images",
         "by that file's statistics",
     ),
 }
@@ -610,6 +638,20 @@ def test_an_error_that_may_follow_from_an_earlier_one_is_not_said(inspected):
     )
     assert checks["network"]["verdict"] == "all right"
     assert "the whole program" not in checks
+
+
+LOADED = {
+    "        with open(folder + '/data_batch_1', 'rb') as f:\n            batch = pickle.load(f, encoding='bytes')\n": (
+        "        batch = LoadBatch(folder + '/data_batch_1')\n"
+    ),
+    "import pickle\n": "import pickle\nfrom functions import LoadBatch\n",
+}
+
+
+def test_the_course_s_load_batch_is_there(inspected):
+    checks, last = inspected("student.py", "dd2424", program(LOADED), only="minibatches")
+    assert checks["minibatches"]["verdict"] == "all right"
+    assert "line 2: functions is not here; right ones stood in for LoadBatch" in last["notes"]
 
 
 UNDEFINED = {

@@ -99,6 +99,13 @@ def test_an_image_that_was_changed_is_not_taken_for_another(change, layout, coun
         assert recognized(LAYOUTS[layout](x.reshape(200, -1))[:count]) is None
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_images_may_be_a_matrix():
+    numbers, _ = recognized(np.asmatrix(stand_in_images.images(3, 4).T))
+    assert numbers.tolist() == [3, 4, 5, 6]
+    assert recognized(np.asmatrix(np.ones((3072, 1)))) is None
+
+
 def test_random_numbers_are_no_images():
     rng = np.random.default_rng(0)
     assert recognized(rng.normal(size=(1, 3072))) is None

@@ -15,7 +15,7 @@ import numpy as np
 from manual_mlp.adapters.guesses import guessed_roles
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.program import Program, nodes_of
-from manual_mlp.adapters.roles import name_in, role_of
+from manual_mlp.adapters.roles import Role, name_in, role_of
 from manual_mlp.blocks import layer_names
 from manual_mlp.diagnosis.reference import Batch, forward_pass, gradients_of
 from manual_mlp.layers import BATCH_NORM_EPS, Array
@@ -261,6 +261,9 @@ def rectified(given: Inputs, s: Array) -> Array:
     return out
 
 
+ALL_WEIGHTS = (Role("W", None), Role("b", None))
+
+
 def makes_matrices(program: Program) -> bool:
     """Does it mention np.matrix or np.mat?"""
     attributes = (node for tree in program.trees for node in nodes_of(tree) if isinstance(node, ast.Attribute))
@@ -285,6 +288,8 @@ def arrangements(network: Network, batch_norm: bool, affine: bool = True) -> Ite
     if "params" in kinds and network.program.classes() and not network.owner:
         containers = (*CONTAINERS, OBJECTS)
     both = "y" in kinds and "Y" in kinds
+    names = {p.name for part in network.parts for p in part.parameters() if (role := role_of(p.name)) in ALL_WEIGHTS}
+    one_layer = ("list", "array") if any(name.endswith("s") for name in names) else ("array",)  # Ws[0]
     usual = [(True, True, False, "(m, 1)"), (True, True, False, "(m,)"), (False, False, False, "(m,)")]
     usual += [(False, False, True, "(m,)"), (False, False, True, "(1, m)"), (False, False, False, "(m, 1)")]
     rest = itertools.product((True, False), (True, False), (False, True), ("(m, 1)", "(m,)", "(1, m)"))
@@ -292,7 +297,7 @@ def arrangements(network: Network, batch_norm: bool, affine: bool = True) -> Ite
     forms_of_arrays = ("", "all", "images") if makes_matrices(network.program) else ("",)
     for (x_columns, y_columns, turned, biases), matrices in itertools.product(layouts, forms_of_arrays):
         for depth in depths:
-            for weights in ("array",) if depth == 1 else ("list",):
+            for weights in one_layer if depth == 1 else ("list",):
                 for labels in ("numbers", "onehot") if both else ("onehot", "numbers"):
                     for form in (*containers, "single") if depth == 1 and "params" in kinds else containers:
                         normalized = batch_norm and depth > 1

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual_mlp.adapters.arrangement import OBJECTS, Arrangement, Inputs, environment, sizes_of
+from manual_mlp.adapters.data_sets import KeyedSets, form_of
 from manual_mlp.adapters.dropout_switch import switch_off
 from manual_mlp.adapters.gradients import gradients_in
 from manual_mlp.adapters.guard import Failed, Shared
@@ -44,6 +45,12 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
     role = part.role(parameter)
     if role is None and is_options(parameter.name):
         return Options(env)
+    if (
+        (role is None or role.kind == "X")
+        and form_of(part.tree, parameter.name) == "keys"
+        and plain(parameter.name) not in passed
+    ):
+        return KeyedSets({"X": env["X"], "Y": env["Y"], "y": env["numbers"]})
     made = passed.get(plain(parameter.name)) if set(words(parameter.name)) - OF_ONE_BATCH else None
     if role is not None and role.kind == "X":
         labels = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]
@@ -61,7 +68,8 @@ def value_for(parameter: inspect.Parameter, part: Part, env: Mapping[str, Any], 
         if role.layer is not None and numbered in env:
             return env[numbered]
         if role.kind in env and role.layer is None:
-            alone = env["depth"] == 1 and role.kind in ("W", "b") and places_in(part.tree, parameter.name) == {0}
+            alone = env["depth"] == 1 and role.kind in ("W", "b") and not isinstance(env[role.kind], list)
+            alone = alone and places_in(part.tree, parameter.name) == {0}
             return [env[role.kind]] if alone else env[role.kind]  # W = W[0], of a list with one layer's
     name = plain(parameter.name)
     callers = passed.get(("caller", part.name, parameter.name), ())  # type: ignore[call-overload]

@@ -3,7 +3,7 @@
 import ast
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,9 @@ def arguments_of(
         p.name for p in accepts if p.default is p.empty and (count_role(p.name) is None or form_of(tree, p.name))
     ]
     guesses = [guessed(name, tree, env, given) for name in unknown]
-    for form in (*(["layers"] if objects else []), *FORMS):
+    widths = {p.name for p in accepts if (role := count_role(p.name)) is not None and role.kind == "m"}
+    is_number = any(is_multiplied(node, widths) for node in (nodes_of(tree) if tree is not None else ()))
+    for form in ["width"] if is_number else [*(["layers"] if objects else []), *FORMS]:
         sizes = in_form(form, sizes_of(given.parameters), objects)
         for chosen in itertools.islice(itertools.product(*guesses), MOST_GUESSES):
             arguments = {p.name: value_of(p, how, env, sizes) for p in accepts}
@@ -130,6 +132,15 @@ def target_name(target: ast.expr) -> str:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
     return ""
+
+
+def is_multiplied(node: ast.AST, names: Collection[str]) -> bool:
+    """Is one of them a factor, other than of a list: m * d?"""
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Div(), right=right):
+            factors = [side for side in (left, right) if not isinstance(side, ast.List | ast.Tuple)]
+            return len(factors) == 2 and any(isinstance(side, ast.Name) and side.id in names for side in factors)
+    return False
 
 
 def is_listed(node: ast.AST, name: str) -> bool:

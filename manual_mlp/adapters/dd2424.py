@@ -46,20 +46,20 @@ from manual_mlp.adapters.parts import (
 )
 from manual_mlp.adapters.program import Inspection, Program, words
 from manual_mlp.adapters.scikit_learn import SCIKIT_LEARN
-from manual_mlp.adapters.stand_in_images import KERAS
+from manual_mlp.adapters.stand_in_images import KERAS, course_batch
 from manual_mlp.adapters.stubs import COURSE_HELPERS, NEVER_RUN
 from manual_mlp.adapters.watched import WHOLE, loads_images
 from manual_mlp.diagnosis.report import Finding, Report
 
 
 def known_helpers(module: str) -> dict[str, Any]:
-    """softmax and the like, which the course hands out in a file of helpers."""
+    """softmax, LoadBatch and the like, which the course hands out in a file of helpers."""
     library = module.split(".")[0]
     if library == "sklearn":
         return dict(SCIKIT_LEARN)
     if library in ("keras", "tensorflow"):
         return dict(KERAS)
-    return {} if library in {*NEVER_RUN, "scipy"} else dict(COURSE_HELPERS)
+    return {} if library in {*NEVER_RUN, "scipy"} else {**COURSE_HELPERS, "LoadBatch": course_batch}
 
 
 def inspections(program: Program) -> list[Inspection]:

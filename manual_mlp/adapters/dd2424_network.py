@@ -215,9 +215,10 @@ def from_the_script(network: Network, how: Arrangement, given: Inputs) -> Iterat
 
 def is_shallow(network: Network, how: Arrangement) -> bool:
     """Is it a network of one layer: W one array, not a list of them, and no constructor that asks for hidden units?"""
-    if owner := network.owner:
-        parameters = inspect.signature(network.program.classes()[owner]).parameters
-        return not any((role := role_of(name)) and role.kind in ("sizes", "m") for name in parameters)
+    classes = network.program.classes()
+    if owners := {part.method_of for part in network.parts if part.method_of in classes}:
+        asked = {name for owner in owners for name in inspect.signature(classes[owner]).parameters}
+        return not any((role := role_of(name)) and role.kind in ("sizes", "m") for name in asked)
     kinds = set().union(*(part.kinds() | {role.kind for role in part.globals()} for part in network.parts))
     return "W" in kinds if "params" not in kinds else how.container == "single"
 

@@ -93,6 +93,7 @@ def plays(name: str, kinds: Iterable[str] = ()) -> str:
         "analyze",
         "analyse",
         "verify",
+        "validate",
         "error",
         "difference",
         "diff",
@@ -171,22 +172,25 @@ class Network:
 
 
 def parts_of(program: Program) -> list[Part]:
+    """Plain functions, and the methods of every class that can be made, each as the class has it."""
     found = []
     for name, function in program.functions().items():
         tree = program.defined.get(name)
         found.append(Part(name, function, "", tree if isinstance(tree, ast.FunctionDef) else None))
     for class_name, made in program.classes().items():
         tree = program.defined.get(class_name)
-        if not isinstance(tree, ast.ClassDef):
+        if not isinstance(tree, ast.ClassDef) or inspect.isabstract(made):
             continue
         methods = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        own: dict[str, Part] = {}
         for ancestor in reversed(made.__mro__):
             for name, method in vars(ancestor).items():
                 function = method.__func__ if isinstance(method, staticmethod | classmethod) else method
                 if inspect.isfunction(function) and not name.startswith("__"):
                     bare = isinstance(method, staticmethod)
                     tree_of = methods.get(name)
-                    found.append(Part(name, function, "" if bare else class_name, tree_of))
+                    own[name] = Part(name, function, "" if bare else class_name, tree_of)
+        found += own.values()
     return found
 
 

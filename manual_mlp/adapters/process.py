@@ -194,6 +194,8 @@ def one_child(
                         return "", f"the file as a whole takes longer than {TOTAL_SECONDS:g} s"
                     if calling:
                         return calling, f"does not return: it was stopped after {patience['seconds']:g} s"
+                    if patience["seconds"] != START_SECONDS:
+                        return "", f"comparing it takes longer than {patience['seconds']:g} s"
                     return "", f"importing it takes longer than {START_SECONDS:g} s"
                 if "calling" in event:
                     calling, patience["seconds"] = event["calling"], event.get("seconds", seconds)

@@ -147,6 +147,7 @@ def chosen_arrangement(network: Network, batch_norm: bool, affine: bool = True) 
             if could and cost_settles(network, outcome, as_computed(how, given)):
                 break
     assert best is not None
+    best = with_flat_biases(network, best)
     others = [replace(best.how, drop=1.0)] if drops(network.program) else []
     if best.how.container in ("named", "numbered", "single"):  # what stands under keys of unknown meaning
         others.append(replace(best.how, flag=not best.how.flag))
@@ -156,6 +157,23 @@ def chosen_arrangement(network: Network, batch_norm: bool, affine: bool = True) 
             if (score := agreement(outcome, as_computed(other, best.given), network)) > best.score + 1e-9:
                 return Reading(other, best.given, outcome, score)
     return best
+
+
+def with_flat_biases(network: Network, reading: Reading) -> Reading:
+    """Where the gradients of columns of biases are flat, and the program takes flat biases as well: so they are."""
+    guard, flat = network.program.guard, replace(reading.how, biases="(m,)")
+    if reading.how.biases != "(m, 1)":
+        return reading
+    with contextlib.suppress(Failed):
+        guard.begin()
+        computed(network, reading.how, reading.given)
+        if guard.shapes:
+            guard.begin()
+            outcome = computed(network, flat, reading.given)
+            score = agreement(outcome, as_computed(flat, reading.given), network)
+            if not guard.shapes and score >= reading.score - 1e-9:
+                return Reading(flat, reading.given, outcome, score)
+    return reading
 
 
 def draws(network: Network, reading: Reading) -> bool:

@@ -240,6 +240,8 @@ class Recorder:
             if any(0 < value.size <= MOST_IN_BATCH * PIXELS for value in images_in(bound) if is_of_pixels(value)):
                 self.strange.add(Place(caller.f_code, called(function, bound), switch_in(bound)))
             return
+        if self.latest is not None and not np.array_equal(batch, self.latest[0]):
+            self.latest = None  # a forward pass that is not recognized was given another one since
         training = self.training_at(self.others, function, bound, caller)
         if training.is_seen(batch):
             if self.trainings:
@@ -248,6 +250,7 @@ class Recorder:
         if self.follow(training, batch, caller):
             held = variables({name: value for name, value in caller.f_locals.items() if name != "self"})
             everything = {**read_by(caller.f_code, caller.f_globals), **held, "owner": caller.f_locals.get("self")}
+            everything |= {name: value for name, value in closed_over(function).items() if name not in everything}
             taken = self.snapshot(self.by_parts({**everything, **bound}), list(given_in(bound)))
             training.steps[len(training.batches) - 1] = Step(taken, {}, None, {})
 
@@ -256,7 +259,7 @@ class Recorder:
     ) -> tuple[Step, Any]:
         """What goes in, as it is before the call, and what comes out."""
         read = read_by(inspect.unwrap(function).__code__, function.__globals__)
-        reads = {name: value for name, value in read.items() if role_of(name)}
+        reads = {**closed_over(function), **{name: value for name, value in read.items() if role_of(name)}}
         itself = list(given_in(bound))
         arguments, taken = self.snapshot(self.by_parts(bound), itself), self.snapshot(reads)
         result = call()
@@ -341,6 +344,13 @@ def is_of_pixels(array: NDArray[Any]) -> bool:
 def read_by(code: types.CodeType, namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The variables among the globals of a function."""
     return variables({name: namespace[name] for name in names_read(code) if name in namespace})
+
+
+def closed_over(function: Callable[..., Any]) -> dict[str, Any]:
+    """The variables of the function in which it is defined, of those that it reads."""
+    plain = inspect.unwrap(function)
+    cells = zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True)
+    return variables({name: cell.cell_contents for name, cell in cells if cell != types.CellType()})
 
 
 def running_in(value: Any) -> dict[tuple[str | int, ...], NDArray[Any]]:

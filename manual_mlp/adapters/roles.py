@@ -108,7 +108,21 @@ def role_of(name: str) -> Role | None:
     return None
 
 
-AVERAGED = ("average", "averages", "averaged", "avg", "av", "running", "moving", "ema", "mavg", "ma", "est", "global")
+AVERAGED = (
+    "average",
+    "averages",
+    "averaged",
+    "avg",
+    "av",
+    "running",
+    "run",
+    "moving",
+    "ema",
+    "mavg",
+    "ma",
+    "est",
+    "global",
+)
 
 
 def running_role(name: str) -> Role | None:

@@ -7,9 +7,9 @@ from manual_mlp.adapters.dd2424_update import shared_rates
 from manual_mlp.adapters.parts import Network
 from manual_mlp.adapters.reading import absent, undecided
 from manual_mlp.adapters.seen_gradients import agreed, clips
-from manual_mlp.adapters.training import Training
+from manual_mlp.adapters.training import SMALLER, Training
 from manual_mlp.adapters.watched_costs import CostSeen
-from manual_mlp.adapters.watched_gradients import Judged
+from manual_mlp.adapters.watched_gradients import Judged, in_smaller_batch
 from manual_mlp.adapters.watched_updates import Move, loss_gradients, may_have_another_rule, moves
 from manual_mlp.diagnosis import diagnose_update
 from manual_mlp.diagnosis.comparison import Planted
@@ -52,15 +52,21 @@ def told_by_steps(network: Network, training: Training, cost: CostSeen | None, b
     if not reports:
         raise absent("its gradients", "are not returned, and the steps that they make were not seen")
     report = reports[-1] if reports[-1].ok else agreed(reports, clips(network))
+    smaller = (training.firsts[SMALLER],) if report.ok and SMALLER in training.firsts else ()
+    for move in moves(network, training, smaller) if smaller else ():
+        if not (of_smaller := told_by_step(move, 1.0, named=True)).ok:
+            report = in_smaller_batch(training, of_smaller)
     return Judged(replace(report, notes=[*report.notes, TOLD]), 1.0, True)
 
 
-def told_by_step(move: Move, share: float) -> Report:
+def told_by_step(move: Move, share: float, named: bool = False) -> Report:
+    """named   whether the loop's own learning rate comes before the one by which most parameters were moved"""
     given, l2 = move.before.given, share * move.before.given.l2
     shared = [abs(rate) for rate in shared_rates(move.moved, given, move.gradients, l2)][:1]
-    rates = shared or [rate for rate in move.moved.rates if rate > 0]
-    reports = [
-        diagnose_update(
+    own = [rate for rate in move.moved.rates if rate > 0]
+    rates = dict.fromkeys([*own, *shared] if named else shared or own)
+    reports = {
+        rate: diagnose_update(
             given.parameters,
             move.moved.after,
             rate,
@@ -71,9 +77,9 @@ def told_by_step(move: Move, share: float) -> Report:
             relu_slope=given.relu_slope,
             eps=move.before.eps[0],
         )
-        for rate in dict.fromkeys(rates)
-    ]
-    understood = [report for report in reports if report.ok or shared or report.findings[0].mistake is not None]
+        for rate in rates
+    }
+    understood = [r for rate, r in reports.items() if r.ok or rate in shared or r.findings[0].mistake is not None]
     if not understood:
         raise absent("its gradients", "are not returned, and nothing tells the learning rate of its steps")
     if not understood[0].ok and any(is_stepped_first(move, rate, l2) for rate in shared):

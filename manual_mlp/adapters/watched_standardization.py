@@ -31,10 +31,14 @@ def standardization(_: Network, training: Training) -> Report:
     raw = {"train": blocks()[numbers].astype(np.float64)}
     if any(np.allclose(trained, raw["train"] / scale) for scale in SCALES):
         raise absent("standardization")
-    if is_by_files([(numbers, trained), *(known for _, known in others(training.sets, numbers))]):
+    files = {*(numbers // PER_FILE).tolist()}
+    of_own_file = {name for name, known in others(training.sets, numbers) if by_own_files(known) - files}
+    if by_own_files((numbers, trained)) == files and (len(files) > 1 or of_own_file):
         sentence = "the images of every file are standardized by that file's statistics, not by all training images'"
         slip, link = "standardized_by_own_statistics", f"{DERIVATIONS}#standardization"
-        return Report("standardization", [Finding("train images", sentence, slip, formula=FORMULA, link=link)])
+        places = ["train"] if len(files) > 1 else sorted(of_own_file, reverse=True)  # of one file they are right
+        findings = [Finding(f"{name} images", sentence, slip, formula=FORMULA, link=link) for name in places]
+        return Report("standardization", findings, ["train images"] * (len(files) == 1))
     given = [leaf.value for asked in training.costs for leaf in arrays_of(asked.step.arguments)]
     evaluated = [known for array in given if (known := recognized(array)) is not None]
     choices: dict[str, list[tuple[Array, Array]]] = {"train": [(raw["train"], trained)]}
@@ -59,20 +63,17 @@ def standardization(_: Network, training: Training) -> Report:
     return replace(report, findings=slips)
 
 
-def is_by_files(sets: Sequence[Known]) -> bool:
-    """Is every training image, of the first set, standardized by all images of the file that it is from, and so are
-    those of another file? The statistics of one whole file may serve for all of them.
-    """
-    (numbers, _), *_ = sets
-    training, others = set((numbers // PER_FILE).tolist()), set()
-    for numbers, found in sets:
-        files = numbers // PER_FILE
-        for file in np.unique(files).tolist():
-            raw = blocks()[file * PER_FILE : (file + 1) * PER_FILE].astype(np.float64)
-            right = (blocks()[numbers[files == file]] - raw.mean(axis=0)) / raw.std(axis=0)
-            if np.allclose(found[files == file], right, atol=1e-4):
-                others.add(file)
-    return training < others or (training <= others and len(training) > 1)
+def by_own_files(known: Known) -> set[int]:
+    """Of the files that a set is from, those whose images are standardized by all images of that file."""
+    numbers, found = known
+    files = numbers // PER_FILE
+    own = set()
+    for file in np.unique(files).tolist():
+        raw = blocks()[file * PER_FILE : (file + 1) * PER_FILE].astype(np.float64)
+        right = (blocks()[numbers[files == file]] - raw.mean(axis=0)) / raw.std(axis=0)
+        if np.allclose(found[files == file], right, atol=1e-4):
+            own.add(file)
+    return own
 
 
 def off(training: Array, pair: tuple[Array, Array]) -> float:

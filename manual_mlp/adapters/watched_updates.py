@@ -187,8 +187,9 @@ def judged_moves(network: Network, training: Training, made: Iterable[Move]) -> 
     for move in made:
         rest = rest_seen(network, training, move.before.given.l2)
         report = judged_move(network, move, rest, False) or judged_move(network, move, rest, True)
-        if report is None and training.computed and judged_gradients(network, move.before, move.gradients).ok:
-            report = penalized_again(move.moved, move.before.given, move.gradients)
+        if report is None and training.computed:
+            again = penalized_again(move.moved, move.before.given, move.gradients)
+            report = again if again and judged_gradients(network, move.before, move.gradients).ok else None
         if report is None or not report.ok:
             break
     return report

@@ -98,8 +98,9 @@ def diagnose_update(
             eps=eps,
             tolerance=recovered_tolerance(comparison),
         )
-        if inner.findings and inner.findings[0].mistake is not None:
-            return Report("update", inner.findings, inner.agreeing, inner.unjudged, inner.notes)
+        if inner.findings and (inner.findings[0].mistake or findings[0].mistake is None):
+            agreeing = [place for place in inner.agreeing if place != "cost"]  # which is the reference's own
+            return Report("update", inner.findings, agreeing, inner.unjudged, inner.notes)
     return Report("update", [*broken, *findings], agreeing, unjudged, [note] if note else [])
 
 
