@@ -134,6 +134,16 @@ def test_a_stop_while_a_step_is_looked_at_is_no_mistake(inspected, monkeypatch, 
     assert "was not seen" in checks["network"]["text"]
 
 
+def test_an_error_of_what_looks_on_is_none_of_the_program(inspected, monkeypatch):
+    def broken(_):
+        raise ValueError
+
+    monkeypatch.setattr(broken, "__code__", broken.__code__.replace(co_filename=recorder.__file__))
+    monkeypatch.setattr(recorder, "switch_in", broken)
+    checks, _ = inspected("whole_script.py", "dd2424")
+    assert "the whole program" not in checks
+
+
 @pytest.mark.thorough
 def test_a_script_that_fails_where_it_plots_is_judged_by_the_rest(inspected):
     lines = {"    data = Data(": "    print(1 / 0)\n", "'Datasets/cifar-10-batches-py')\n": ""}

@@ -1,7 +1,9 @@
 """A program's trainings, as they were seen while the whole program ran."""
 
 import functools
+import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from manual_mlp.adapters.guard import Failed
@@ -65,7 +67,10 @@ def whole_run(program: Program) -> WholeRun:
 
 
 def stop_of(error: Exception, recorder: Recorder, program: Program) -> Stop | None:
-    """Is it the program's own?"""
+    """Is it the program's own? Not what was raised in our files, in what stands in or looks on."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if Path(frame.f_code.co_filename).parent == Path(__file__).parent:
+        return None
     if (stop := recorder.failed.get(id(error))) is None and is_undefined(error, program.trees):
         inside, _ = program.guard.raised(error)
         return Stop("its script" if inside in ("", "<module>") else inside, error)
