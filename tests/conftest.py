@@ -36,6 +36,15 @@ SEED = 0
 PATIENCE = 600  # seconds for what takes a few: no test fails because the machine is busy
 
 
+@pytest.fixture(autouse=True)
+def cores_as_before():
+    """A benchmark holds its process to some of the cores; the tests behind it have all of them again."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    yield
+    if before is not None:
+        os.sched_setaffinity(0, before)
+
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has ignored in what runs in its background
 
 

@@ -4,6 +4,7 @@ No test looks at a time.
 """
 
 import json
+import os
 import sys
 
 import benchmark
@@ -165,6 +166,12 @@ def test_whole_runs_leave_both_times(images, tmp_path, capsys, monkeypatch):
     assert "ratio (lowest-highest)" in capsys.readouterr().out
     summary = json.loads((tmp_path / "whole_runs" / "whole_runs_tiny_seed0" / "summary.json").read_text())
     assert {name: len(row) for name, row in summary["runs"][0]["seconds"].items()} == {"manual": 2, "twin": 2}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not tell the cores of a process")
+def test_one_thread_has_one_core(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert use_same_threads() == len(os.sched_getaffinity(0)) == 1
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "two", "4,2"])
