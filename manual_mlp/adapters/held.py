@@ -40,9 +40,8 @@ def inside(value: Any) -> Sequence[tuple[str | int, Any]]:
         return list(enumerate(value.ravel()[:MOST])) if value.dtype == object else []
     if isinstance(value, list | tuple):
         return list(enumerate(value[:MOST]))
-    return (
-        list(variables(vars(value)).items()) if hasattr(value, "__dict__") and not isinstance(value, NO_VALUE) else []
-    )
+    is_object = hasattr(value, "__dict__") and not isinstance(value, NO_VALUE)
+    return list(variables(vars(value)).items()) if is_object else []
 
 
 def variables(names: Mapping[str, Any]) -> dict[str, Any]:

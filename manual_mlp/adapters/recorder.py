@@ -59,6 +59,10 @@ class Place(NamedTuple):
     switch: bool | None
 
 
+def place_of(function: Callable[..., Any], bound: Mapping[str, Any], caller: types.FrameType) -> Place:
+    return Place(caller.f_code, called(function, bound), switch_in(bound))
+
+
 def switch_in(bound: Mapping[str, Any]) -> bool | None:
     """Is it with batch normalization, if an argument or an attribute of its object says so?"""
     named = {**getattr(bound.get("self"), "__dict__", {}), **bound}
@@ -129,7 +133,7 @@ class Recorder:
             if time.monotonic() > self.patience:
                 raise TimeoutError("a numerical gradient is not waited for")
             if self.latest is None and function.__name__ in self.gradients:
-                self.strange.add(Place(caller.f_code, called(function, bound), switch_in(bound)))
+                self.strange.add(place_of(function, bound, caller))
             if self.latest is not None and function.__name__ in self.gradients:
                 (numbers, before), self.latest = self.latest, None
                 return self.step(function, numbers, before, bound, call, caller)
@@ -215,7 +219,7 @@ class Recorder:
         bound: Mapping[str, Any],
         caller: types.FrameType,
     ) -> Training:
-        place = Place(caller.f_code, called(function, bound), switch_in(bound))
+        place = place_of(function, bound, caller)
         if place not in known:
             known[place] = Training(*place[1:], known is self.trainings, len(self.trainings) + len(self.others))
         return known[place]
@@ -238,7 +242,7 @@ class Recorder:
         batch = next((found[0] for value in small if (found := recognized(value)) is not None), None)
         if batch is None:
             if any(0 < value.size <= MOST_IN_BATCH * PIXELS for value in images_in(bound) if is_of_pixels(value)):
-                self.strange.add(Place(caller.f_code, called(function, bound), switch_in(bound)))
+                self.strange.add(place_of(function, bound, caller))
             return
         if self.latest is not None and not np.array_equal(batch, self.latest[0]):
             self.latest = None  # a forward pass that is not recognized was given another one since

@@ -52,8 +52,8 @@ def told_by_steps(network: Network, training: Training, cost: CostSeen | None, b
     if not reports:
         raise absent("its gradients", "are not returned, and the steps that they make were not seen")
     report = reports[-1] if reports[-1].ok else agreed(reports, clips(network))
-    smaller = (training.firsts[SMALLER],) if report.ok and SMALLER in training.firsts else ()
-    for move in moves(network, training, smaller) if smaller else ():
+    smaller = [training.firsts[SMALLER]] if report.ok and SMALLER in training.firsts else []
+    for move in moves(network, training, smaller):
         if not (of_smaller := told_by_step(move, 1.0, named=True)).ok:
             report = in_smaller_batch(training, of_smaller)
     return Judged(replace(report, notes=[*report.notes, TOLD]), 1.0, True)

@@ -99,9 +99,8 @@ def first_seen(judge: Callable[[Network, Training], Report]) -> Callable[[Networ
 def trainings_of(network: Network) -> list[Training]:
     run = whole_run(network.program)
     own = [t for t in run.trainings if network.gradients is not None and t.function.is_that_of(network.gradients)]
-    own = [*own[:1], *(t for t in own[1:] if t.switch is (not own[0].switch))][
-        :2
-    ]  # with batch normalization, and without
+    switched = [training for training in own[1:] if {training.switch, own[0].switch} == {True, False}]
+    own = own[:1] + switched[:1]  # with batch normalization, and without
     every = networks(network.program)
     is_first = not every or network.gradients == every[0].gradients
     others = run.others if len(every) <= 1 or (is_first and not run.trainings) else []

@@ -53,13 +53,14 @@ def takes_rate(network: Network) -> bool:
     return "eta" in {role.kind for p in taken if (role := role_of(p.name))}
 
 
-def moves(network: Network, training: Training, numbers: Sequence[int] = ()) -> Iterator[Move]:
+def moves(network: Network, training: Training, numbers: Sequence[int] | None = None) -> Iterator[Move]:
     """An early and a later one, or those asked for; of momentum the first, at which it is still 0. None where the
     parameters stay: there the update follows several calls.
     """
     if training.computed and takes_rate(network):
         return
-    numbers = numbers or ((0,) if "momentum" in network.program.text.lower() else (1, 61))
+    if numbers is None:
+        numbers = (0,) if "momentum" in network.program.text.lower() else (1, 61)
     for number in [number for number in numbers if {number, number + 1} <= set(training.steps)]:
         before, after = (seen(training.steps[n], training.batches[n], labelled=False) for n in (number, number + 1))
         given, parameters = before.given, after.given.parameters
